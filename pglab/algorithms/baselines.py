@@ -1,0 +1,127 @@
+"""Baselines: what is subtracted from a return to lower the variance of the gradient.
+
+A baseline is a frozen dataclass called with `(batch, returns)`, both of one's own batch; it
+returns `[..., E, T]` (or anything that broadcasts to it). Two optional methods make it learn
+from earlier batches, never from the one that it is subtracted from:
+
+- `remember(memory, batch, returns) -> memory`: a mapping of `[...]` tensors, empty at first,
+  that the next call finds in `batch.memory`;
+- `value` in `Value` is a critic that the trainer fits after each update.
+
+"The return of an episode" below is `returns` at its first step: R(τ).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pglab.algorithms.batch import Batch
+
+
+@dataclass(frozen=True)
+class NoBaseline:
+    """b = 0."""
+
+    def __call__(self, batch: Batch, returns: Tensor) -> Tensor:
+        return torch.zeros_like(returns)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """b = `value` at every step: unbiased, whatever the value."""
+
+    value: float
+
+    def __call__(self, batch: Batch, returns: Tensor) -> Tensor:
+        return torch.full_like(returns, self.value)
+
+
+@dataclass(frozen=True)
+class BatchMean:
+    """The mean return of the batch's episodes, the episode itself included.
+
+    b = (1/N) Σ_j R(τ_j). Biased: the mean gradient shrinks by exactly 1 - 1/N.
+    """
+
+    def __call__(self, batch: Batch, returns: Tensor) -> Tensor:
+        total, episodes = _episode_returns(batch, returns)
+        mean = total.sum(-1) / episodes.clamp(min=1)
+        return mean[..., None, None].expand_as(returns)
+
+
+@dataclass(frozen=True)
+class LeaveOneOut:
+    """The mean return of the *other* episodes: b_i = Σ_{j≠i} R(τ_j) / (N - 1).
+
+    Unbiased. A batch of one episode has no others: b = 0. (Kool et al. 2019.)
+    """
+
+    def __call__(self, batch: Batch, returns: Tensor) -> Tensor:
+        total, episodes = _episode_returns(batch, returns)
+        others = total.sum(-1, keepdim=True) - total
+        mean = others / (episodes - 1).clamp(min=1)[..., None]
+        return mean[..., None].expand_as(returns)
+
+
+@dataclass(frozen=True)
+class RunningMean:
+    """The mean return of every episode of the earlier batches; 0 before the first.
+
+    With `include_current` the batch's own episodes count too, as in the gradient bandit of
+    Sutton and Barto (2018, Fig. 2.5): then an episode's own return is in its baseline, and
+    the estimate is biased.
+    """
+
+    include_current: bool = False
+
+    def __call__(self, batch: Batch, returns: Tensor) -> Tensor:
+        memory = self.remember(batch.memory, batch, returns) if self.include_current else batch.memory
+        if not memory:
+            return torch.zeros_like(returns)
+        mean = memory["total"] / memory["episodes"].clamp(min=1)
+        return mean[..., None, None].to(returns).expand_as(returns)
+
+    def remember(self, memory: Mapping[str, Tensor], batch: Batch, returns: Tensor) -> dict[str, Tensor]:
+        total, episodes = _episode_returns(batch, returns)
+        total, episodes = total.double().sum(-1), episodes.double()
+        if memory:
+            total, episodes = memory["total"] + total, memory["episodes"] + episodes
+        return {"total": total, "episodes": episodes}
+
+
+@dataclass(frozen=True)
+class Value:
+    """A learned critic V(s_t), fitted to the returns by its own optimizer after each update.
+
+    The values in a batch are those of the critic *before* it has seen the batch, without
+    gradient, so the estimate stays unbiased. (Sutton and Barto 2018, section 13.4.)
+
+    Args:
+        network: the critic's network, one output.
+        init: how its parameters are drawn, from a stream of their own.
+        optimizer: `params -> torch.optim.Optimizer`.
+        fit_steps: gradient steps on ½·mean (V(s_t) - G_t)² over the batch after each update.
+    """
+
+    network: Any
+    init: Any
+    optimizer: Any
+    fit_steps: int = 10
+
+    def __post_init__(self) -> None:
+        if self.fit_steps < 1:
+            raise ValueError(f"fit_steps={self.fit_steps} must be at least 1")
+
+    def __call__(self, batch: Batch, returns: Tensor) -> Tensor:
+        if batch.value is None:
+            raise ValueError("baseline=value needs a batch with the critic's values")
+        return batch.value
+
+
+def _episode_returns(batch: Batch, returns: Tensor) -> tuple[Tensor, Tensor]:
+    """R(τ) of each episode `[..., E]`, zero for padding, and the number of episodes `[...]`."""
+    exists = batch.mask[..., 0]
+    return returns[..., 0] * exists, exists.sum(-1)

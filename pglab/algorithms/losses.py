@@ -1,0 +1,71 @@
+"""The surrogate loss, and every choice that turns Ψ and log π into one gradient step."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+Reduction = Literal["steps", "episodes", "sum"]
+Truncation = Literal["end", "bootstrap"]
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """Everything besides the weighting that changes the estimate of ∇J; all off by default.
+
+    Attributes:
+        reduction: divide the sum over steps by the steps of the batch ("steps", as Spinning Up
+            does), by its episodes ("episodes", an unbiased estimate of ∇J) or by nothing ("sum").
+        normalize: standardise the weights over the steps of the batch (mean 0, deviation 1).
+        discount_states: the factor γ^t (see `pglab.algorithms.weightings`).
+        entropy_bonus: β ≥ 0 in J + β H(π).
+        clip_norm: rescale a run's gradient to at most this Euclidean norm.
+        min_episode_length: episodes with fewer steps do not enter the estimate; a batch without
+            any other gives no update.
+        truncation: an episode cut by the time limit counts as ended ("end"), or its last reward
+            is continued by γ V(s_T) of the critic ("bootstrap").
+    """
+
+    reduction: Reduction = "steps"
+    normalize: bool = False
+    discount_states: bool = False
+    entropy_bonus: float = 0.0
+    clip_norm: float | None = None
+    min_episode_length: int = 0
+    truncation: Truncation = "end"
+
+    def __post_init__(self) -> None:
+        for key, allowed in (("reduction", get_args(Reduction)), ("truncation", get_args(Truncation))):
+            if getattr(self, key) not in allowed:
+                raise ValueError(f"{key}={getattr(self, key)!r} is not one of {', '.join(allowed)}")
+        if not self.entropy_bonus >= 0:
+            raise ValueError(f"entropy_bonus={self.entropy_bonus} must be at least 0")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise ValueError(f"clip_norm={self.clip_norm} must be above 0 (or null for none)")
+        if self.min_episode_length < 0:
+            raise ValueError(f"min_episode_length={self.min_episode_length} must be at least 0")
+
+    def scale(self, steps: Tensor, episodes: Tensor) -> Tensor:
+        """What the sum over a run's steps is multiplied by, `[K]`, from its counts `[K]`."""
+        if self.reduction == "sum":
+            return torch.ones_like(steps, dtype=torch.float32)
+        count = steps if self.reduction == "steps" else episodes
+        return 1.0 / count.clamp(min=1).float()
+
+
+def surrogate_loss(log_prob: Tensor, psi: Tensor) -> Tensor:
+    """-Σ log π(a_t|s_t) Ψ_t over the last axis, `[..., S]` to `[...]`.
+
+    Its gradient at θ is minus the estimate of ∇J; its *value* follows nothing.
+    """
+    return -(log_prob * psi).sum(-1)
+
+
+def standardize(psi: Tensor, mask: Tensor) -> Tensor:
+    """(Ψ - mean) / (deviation + 1e-8) over the steps of the batch `[..., E, T]`, zero off the mask."""
+    count = mask.sum((-2, -1), keepdim=True).clamp(min=1)
+    mean = (psi * mask).sum((-2, -1), keepdim=True) / count
+    centred = (psi - mean) * mask
+    deviation = (centred.square().sum((-2, -1), keepdim=True) / count).sqrt()
+    return centred / (deviation + 1e-8)

@@ -1,0 +1,118 @@
+"""Weightings: what multiplies every ∇log π(a_t|s_t) in the policy gradient.
+
+    ∇J(θ) = E[ Σ_t Ψ_t ∇log π_θ(a_t|s_t) ]      (Schulman et al. 2016, eq. 1)
+
+A weighting is a frozen dataclass called with a `Batch`; it returns Ψ `[..., E, T]` with no
+gradient attached and zeros after the end of each episode. One that needs a baseline holds it
+in a field named `baseline`.
+
+The factor γ^t (`discount_states`) belongs to the gradient of the discounted objective
+E[Σ γ^t r_t]; nearly all published code drops it, so it is off by default. The total return is
+discounted from the start of the episode, so it never takes the factor.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from pglab.algorithms.batch import Batch
+from pglab.algorithms.returns import (
+    discount_powers,
+    discounted_sum,
+    rewards_to_go,
+    total_returns,
+)
+
+Baseline = Callable[[Batch, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class TotalReturn:
+    """The return of the whole episode at every step: Ψ_t = R(τ) = Σ_k γ^k r_k.
+
+    Unbiased for the discounted objective, and the noisiest of all: rewards earned before an
+    action carry no information about it. (Williams 1992; Spinning Up, "simplest policy
+    gradient".)
+    """
+
+    gamma: float
+
+    def __call__(self, batch: Batch) -> Tensor:
+        return total_returns(batch.reward, self.gamma) * batch.mask
+
+
+@dataclass(frozen=True)
+class RewardToGo:
+    """The return from the action on: Ψ_t = G_t = Σ_{k≥t} γ^{k-t} r_k.
+
+    With γ < 1 it is unbiased for the discounted objective only with `discount_states`.
+    (Sutton and Barto 2018, section 13.3.)
+    """
+
+    gamma: float
+    discount_states: bool = False
+
+    def __call__(self, batch: Batch) -> Tensor:
+        psi = rewards_to_go(batch.reward, self.gamma)
+        return _weight(psi, batch, self.gamma, self.discount_states)
+
+
+@dataclass(frozen=True)
+class ReturnMinusBaseline:
+    """A return less a baseline: Ψ_t = G_t - b_t (or R(τ) - b_t with `returns="total"`).
+
+    Unbiased where b_t depends on neither a_t nor what follows it.
+    (Sutton and Barto 2018, section 13.4.)
+    """
+
+    gamma: float
+    baseline: Baseline
+    returns: Literal["rtg", "total"] = "rtg"
+    discount_states: bool = False
+
+    def __post_init__(self) -> None:
+        if self.returns not in ("rtg", "total"):
+            raise ValueError(f"returns={self.returns!r} is not one of 'rtg', 'total'")
+
+    def __call__(self, batch: Batch) -> Tensor:
+        if self.returns == "total":
+            returns = total_returns(batch.reward, self.gamma)
+            return (returns - self.baseline(batch, returns)) * batch.mask
+        returns = rewards_to_go(batch.reward, self.gamma)
+        psi = returns - self.baseline(batch, returns)
+        return _weight(psi, batch, self.gamma, self.discount_states)
+
+
+@dataclass(frozen=True)
+class GeneralizedAdvantage:
+    """GAE(γ, λ): Ψ_t = Σ_{k≥t} (γλ)^{k-t} δ_k with δ_t = r_t + γ V(s_{t+1}) - V(s_t).
+
+    V is the chosen baseline, zero after the end of the episode. With λ = 1 the sum telescopes
+    to G_t - V(s_t); with λ < 1 it is biased unless V is the true value function.
+    (Schulman et al. 2016, eq. 16.)
+    """
+
+    gamma: float
+    lam: float
+    baseline: Baseline
+    discount_states: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.lam <= 1.0:
+            raise ValueError(f"lam={self.lam} is outside [0, 1]")
+
+    def __call__(self, batch: Batch) -> Tensor:
+        value = self.baseline(batch, rewards_to_go(batch.reward, self.gamma)) * batch.mask
+        next_value = value.roll(-1, dims=-1)
+        next_value[..., -1] = 0.0
+        delta = batch.reward + self.gamma * next_value - value
+        psi = discounted_sum(delta, self.gamma * self.lam)
+        return _weight(psi, batch, self.gamma, self.discount_states)
+
+
+def _weight(psi: Tensor, batch: Batch, gamma: float, discount_states: bool) -> Tensor:
+    if discount_states:
+        psi = psi * discount_powers(psi.shape[-1], gamma, psi)
+    return psi * batch.mask

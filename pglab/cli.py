@@ -1,0 +1,114 @@
+"""The Hydra application behind `python -m pglab` and `pglab.run`."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import hydra
+import pandas as pd
+from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from pglab.compose import CONF, CONFIG, composed, explain
+from pglab.errors import InputError
+from pglab.studies.run import Composed
+from pglab.studies.study import train
+
+BAD_INPUT = 2  # exit status
+
+
+def main() -> int:
+    """Composes the runs of the command line, trains them, and returns the exit status."""
+    handed_in: list[Composed] = []
+
+    def task(config: DictConfig) -> float | None:
+        one = composed(config, HydraConfig.get())
+        if _hands_in(HydraConfig.get()):
+            handed_in.append(one)
+            return None
+        return train([one]).objective()
+
+    try:
+        with _arguments() as plain_sweep:
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=CONFIG)(task)()
+        return train(handed_in).exit_status if handed_in or plain_sweep else 0
+    except InputError as error:
+        message = str(error)
+    except (HydraException, OmegaConfBaseException) as error:
+        message = explain(error)
+    except OSError as error:
+        message = f"cannot store the results: {error}"
+    print(f"error: {message}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> pd.DataFrame:
+    """Trains what `python -m pglab -m OVERRIDES` would, and returns the rows of its runs.
+
+    Args:
+        overrides: Hydra overrides, sweeps included: `["weighting=total,rtg", "seed=0,1,2"]`.
+        config_dir: a folder with YAML files of one's own, as `--config-dir`.
+
+    Returns:
+        The frame of `pglab.results.load`, only the arms and seeds asked for.
+
+    Raises:
+        InputError: bad input; nothing was trained or written.
+    """
+    search = [] if config_dir is None else [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"]
+    GlobalHydra.instance().clear()
+    asked = []
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            (jobs,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(list(overrides)), None)
+            for job in jobs:
+                config = compose(CONFIG, [*search, *job], return_hydra_config=True)
+                hydra_config = config.hydra
+                with open_dict(config):
+                    del config["hydra"]
+                asked.append(composed(config, hydra_config))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError(explain(error)) from error
+    study = train(asked)
+    if study.outcome.interrupted:
+        raise KeyboardInterrupt
+    return study.rows()
+
+
+def _hands_in(config: DictConfig) -> bool:
+    """Whether Hydra only composes here: its other launchers and sweepers want each job trained."""
+    if config.mode == RunMode.RUN:
+        return True
+    return config.launcher._target_.endswith("BasicLauncher") and config.sweeper._target_.endswith("BasicSweeper")
+
+
+@contextmanager
+def _arguments() -> Iterator[bool]:
+    """Prepares the command line for Hydra; yields whether it is a sweep of Hydra's basic kind.
+
+    Hydra's own sweeper leaves a `multirun.yaml` in its sweep folder, of no use here: it goes to
+    a temporary one. Errors come to us as exceptions, not as Hydra's prints.
+    """
+    given, full_error = list(sys.argv), os.environ.get("HYDRA_FULL_ERROR")
+    sweeps = any(argument in ("-m", "--multirun") for argument in given)
+    plain = sweeps and not any(a.startswith(("hydra/launcher=", "hydra/sweeper=")) for a in given)
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            sys.argv = [*given, f"hydra.sweep.dir={folder}"] if plain else given
+            yield plain
+    finally:
+        sys.argv = given
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if full_error is not None:
+            os.environ["HYDRA_FULL_ERROR"] = full_error

@@ -1,0 +1,106 @@
+"""Checking what Hydra composed, and saying in one line what is wrong with it."""
+
+import difflib
+import inspect
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+
+from pglab.errors import InputError
+from pglab.studies.run import Composed
+
+CONFIG = "config"
+_IN_WHEEL = Path(__file__).resolve().parent / "conf"
+CONF = _IN_WHEEL if _IN_WHEEL.exists() else _IN_WHEEL.parent.parent / "conf"
+
+
+def composed(config: DictConfig, hydra_config: DictConfig) -> Composed:
+    """One configuration, checked key by key. Call it while Hydra is set up.
+
+    Raises:
+        InputError: an unknown key, or a value of the wrong type.
+    """
+    choices = {group: str(choice) for group, choice in hydra_config.runtime.choices.items() if choice is not None}
+    choices = {group: choice for group, choice in choices.items() if not group.startswith("hydra/")}
+    settings = _plain(OmegaConf.to_container(config, resolve=True))
+    expected = GlobalHydra.instance().config_loader().load_configuration(
+        CONFIG, [f"{group}={choice}" for group, choice in choices.items()], run_mode=RunMode.RUN
+    )
+    expected = _plain(OmegaConf.to_container(OmegaConf.masked_copy(expected, list(settings)), resolve=True))
+    for key, value in settings.items():
+        _compare(key, value, expected, dict(_leaves(expected)))
+    given = dict(_leaves(OmegaConf.to_container(config, resolve=False)))
+    given = {key: value for key, value in given.items() if "${" not in str(value)}
+    return Composed(settings, given, choices, tuple(hydra_config.overrides.task))
+
+
+def explain(error: Exception) -> str:
+    """What Hydra or OmegaConf complains of, without advice that does not apply here."""
+    text = str(error)
+    if key := re.search(r"Could not override '([^']+)'", text):
+        return _unknown(key[1], [])
+    if group := re.search(r"Could not find '(.+)/([^/']+)'\s+Available options in '.*':\s+((?:\t.*\s*)+)", text):
+        options = ", ".join(group[3].split("Config search path")[0].split())
+        return f"{group[1]}={group[2]} is not a choice; choose one of {options}"
+    lines = [line.strip() for line in text.splitlines()]
+    kept = [line for line in lines if line and not line.startswith(("full_key", "object_type", "See https"))]
+    return "\n  ".join(kept)
+
+
+def _compare(key: str, value: Any, parent: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Raises InputError where `parent`, as composed without overrides, has no such key or type."""
+    name = key.rpartition(".")[2]
+    if name not in parent:
+        _check_argument(key, name, parent, known)
+        return
+    expected = parent[name]
+    if isinstance(expected, Mapping) and isinstance(value, Mapping):
+        target = value.get("_target_", expected.get("_target_"))
+        for inner, content in value.items():
+            if expected:  # an empty mapping takes any key
+                _compare(f"{key}.{inner}", content, {**expected, "_target_": target} if target else expected, known)
+        return
+    allowed = {bool: bool, int: int, float: (int, float), str: str, list: list, dict: Mapping}.get(type(expected))
+    wrong = allowed is not None and not isinstance(value, allowed)
+    wrong |= isinstance(value, bool) and not isinstance(expected, bool | None)
+    wrong |= isinstance(value, float) and not math.isfinite(value)
+    if wrong:
+        kind = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list"}
+        raise InputError(f"{key}={value} must be {kind.get(type(expected), 'a mapping')}, such as {expected}")
+
+
+def _check_argument(key: str, name: str, parent: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """A key beyond those of the YAML file is right only where the component takes it."""
+    if "_target_" not in parent:
+        raise InputError(_unknown(key, known))
+    try:
+        parameters = inspect.signature(get_object(parent["_target_"])).parameters
+    except (ImportError, ValueError, TypeError):
+        return  # said better when the component is built
+    if name not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        raise InputError(_unknown(key, [f"{key.rpartition('.')[0]}.{argument}" for argument in parameters]))
+
+
+def _unknown(key: str, known: Iterable[str]) -> str:
+    guesses = difflib.get_close_matches(key, list(known), n=3)
+    hint = f"; did you mean {' or '.join(guesses)}?" if guesses else ""
+    return f"unknown key {key}{hint} (`python -m pglab --cfg job` prints every key)"
+
+
+def _leaves(tree: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(tree, Mapping) and tree:
+        for name, value in tree.items():
+            yield from _leaves(value, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, tree
+
+
+def _plain(container: Any) -> dict[str, Any]:
+    return {str(key): value for key, value in container.items()}

@@ -1,0 +1,1 @@
+"""Environments as worlds: many episodes side by side as one batched tensor program."""

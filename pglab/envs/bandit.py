@@ -1,0 +1,50 @@
+"""The k-armed bandit as a world of one-step episodes."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from pglab.envs.world import Discrete, State, Step
+
+
+@dataclass(frozen=True)
+class Bandit:
+    """Action a earns `means[a]` plus `noise` · N(0, 1); every episode is one step.
+
+    (Sutton and Barto 2018, section 2.8.)
+    """
+
+    means: Sequence[float]
+    noise: float = 0.0
+
+    observation: ClassVar[Discrete] = Discrete(1)
+    horizon: ClassVar[int] = 1
+    reset_draws: ClassVar[int] = 0
+    step_draws: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        if len(self.means) < 2:
+            raise ValueError(f"means={list(self.means)} must name at least 2 actions")
+        if not self.noise >= 0:
+            raise ValueError(f"noise={self.noise} must be at least 0")
+
+    @property
+    def actions(self) -> int:
+        return len(self.means)
+
+    def reset(self, uniform: Tensor) -> State:
+        return (torch.zeros(uniform.shape[:-1], device=uniform.device),)
+
+    def observe(self, state: State) -> Tensor:
+        return state[0][..., None]
+
+    def step(self, state: State, action: Tensor, uniform: Tensor) -> Step:
+        radius = (-2.0 * torch.log1p(-uniform[..., 0])).sqrt()  # Box and Muller 1958
+        normal = radius * torch.cos(2.0 * math.pi * uniform[..., 1])
+        means = torch.tensor(list(self.means), device=action.device)
+        reward = means[action] + self.noise * normal.float()
+        return Step(state, reward, torch.ones_like(action, dtype=torch.bool))

@@ -1,0 +1,67 @@
+"""CartPole as a batched tensor world (Barto, Sutton and Anderson 1983)."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from pglab.envs.world import Box, State, Step
+
+GRAVITY = 9.8
+MASS_POLE = 0.1
+TOTAL_MASS = 1.0 + MASS_POLE
+LENGTH = 0.5  # half the pole's length
+POLE_MASS_LENGTH = MASS_POLE * LENGTH
+FORCE = 10.0
+TAU = 0.02  # seconds between steps
+X_LIMIT = 2.4
+ANGLE_LIMIT = 12 * 2 * math.pi / 360
+
+_LEFT = torch.tensor(-FORCE / TOTAL_MASS, dtype=torch.float64)
+_INERTIA = torch.tensor(LENGTH * 4.0 / 3.0, dtype=torch.float64)
+_REWARD = torch.ones(())
+
+
+@dataclass(frozen=True)
+class CartPole:
+    """Gymnasium's `CartPole-v1` (`horizon` 500) and `-v0` (200), state for state.
+
+    Same equations in double precision, observed in single precision. First states are
+    U[-0.05, 0.05) in each of (x, ẋ, θ, θ̇). Reward 1 at every step.
+    """
+
+    horizon: int = 500
+    observation: ClassVar[Box] = Box(4)
+    actions: ClassVar[int] = 2
+    reset_draws: ClassVar[int] = 4
+    step_draws: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        if self.horizon < 1:
+            raise ValueError(f"horizon={self.horizon} must be at least 1")
+
+    def reset(self, uniform: Tensor) -> State:
+        return tuple((uniform * 0.1 - 0.05).unbind(-1))
+
+    def observe(self, state: State) -> Tensor:
+        return torch.stack(state).float().movedim(0, -1)
+
+    def step(self, state: State, action: Tensor, uniform: Tensor) -> Step:
+        x, x_dot, theta, theta_dot = state
+        cos, sin = torch.cos(theta), torch.sin(theta)
+        # With F = ±FORCE = (2a - 1) FORCE, as few passes over the lanes as the equations allow:
+        # temp = (F + m l θ̇² sin θ) / M;  θ̈ = (g sin θ - cos θ · temp) / (l (4/3 - m cos² θ / M));
+        # ẍ = temp - m l θ̈ cos θ / M.
+        temp = torch.addcmul(_LEFT, theta_dot.square(), sin, value=POLE_MASS_LENGTH / TOTAL_MASS)
+        temp = temp.add_(action, alpha=2 * FORCE / TOTAL_MASS)
+        inertia = torch.addcmul(_INERTIA, cos, cos, value=-POLE_MASS_LENGTH / TOTAL_MASS)
+        theta_acc = (sin * GRAVITY).addcmul_(cos, temp, value=-1.0).div_(inertia)
+        x_acc = temp.addcmul_(theta_acc, cos, value=-POLE_MASS_LENGTH / TOTAL_MASS)
+        x = torch.add(x, x_dot, alpha=TAU)
+        x_dot = torch.add(x_dot, x_acc, alpha=TAU)
+        theta = torch.add(theta, theta_dot, alpha=TAU)
+        theta_dot = torch.add(theta_dot, theta_acc, alpha=TAU)
+        terminated = (x.abs() > X_LIMIT).logical_or_(theta.abs() > ANGLE_LIMIT)
+        return Step((x, x_dot, theta, theta_dot), _REWARD.expand_as(x), terminated)

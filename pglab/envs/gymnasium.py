@@ -1,0 +1,125 @@
+"""Any Gymnasium environment with discrete actions, through Gymnasium's own vector API."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.spaces import Box as BoxSpace
+from gymnasium.spaces import Discrete as DiscreteSpace
+from gymnasium.vector import AutoresetMode, VectorEnv
+from torch import Tensor
+
+from pglab.envs.world import Box, Discrete, State, Step
+
+
+class Parked(gymnasium.Wrapper):
+    """After the end of an episode, stands still until it is reset with a seed.
+
+    A vector environment steps all its environments together; one whose episode has ended must
+    neither play on nor use up time or randomness while its neighbours finish.
+    """
+
+    def __init__(self, env: gymnasium.Env) -> None:
+        super().__init__(env)
+        self._last: tuple[Any, bool, bool] | None = None
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict]:
+        if seed is None and self._last is not None:
+            return self._last[0], {}
+        self._last = None
+        return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict]:
+        if self._last is not None:
+            observation, terminated, truncated = self._last
+            return observation, 0.0, terminated, truncated, {}
+        observation, reward, terminated, truncated, _ = self.env.step(action)
+        if terminated or truncated:
+            self._last = (observation, terminated, truncated)
+        return observation, reward, terminated, truncated, {}
+
+
+class GymnasiumWorld:
+    """A Gymnasium environment by id, each episode begun with a seed of its own.
+
+    Each block of lanes is one vector environment, so a block that has ended is not stepped.
+
+    Args:
+        id: registered id, such as `Acrobot-v1` or `module:Name-v0`.
+        kwargs: further arguments of `gymnasium.make`.
+
+    Raises:
+        ValueError: the id is unknown, or its spaces are not supported.
+    """
+
+    reset_draws = 1
+    step_draws = 0
+
+    def __init__(self, id: str, kwargs: dict[str, Any] | None = None) -> None:
+        self.id, self._kwargs = id, dict(kwargs or {})
+        try:
+            env = gymnasium.make(id, **self._kwargs)
+        except (gymnasium.error.Error, ImportError, TypeError, ValueError) as error:
+            raise ValueError(f"Gymnasium cannot make {id!r}: {error}") from error
+        observed, acted = env.observation_space, env.action_space
+        spec = env.spec
+        env.close()
+        if not isinstance(acted, DiscreteSpace):
+            raise ValueError(f"{id} has action space {acted}; only Discrete action spaces are supported")
+        if not isinstance(observed, BoxSpace | DiscreteSpace):
+            raise ValueError(f"{id} has observation space {observed}; only Box and Discrete are supported")
+        self.actions, self._first_action = int(acted.n), int(acted.start)
+        self.horizon = spec.max_episode_steps if spec else None
+        self._first_symbol = 0
+        if isinstance(observed, BoxSpace):
+            self.observation: Box | Discrete = Box(int(np.prod(observed.shape)))
+        else:
+            self.observation = Discrete(int(observed.n))
+            self._first_symbol = int(observed.start)
+        self._blocks: list[VectorEnv] = []
+
+    def reset(self, uniform: Tensor) -> State:
+        blocks, lanes = uniform.shape[:2]
+        if self._blocks and self._blocks[0].num_envs != lanes:
+            self.close()
+        while len(self._blocks) < blocks:
+            self._blocks.append(
+                gymnasium.make_vec(
+                    self.id,
+                    num_envs=lanes,
+                    vectorization_mode="sync",
+                    vector_kwargs={"autoreset_mode": AutoresetMode.NEXT_STEP},
+                    wrappers=[Parked],
+                    **self._kwargs,
+                )
+            )
+        seeds = (uniform[..., 0] * 2**32).long().tolist()
+        obs = [block.reset(seed=seed)[0] for block, seed in zip(self._blocks, seeds, strict=False)]
+        number = torch.arange(blocks, device=uniform.device)
+        return (number, self._tensor(obs, uniform))
+
+    def observe(self, state: State) -> Tensor:
+        return state[1]
+
+    def step(self, state: State, action: Tensor, uniform: Tensor) -> Step:
+        number, _ = state
+        actions = action.cpu().numpy() + self._first_action
+        played = [self._blocks[b].step(a) for b, a in zip(number.tolist(), actions, strict=True)]
+        obs, reward, terminated, truncated, _ = zip(*played, strict=True)
+
+        def tensor(parts: tuple[np.ndarray, ...]) -> Tensor:
+            return torch.from_numpy(np.stack(parts)).to(action.device)
+
+        state = (number, self._tensor(obs, action))
+        return Step(state, tensor(reward).float(), tensor(terminated), tensor(truncated))
+
+    def close(self) -> None:
+        for block in self._blocks:
+            block.close()
+        self._blocks = []
+
+    def _tensor(self, obs: Any, like: Tensor) -> Tensor:
+        stacked = np.stack(obs).astype(np.float32)
+        stacked = stacked.reshape(*stacked.shape[:2], -1) - self._first_symbol
+        return torch.from_numpy(stacked).to(like.device)

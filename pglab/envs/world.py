@@ -1,0 +1,79 @@
+"""What an environment must offer to be played in many lanes at once."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Box:
+    """A vector of `size` real numbers."""
+
+    size: int
+
+    @property
+    def stored(self) -> int:
+        """Numbers that one observation takes in memory."""
+        return self.size
+
+
+@dataclass(frozen=True)
+class Discrete:
+    """One of `size` symbols, stored as its index in one number."""
+
+    size: int
+
+    @property
+    def stored(self) -> int:
+        """Numbers that one observation takes in memory."""
+        return 1
+
+
+Observation = Box | Discrete
+State = tuple[Tensor, ...]
+
+
+class Step(NamedTuple):
+    """What follows an action in every lane.
+
+    `truncated` is for a world that cuts episodes by a rule of its own; None where only
+    `horizon` does.
+    """
+
+    state: State
+    reward: Tensor
+    terminated: Tensor
+    truncated: Tensor | None = None
+
+
+class World(Protocol):
+    """An environment as pure functions of tensors; `[...]` are the lanes.
+
+    All randomness comes in as uniforms in [0, 1): `reset_draws` of them to begin an episode and
+    `step_draws` for each step. A world is stepped on after an episode's end, until all lanes
+    beside it have ended too; what it returns then is ignored, and it must not raise.
+
+    Attributes:
+        observation: `Box(D)` or `Discrete(D)`.
+        actions: number of actions.
+        horizon: steps after which an episode is truncated, or None.
+    """
+
+    observation: Observation
+    actions: int
+    horizon: int | None
+    reset_draws: int
+    step_draws: int
+
+    def reset(self, uniform: Tensor) -> State:
+        """First states from uniforms `[..., reset_draws]` (double precision): tensors `[...]`."""
+        ...
+
+    def observe(self, state: State) -> Tensor:
+        """Observations `[..., D]` (an index as `[..., 1]`), single precision."""
+        ...
+
+    def step(self, state: State, action: Tensor, uniform: Tensor) -> Step:
+        """One step with actions `[...]` and uniforms `[..., step_draws]`."""
+        ...

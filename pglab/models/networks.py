@@ -1,0 +1,87 @@
+"""Networks as shapes and a pure function of stacked parameters.
+
+`shapes(observation, outputs)` names the parameters of one run; `forward(parameters, x)` takes
+them stacked `[B, *shape]` with inputs `[B, n, D]` and returns `[B, n, outputs]`. Weights are
+`[out, in]` as in `torch.nn.Linear`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pglab.envs.world import Box, Discrete, Observation
+
+Shapes = dict[str, tuple[int, ...]]
+Activation = Literal["tanh", "relu", "silu", "gelu"]
+
+
+@dataclass(frozen=True)
+class MLP:
+    """Fully connected layers of the given hidden `sizes`, `activation` between, linear output.
+
+    A discrete observation enters as its one-hot vector.
+    """
+
+    sizes: Sequence[int] = (32,)
+    activation: Activation = "tanh"
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(size, int) and size >= 1 for size in self.sizes):
+            raise ValueError(f"sizes={list(self.sizes)} must be whole numbers of at least 1")
+        if self.activation not in get_args(Activation):
+            allowed = ", ".join(get_args(Activation))
+            raise ValueError(f"activation={self.activation!r} is not one of {allowed}")
+
+    def shapes(self, observation: Observation, outputs: int) -> Shapes:
+        widths = [observation.size, *self.sizes, outputs]
+        shapes: Shapes = {}
+        for layer, (before, after) in enumerate(zip(widths, widths[1:], strict=False), 1):
+            shapes |= {f"weight_{layer}": (after, before), f"bias_{layer}": (after,)}
+        return shapes
+
+    def forward(self, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
+        activation = torch.tanh if self.activation == "tanh" else getattr(functional, self.activation)
+        layers = len(self.sizes) + 1
+        x = x.mT
+        for layer in range(1, layers + 1):
+            bias = parameters[f"bias_{layer}"].unsqueeze(-1)
+            x = torch.baddbmm(bias, parameters[f"weight_{layer}"], x)
+            if layer < layers:
+                x = activation(x)
+        return x.mT
+
+
+@dataclass(frozen=True)
+class Linear:
+    """z = φ(s)ᵀ w with the features φ(s) = (1, s): one weight matrix, constant feature first."""
+
+    def shapes(self, observation: Observation, outputs: int) -> Shapes:
+        return {"weight": (outputs, 1 + observation.size)}
+
+    def forward(self, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
+        weight = parameters["weight"]
+        return torch.baddbmm(weight[..., :1], weight[..., 1:], x.mT).mT
+
+
+@dataclass(frozen=True)
+class Tabular:
+    """One row of parameters an observation: z = w[s]. Needs a discrete observation."""
+
+    def shapes(self, observation: Observation, outputs: int) -> Shapes:
+        if not isinstance(observation, Discrete):
+            raise ValueError(f"a tabular network needs a discrete observation, this environment has {observation}")
+        return {"weight": (outputs, observation.size)}
+
+    def forward(self, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
+        return torch.bmm(parameters["weight"], x.mT).mT
+
+
+def encode(observation: Observation, obs: Tensor) -> Tensor:
+    """Network input from a stored observation: `[..., D]` of a Box as it is, an index one-hot."""
+    if isinstance(observation, Box):
+        return obs
+    return functional.one_hot(obs[..., 0].long(), observation.size).to(obs.dtype)

@@ -1,0 +1,76 @@
+"""Any `torch.optim` class on the flat rows of an arm, provided that rows stay apart."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+MakeOptimizer = Callable[[list[Tensor]], Optimizer]
+
+
+class Rows:
+    """The parameters of k runs, `[k, P]`, one row each, under one optimizer."""
+
+    def __init__(self, parameters: Tensor, make: MakeOptimizer) -> None:
+        self._leaf = parameters.clone().requires_grad_()
+        self._optimizer = make([self._leaf])
+
+    @property
+    def parameters(self) -> Tensor:
+        return self._leaf.detach()
+
+    def step(self, gradient: Tensor, may_change: Tensor) -> Tensor:
+        """One optimizer step for the runs where `may_change` `[k]` is true.
+
+        A run whose parameters would no longer be finite does not take it: its row and its
+        optimizer state stay as they were, as for the runs that may not change.
+
+        Returns:
+            Which runs took the step, boolean `[k]`.
+        """
+        before = {name: tensor.clone() for name, tensor in self._row_tensors().items()}
+        self._leaf.grad = gradient
+        self._optimizer.step()
+        took = may_change & self.parameters.isfinite().all(-1)
+        if not took.all():
+            for name, tensor in self._row_tensors().items():
+                tensor[~took] = before[name][~took] if name in before else 0.0
+        return took
+
+    def _row_tensors(self) -> dict[str, Tensor]:
+        """The parameters and every piece of optimizer state that has a row for each run."""
+        state = self._optimizer.state.get(self._leaf, {})
+        tensors = {"parameters": self.parameters}
+        return tensors | {
+            name: value
+            for name, value in state.items()
+            if isinstance(value, Tensor) and value.shape[:1] == self._leaf.shape[:1]
+        }
+
+
+def check_rows_apart(make: MakeOptimizer) -> None:
+    """Raises ValueError where a step on one run's row depends on another run's.
+
+    Two stacks of rows that differ in the first row alone take three steps with the same
+    gradients elsewhere: every other row must come out with the same bits.
+    """
+
+    def steps(scale: float) -> Tensor:
+        generator = torch.Generator().manual_seed(0)
+        first = torch.tensor([scale, 1.0, 1.0])[:, None]
+        rows = Rows(torch.randn(3, 64, generator=generator) * first, make)
+        for _ in range(3):
+            rows.step(torch.randn(3, 64, generator=generator) * first, torch.ones(3, dtype=torch.bool))
+        return rows.parameters[1:]
+
+    name = getattr(getattr(make, "func", make), "__name__", str(make))
+    try:
+        apart = torch.equal(steps(1.0), steps(100.0))
+    except (TypeError, RuntimeError, ValueError) as error:
+        raise ValueError(f"{name} cannot take a step on stacked runs: {error}") from error
+    if not apart:
+        raise ValueError(
+            f"{name} couples runs: its step on one run's parameters changes with another run's. "
+            "Choose one that works element by element (SGD, Adam, AdamW, RMSprop, Adagrad, …)."
+        )

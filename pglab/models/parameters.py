@@ -1,0 +1,122 @@
+"""All parameters of a run as one flat row, and how they are drawn.
+
+One flat matrix `[K, P]` an arm makes every optimizer a single vectorised step. P is padded to
+a multiple of 64 so that each row starts on a vector boundary: then no run's numbers are ever
+computed by the scalar code for a vector's remainder, whose last bits can differ.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Generator, Tensor
+
+from pglab.models.networks import Shapes
+
+ALIGNMENT = 64
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each named parameter lies in the flat row."""
+
+    shapes: Shapes
+
+    @property
+    def size(self) -> int:
+        used = sum(math.prod(shape) for shape in self.shapes.values())
+        return -(-used // ALIGNMENT) * ALIGNMENT
+
+    def unflatten(self, flat: Tensor) -> dict[str, Tensor]:
+        """Named views `[..., *shape]` of `[..., P]`."""
+        views, start = {}, 0
+        for name, shape in self.shapes.items():
+            count = math.prod(shape)
+            views[name] = flat[..., start : start + count].unflatten(-1, shape)
+            start += count
+        return views
+
+    def leaves(self, flat: Tensor) -> dict[str, Tensor]:
+        """Named leaf tensors of `[..., P]`, to take gradients with respect to."""
+        return {name: view.detach().requires_grad_() for name, view in self.unflatten(flat).items()}
+
+    def flatten(self, named: dict[str, Tensor]) -> Tensor:
+        """`[..., P]` of named parameters `[..., *shape]`, zeros in the padding."""
+        parts = [named[name].flatten(-len(shape)) for name, shape in self.shapes.items()]
+        used = torch.cat(parts, -1)
+        return torch.nn.functional.pad(used, (0, self.size - used.shape[-1]))
+
+
+class Init(Protocol):
+    """Draws one parameter of one run."""
+
+    def __call__(self, shape: tuple[int, ...], fan_in: int, generator: Generator) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class PyTorchDefault:
+    """U(-1/√n, 1/√n) with n inputs, for weights and biases, as `torch.nn.Linear` does."""
+
+    def __call__(self, shape: tuple[int, ...], fan_in: int, generator: Generator) -> Tensor:
+        bound = 1.0 / math.sqrt(fan_in)
+        return torch.empty(shape).uniform_(-bound, bound, generator=generator)
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """U[low, high) for every parameter."""
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"low={self.low} must be below high={self.high}")
+
+    def __call__(self, shape: tuple[int, ...], fan_in: int, generator: Generator) -> Tensor:
+        return torch.empty(shape).uniform_(self.low, self.high, generator=generator)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """scale · N(0, 1) for every parameter."""
+
+    scale: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not self.scale >= 0:
+            raise ValueError(f"scale={self.scale} must be at least 0")
+
+    def __call__(self, shape: tuple[int, ...], fan_in: int, generator: Generator) -> Tensor:
+        return torch.empty(shape).normal_(generator=generator) * self.scale
+
+
+@dataclass(frozen=True)
+class Orthogonal:
+    """Weights with orthonormal rows or columns times `gain`, biases zero (Saxe et al. 2014)."""
+
+    gain: float = 1.0
+
+    def __call__(self, shape: tuple[int, ...], fan_in: int, generator: Generator) -> Tensor:
+        if len(shape) < 2:
+            return torch.zeros(shape)
+        return torch.nn.init.orthogonal_(torch.empty(shape), self.gain, generator=generator)
+
+
+@dataclass(frozen=True)
+class Zeros:
+    """Every parameter zero: a uniform policy. Leaves a network with hidden layers stuck."""
+
+    def __call__(self, shape: tuple[int, ...], fan_in: int, generator: Generator) -> Tensor:
+        return torch.zeros(shape)
+
+
+def draw(init: Init, layout: Layout, inputs: int, generator: Generator) -> Tensor:
+    """One run's initial parameters `[P]`; `inputs` is the observation's size."""
+    named, fan_in = {}, inputs
+    for name, shape in layout.shapes.items():
+        if name.startswith("weight_"):
+            fan_in = shape[1]
+        named[name] = init(shape, fan_in, generator)
+    return layout.flatten(named)

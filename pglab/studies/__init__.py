@@ -1,0 +1,1 @@
+"""Studies: which runs there are, who trains them, and where their results go."""

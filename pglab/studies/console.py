@@ -1,0 +1,93 @@
+"""What a person sees while a study trains: a live view on a terminal, plain lines elsewhere."""
+
+import time
+
+import numpy as np
+from rich.console import Console as Terminal
+from rich.console import Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from pglab.studies.plan import Plan
+
+EVERY = 5.0  # seconds between two plain lines
+MOST_ARMS = 20  # arms shown while training; the final table shows all
+
+
+class Console:
+    """Progress of one plan."""
+
+    def __init__(self) -> None:
+        self._terminal = Terminal(stderr=False, highlight=False)
+        self._live: Live | None = None
+
+    def say(self, text: str) -> None:
+        """One line, word-wrapped to the terminal."""
+        self._terminal.print(text, markup=False, soft_wrap=True)
+
+    def start(self, plan: Plan) -> None:
+        self._plan = plan
+        self._last: list[dict[int, float]] = [{} for _ in plan.arms]
+        self._updates = [0 for _ in plan.arms]
+        self._missing = [0 for _ in plan.arms]
+        for shard in plan.shards:
+            for number, seeds in shard.arms:
+                self._missing[number] += len(seeds)
+        work = [missing * arm.settings["updates"] for missing, arm in zip(self._missing, plan.arms, strict=True)]
+        self._progress = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("of {task.fields[runs]} runs, time left"),
+            TimeRemainingColumn(),
+            console=self._terminal,
+        )
+        self._task = self._progress.add_task("", total=max(sum(work), 1), runs=plan.missing)
+        self._began = self._said = time.monotonic()
+        if self._terminal.is_terminal:
+            self._live = Live(console=self._terminal, get_renderable=self._view, refresh_per_second=4, transient=True)
+            self._live.start()
+
+    def show(self, number: int, measures) -> None:
+        """Takes note of one update of some of an arm's runs."""
+        self._last[number] |= dict(zip(measures.seed.tolist(), measures.return_mean.tolist(), strict=True))
+        self._updates[number] += len(measures.seed)
+        self._progress.advance(self._task, len(measures.seed))
+
+    def tick(self) -> None:
+        if self._live is None and time.monotonic() - self._said >= EVERY:
+            self._said = time.monotonic()
+            task = self._progress.tasks[0]
+            left = (self._said - self._began) * (task.total / max(task.completed, 1) - 1)
+            arms = "  ".join(f"{arm.name} {self._mean(number)}" for number, arm in self._shown())
+            self.say(f"{task.percentage:3.0f} %  {left:.0f} s left  mean return now: {arms}")
+
+    def stop(self) -> None:
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+    def table(self, table: Table) -> None:
+        self._terminal.print(table)
+
+    def _shown(self):
+        training = [(number, arm) for number, arm in enumerate(self._plan.arms) if self._missing[number]]
+        return training[:MOST_ARMS]
+
+    def _mean(self, number: int) -> str:
+        return f"{np.mean(list(self._last[number].values())):.1f}" if self._last[number] else "-"
+
+    def _view(self) -> Group:
+        table = Table(box=None, pad_edge=False)
+        table.add_column("arm")
+        for column in ("runs", "update", "mean return now"):
+            table.add_column(column, justify="right")
+        for number, arm in self._shown():
+            update = self._updates[number] // self._missing[number]
+            of = arm.settings["updates"]
+            table.add_row(arm.name, str(self._missing[number]), f"{update}/{of}", self._mean(number))
+        hidden = sum(missing > 0 for missing in self._missing) - MOST_ARMS
+        if hidden > 0:
+            table.add_row(f"… and {hidden} more", "", "", "")
+        return Group(self._progress, table)

@@ -1,0 +1,94 @@
+"""From the runs that were asked for to the work that is left: checked, and cut into shards."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from pglab.errors import InputError
+from pglab.studies.run import ArmConfig, Composed, Run, canonical, runs_of, study_name
+from pglab.studies.store import Store
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Runs that one worker trains as one bundle: arms by their number in the plan, and seeds."""
+
+    arms: tuple[tuple[int, list[int]], ...]
+
+    @property
+    def runs(self) -> int:
+        return sum(len(seeds) for _, seeds in self.arms)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that one command does, decided before any of it is done."""
+
+    store: Store
+    arms: tuple[ArmConfig, ...]
+    seeds: tuple[tuple[int, ...], ...]
+    finished: tuple[tuple[int, ...], ...]
+    shards: tuple[Shard, ...]
+    workers: int
+
+    @property
+    def missing(self) -> int:
+        return sum(shard.runs for shard in self.shards)
+
+
+def make_plan(composed: Sequence[Composed]) -> Plan:
+    """Raises InputError where the runs clash with each other or with what is on disk."""
+    runs = [run for one in composed for run in runs_of(one)]
+    if not runs:
+        raise InputError("the sweep is empty: it names no value for at least one key")
+    arms = _distinct_arms(runs)
+    seeds = [tuple(run.seed for run in runs if run.arm.name == arm.name) for arm in arms]
+    for arm, of_arm in zip(arms, seeds, strict=True):
+        twice = sorted({seed for seed in of_arm if of_arm.count(seed) > 1})
+        if twice:
+            raise InputError(f"arm {arm.name}: seed {twice[0]} is asked for twice; name each seed once")
+    first = composed[0]
+    names = {study_name(one) for one in composed}
+    if len(names) > 1:
+        raise InputError(f"one command fills one study, this one names {', '.join(sorted(names))}")
+    store = Store(Path(first.settings["results_dir"]) / names.pop())
+    finished = [tuple(sorted(store.finished(arm) & set(of_arm))) for arm, of_arm in zip(arms, seeds, strict=True)]
+    missing = [
+        [seed for seed in of_arm if seed not in done] for of_arm, done in zip(seeds, finished, strict=True)
+    ]
+    workers = first.settings["workers"] or len(os.sched_getaffinity(0))
+    shards = _shards(arms, missing, workers if first.settings["fuse"] else None)
+    return Plan(store, tuple(arms), tuple(seeds), tuple(finished), tuple(shards), min(workers, len(shards)))
+
+
+def _distinct_arms(runs: list[Run]) -> list[ArmConfig]:
+    arms: dict[str, ArmConfig] = {}
+    same: dict[str, str] = {}
+    for run in runs:
+        known = arms.setdefault(run.arm.name, run.arm)
+        if known.identity != run.arm.identity or known.settings["updates"] != run.arm.settings["updates"]:
+            raise InputError(
+                f"two different arms would both be written to {run.arm.name}: sweep one key at a time, "
+                "or give each command its own study=NAME"
+            )
+        other = same.setdefault(canonical(run.arm.identity), run.arm.name)
+        if other != run.arm.name:
+            raise InputError(f"arms {other} and {run.arm.name} are the same configuration; ask for one of them")
+    return list(arms.values())
+
+
+def _shards(arms: list[ArmConfig], missing: list[list[int]], parts: int | None) -> list[Shard]:
+    """Each bundle cut into `parts` shards of nearly equal size; None: a shard for every run."""
+    bundles: dict[str, list[tuple[int, int]]] = {}
+    for number, (arm, seeds) in enumerate(zip(arms, missing, strict=True)):
+        bundles.setdefault(arm.shapes, []).extend((number, seed) for seed in seeds)
+    shards = []
+    for rows in bundles.values():
+        cuts = min(parts or len(rows), len(rows))
+        for cut in range(cuts):
+            part = rows[cut * len(rows) // cuts : (cut + 1) * len(rows) // cuts]
+            by_arm = groupby(part, key=lambda row: row[0])
+            shards.append(Shard(tuple((number, [seed for _, seed in group]) for number, group in by_arm)))
+    return shards

@@ -1,0 +1,132 @@
+"""One command's study, from what was composed to what was found."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from rich.table import Table
+
+from pglab.build import check_components, check_values
+from pglab.errors import InputError
+from pglab.results import load, load_evaluation, summarize
+from pglab.studies.console import Console
+from pglab.studies.execute import Outcome, execute
+from pglab.studies.plan import Plan, make_plan
+from pglab.studies.run import Composed
+from pglab.studies.worker import Worker
+
+FAILED, INTERRUPTED = 1, 130  # exit statuses
+
+
+@dataclass(frozen=True)
+class Study:
+    """A plan and how it ended."""
+
+    plan: Plan
+    outcome: Outcome
+
+    @property
+    def exit_status(self) -> int:
+        if self.outcome.interrupted:
+            return INTERRUPTED
+        return FAILED if self.outcome.failures else 0
+
+    def rows(self) -> pd.DataFrame:
+        """The rows of the arms and seeds that this command asked for."""
+        return self._asked(load(self.plan.store.folder))
+
+    def evaluation(self) -> pd.DataFrame:
+        """The final evaluation of the same runs."""
+        return self._asked(load_evaluation(self.plan.store.folder))
+
+    def objective(self) -> float:
+        """The mean score of all runs, for a sweeper that searches."""
+        summary = summarize(self.rows(), self.evaluation())
+        return float((summary["score"] * summary["seeds"]).sum() / summary["seeds"].sum())
+
+    def _asked(self, frame: pd.DataFrame) -> pd.DataFrame:
+        arms = zip(self.plan.arms, self.plan.seeds, strict=True)
+        asked = pd.MultiIndex.from_tuples([(arm.name, seed) for arm, seeds in arms for seed in seeds])
+        kept = pd.MultiIndex.from_frame(frame[["arm", "seed"]]).isin(asked)
+        order = {arm.name: number for number, arm in enumerate(self.plan.arms)}
+        return frame[kept].sort_values("arm", key=lambda arm: arm.map(order), kind="stable", ignore_index=True)
+
+
+def train(composed: Sequence[Composed]) -> Study:
+    """Checks everything, trains what is missing, and says how it went.
+
+    Raises:
+        InputError: bad input; nothing was trained or written.
+    """
+    for one in composed:
+        check_values(one.settings)
+    plan = make_plan(composed)
+    console = Console()
+    workers = [Worker() for _ in range(plan.workers)]  # they get ready while we check
+    try:
+        if plan.shards:
+            for arm in plan.arms:
+                check_components(arm.settings)
+            _check_writable(plan)
+        outcome = execute(plan, workers, console) if plan.shards else Outcome()
+    finally:
+        for worker in workers:
+            worker.stop()
+    study = Study(plan, outcome)
+    _report(study, console)
+    return study
+
+
+def _check_writable(plan: Plan) -> None:
+    existing = next(path for path in (plan.store.folder, *plan.store.folder.absolute().parents) if path.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK)):
+        raise InputError(f"cannot write to {existing}; choose another results_dir=PATH")
+
+
+def _report(study: Study, console: Console) -> None:
+    plan, outcome, folder = study.plan, study.outcome, study.plan.store.folder
+    for failure in outcome.failures:
+        console.say(failure.rstrip())
+    done = sum(len(seeds) for seeds in plan.finished)
+    if done:
+        console.say(f"{done} runs were finished before and are kept as they are.")
+    if outcome.interrupted:
+        console.say(
+            f"Interrupted. Kept in {folder}: {done + outcome.count('finished') + outcome.count('diverged')} "
+            f"finished runs, and the rows so far of {outcome.count('stopped')} that were stopped. "
+            "The same command again trains what is missing."
+        )
+    if not folder.exists():
+        return
+    console.table(_table(study))
+    console.say(f"Results: {folder}   (Python: pglab.results.load({str(folder)!r}))")
+    logger = plan.arms[0].settings["logger"]
+    if logger["mode"] == "offline" and plan.shards:
+        console.say(f"W&B, offline: upload with `wandb sync {folder}/wandb/offline-run-*`")
+    if outcome.failures:
+        console.say(f"{outcome.count('failed')} runs failed; the same command again tries them anew.")
+
+
+def _table(study: Study) -> Table:
+    played = study.plan.arms[0].settings["evaluation"]["episodes"]
+    score = f"mean return of the last policy over {played} episodes" if played else "mean return of the last update"
+    table = Table(
+        title=f"Study {study.plan.store.folder.name}",
+        caption=f"Final return: {score}, averaged over seeds; 95 % Student-t interval over seeds.",
+        caption_justify="left",
+        title_justify="left",
+    )
+    table.add_column("arm", overflow="fold")
+    for column in ("seeds", "final return", "95 % interval", "env steps", "diverged"):
+        table.add_column(column, justify="right")
+    summary = summarize(study.rows(), study.evaluation())
+    unfinished = bool(summary[["stopped", "failed"]].to_numpy().sum())
+    if unfinished:
+        table.add_column("stopped or failed", justify="right")
+    for row in summary.itertuples():
+        interval = "-" if pd.isna(row.low) else f"{row.low:.1f} to {row.high:.1f}"
+        cells = [row.arm, str(row.seeds), "-" if pd.isna(row.score) else f"{row.score:.1f}", interval]
+        cells += [f"{row.env_steps:,}".replace(",", " "), str(row.diverged)]
+        table.add_row(*cells, *([str(row.stopped + row.failed)] if unfinished else []))
+    return table

@@ -1,0 +1,143 @@
+"""Processes that train shards.
+
+Each is a process of its own with one thread of arithmetic: that keeps the bits of a sum the
+same, lets shards train side by side, and lets the parent stop one at any moment, whatever a
+user's component is doing.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pglab.training.arm import Measures
+    from pglab.training.bundle import Evaluation
+
+
+@dataclass(frozen=True)
+class Job:
+    """A shard to train: of each arm its number in the plan, settings and seeds."""
+
+    arms: tuple[tuple[int, Mapping[str, Any], list[int]], ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One update: of each arm in training its number and what its runs showed."""
+
+    measures: "list[tuple[int, Measures]]"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an arm's runs in a finished shard ended with."""
+
+    number: int
+    seeds: list[int]
+    evaluation: "Evaluation | None"
+    parameters: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Done:
+    """A shard was trained and evaluated."""
+
+    results: list[Result]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A shard raised."""
+
+    traceback: str
+
+
+class Worker:
+    """The parent's end of a worker process."""
+
+    def __init__(self) -> None:
+        self.connection, theirs = Pipe()
+        descriptor = theirs.fileno()
+        single = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", f"from pglab.studies.worker import serve; serve({descriptor})"],
+            pass_fds=[descriptor],
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr.fileno(),
+            env={**os.environ, **single, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+        )
+        theirs.close()
+
+    def train(self, job: Job) -> None:
+        self.connection.send(job)
+
+    def receive(self) -> "Progress | Done | Failed":
+        """What the worker reports; a process that is gone has failed."""
+        try:
+            return self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            self.stop()
+            return Failed("the worker process ended without a word (killed, or out of memory?)")
+
+    @property
+    def alive(self) -> bool:
+        return not self.connection.closed
+
+    def stop(self) -> None:
+        """Ends the process at once; what it was training is lost to it."""
+        if self._process.returncode is None:
+            self._process.kill()
+            self._process.wait()
+            self.connection.close()
+
+
+def serve(descriptor: int) -> None:
+    """Trains one job after another until the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    connection = Connection(descriptor)
+    import torch
+
+    torch.set_num_threads(1)
+    while True:
+        try:
+            job = connection.recv()
+        except EOFError:
+            return
+        try:
+            done = _train(job, connection)
+        except (BrokenPipeError, ConnectionResetError):
+            return
+        except BaseException:
+            connection.send(Failed(traceback.format_exc()))
+        else:
+            connection.send(done)
+
+
+def _train(job: Job, connection: Connection) -> Done:
+    from pglab.build import build_arm, build_shapes
+    from pglab.training.bundle import Bundle
+
+    settings = job.arms[0][1]
+    numbers = [number for number, _, _ in job.arms]
+    bundle = Bundle(build_shapes(settings), [build_arm(of_arm, seeds) for _, of_arm, seeds in job.arms])
+    while not bundle.finished:
+        connection.send(Progress([(numbers[arm], measures) for arm, measures in bundle.step()]))
+    episodes = settings["evaluation"]["episodes"]
+    evaluations = bundle.evaluate(episodes) if episodes else [None] * len(numbers)
+    return Done(
+        [
+            Result(number, seeds, evaluation, parameters)
+            for (number, _, seeds), evaluation, parameters in zip(
+                job.arms, evaluations, bundle.parameters(), strict=True
+            )
+        ]
+    )

@@ -1,0 +1,1 @@
+"""Training bundles of runs: collect, weigh, step, measure."""

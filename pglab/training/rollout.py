@@ -1,0 +1,338 @@
+"""Playing whole episodes of many runs at once, taken in order of start.
+
+Episodes are played in *waves*: every episode of a wave begins at step 0 together. A run's
+episodes are laid out in *blocks* of C lanes, and a block is the unit of all batched arithmetic:
+its shape is the same whatever else is in the bundle, so its bits are too. Blocks whose episodes
+have all ended are dropped along the way.
+
+Episode e of update u is the same whichever wave, block or lane plays it. The batch is the
+shortest run of episodes 0, 1, 2, … that meets the target, which is what a sequential collector
+takes: long and short episodes have the same chance to be in it. Episodes begun beyond that are
+thrown away; they are the price of playing side by side and are not counted.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pglab.envs.world import World
+from pglab.models.model import Policy
+from pglab.training.randomness import fold_in, uniform
+
+SEGMENT = 16  # steps between two looks at which episodes have ended
+SURPLUS = 1.1  # episodes begun for each one expected to be needed
+
+
+@dataclass(frozen=True)
+class Target:
+    """When the batches of R runs are complete: both minima reached, `[R]` each."""
+
+    steps: np.ndarray
+    episodes: np.ndarray
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Keys of R runs for one update (or evaluation), `[R]` each."""
+
+    first_states: Tensor
+    transitions: Tensor
+    actions: Tensor
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """M whole episodes of several runs, S steps end to end, by run and in order of start.
+
+    The per-step tensors carry one more entry at the end, all zeros: index S pads.
+
+    Attributes:
+        run: row of the run in the bundle, `[M]`, ascending.
+        length: steps, `[M]`.
+        terminated, truncated: how the episode ended, `[M]`; both when the end came on the
+            last allowed step.
+        last_obs: the observation after the last step, `[M, D]`.
+        obs, action, reward: `[S + 1, D]`, `[S + 1]`, `[S + 1]`.
+    """
+
+    run: np.ndarray
+    length: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    last_obs: Tensor
+    obs: Tensor
+    action: Tensor
+    reward: Tensor
+
+    @property
+    def start(self) -> np.ndarray:
+        """Where each episode's first step lies, `[M]`."""
+        return np.cumsum(self.length) - self.length
+
+    def returns(self) -> np.ndarray:
+        """Undiscounted return of each episode, `[M]`, summed in double precision."""
+        return np.add.reduceat(self.reward[:-1].double().cpu().numpy(), self.start)
+
+    def select(self, keep: np.ndarray) -> "Episodes":
+        """Only the episodes where `keep` `[M]` is true."""
+        if keep.all():
+            return self
+        steps = np.flatnonzero(np.append(np.repeat(keep, self.length), True))
+        index = torch.from_numpy(steps).to(self.obs.device)
+        kept = torch.from_numpy(np.flatnonzero(keep)).to(self.obs.device)
+        return Episodes(
+            self.run[keep],
+            self.length[keep],
+            self.terminated[keep],
+            self.truncated[keep],
+            self.last_obs[kept],
+            self.obs[index],
+            self.action[index],
+            self.reward[index],
+        )
+
+
+    def of_runs(self, first: int, rows: np.ndarray) -> "Episodes":
+        """The episodes of the runs first, first + 1, … as those of the given rows `[n]`."""
+        begin, end = np.searchsorted(self.run, (first, first + len(rows)))
+        steps = slice(int(self.length[:begin].sum()), int(self.length[:end].sum()))
+
+        def cut(packed: Tensor) -> Tensor:
+            return torch.cat((packed[steps], packed[-1:]))
+
+        return Episodes(
+            rows[self.run[begin:end] - first],
+            self.length[begin:end],
+            self.terminated[begin:end],
+            self.truncated[begin:end],
+            self.last_obs[begin:end],
+            cut(self.obs),
+            cut(self.action),
+            cut(self.reward),
+        )
+
+
+class _Wave:
+    """Blocks of lanes that begin together, and what happened in each lane."""
+
+    def __init__(self, run: np.ndarray, first_episode: np.ndarray, lanes: int, device: torch.device) -> None:
+        self.run = run  # [B] ascending
+        self.episode = first_episode[:, None] + np.arange(lanes)  # [B, C]
+        self.length = np.zeros(self.episode.shape, dtype=np.int64)
+        self.alive = np.ones(self.episode.shape, dtype=bool)
+        self.terminated = np.zeros(self.episode.shape, dtype=bool)
+        self.truncated = np.zeros(self.episode.shape, dtype=bool)
+        self.last_obs: Tensor | None = None  # [B, C, D]
+        self.segments: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.positions: list[np.ndarray] = []  # where a block lies in a segment, [B]
+
+    def needed(self, played: np.ndarray, target: Target) -> np.ndarray:
+        """Lanes `[B, C]` that the batch may still need, as far as their lengths are known.
+
+        `played` `[R]` counts the steps of the run's earlier waves. Lengths only grow, so a lane
+        that is not needed now never will be.
+        """
+        lengths = self.length.reshape(-1)
+        before = np.cumsum(lengths) - lengths
+        run = np.repeat(self.run, self.length.shape[1])
+        first = np.searchsorted(run, run)
+        steps = played[run] + before - before[first]
+        short = (steps < target.steps[run]) | (self.episode.reshape(-1) < target.episodes[run])
+        return short.reshape(self.length.shape)
+
+    def close(self, live: np.ndarray, terminated: Tensor, truncated: Tensor, last_obs: Tensor) -> None:
+        """Takes note of the episodes that ended in a segment; the arguments are `[n, L, C]`."""
+        ended = terminated | truncated
+        first = ended.to(torch.int8).argmax(0, keepdim=True)
+        flags = torch.stack((ended.any(0), terminated.gather(0, first)[0], truncated.gather(0, first)[0]))
+        any_ended, was_terminated, was_truncated = flags.cpu().numpy()
+        steps = np.where(any_ended, first[0].cpu().numpy() + 1, len(ended))
+        alive = self.alive[live]
+        self.length[live] += np.where(alive, steps, 0)
+        ending = alive & any_ended
+        self.alive[live] = alive & ~any_ended
+        self.terminated[live] |= ending & was_terminated
+        self.truncated[live] |= ending & was_truncated
+        cut = ending & was_truncated
+        if cut.any():
+            block, lane = np.nonzero(cut)
+            if self.last_obs is None:
+                self.last_obs = torch.zeros(*self.length.shape, last_obs.shape[-1], device=last_obs.device)
+            self.last_obs[live[block], lane] = last_obs[block, lane]
+
+
+def collect(
+    world: World,
+    policy: Policy,
+    parameters: Tensor,
+    streams: Streams,
+    target: Target,
+    expected_length: np.ndarray,
+    lanes: int,
+) -> Episodes:
+    """Plays the batches of R runs.
+
+    Args:
+        parameters: flat policy parameters, `[R, P]`.
+        streams: random keys of the runs.
+        target: when a run's batch is complete.
+        expected_length: guess of each run's mean episode length, `[R]`, NaN where unknown; it
+            decides how many episodes to begin at once, never what is in the batch.
+        lanes: C, episodes a block.
+    """
+    runs = len(parameters)
+    played, begun = np.zeros(runs, dtype=np.int64), np.zeros(runs, dtype=np.int64)
+    pending = np.arange(runs)
+    waves = []
+    with torch.inference_mode():
+        while len(pending):
+            blocks = _blocks_to_begin(pending, played, begun, target, expected_length, lanes)
+            run = np.repeat(pending, blocks)
+            order = np.arange(len(run)) - np.repeat(np.cumsum(blocks) - blocks, blocks)
+            wave = _Wave(run, begun[run] + order * lanes, lanes, parameters.device)
+            _play(wave, world, policy, parameters, streams, played, target)
+            wave.alive = wave.needed(played, target)
+            steps = np.where(wave.alive, wave.length, 0).sum(1)
+            np.add.at(played, run, steps)
+            np.add.at(begun, run, wave.alive.sum(1))
+            waves.append(wave)
+            met = (played >= target.steps) & (begun >= target.episodes)
+            pending = pending[~met[pending]]
+    return _pack(waves)
+
+
+def _blocks_to_begin(
+    pending: np.ndarray,
+    played: np.ndarray,
+    begun: np.ndarray,
+    target: Target,
+    expected_length: np.ndarray,
+    lanes: int,
+) -> np.ndarray:
+    length = np.where(begun > 0, played / np.maximum(begun, 1), expected_length)[pending]
+    by_steps = (target.steps - played)[pending] / length * SURPLUS
+    by_steps = np.where(np.isnan(by_steps), 1, by_steps)
+    by_episodes = (target.episodes - begun)[pending]
+    blocks = np.maximum(np.ceil(np.maximum(by_steps, by_episodes) / lanes), 1).astype(np.int64)
+    return blocks if blocks.sum() > 1 else blocks + 1  # never one alone, see `_play`
+
+
+def _play(
+    wave: _Wave,
+    world: World,
+    policy: Policy,
+    parameters: Tensor,
+    streams: Streams,
+    played: np.ndarray,
+    target: Target,
+) -> None:
+    device = parameters.device
+    run = torch.from_numpy(wave.run).to(device)
+    episode = torch.from_numpy(wave.episode).to(device)
+    keys = {name: fold_in(getattr(streams, name)[run][:, None], episode) for name in ("transitions", "actions")}
+    first_keys = fold_in(streams.first_states[run][:, None], episode)
+    state = world.reset(_uniforms(first_keys, world.reset_draws, torch.float64))
+    weights = policy.model.layout.unflatten(parameters[run])
+    wave.alive &= wave.needed(played, target)
+    live = np.arange(len(wave.run))
+    t = 0
+    while wave.alive.any():
+        steps = SEGMENT if world.horizon is None else min(SEGMENT, world.horizon - t)
+        shape = (steps, len(live), wave.length.shape[1])
+        times = torch.arange(t, t + steps, device=device)[:, None, None]
+        action_uniform = uniform(fold_in(keys["actions"], times))
+        step_uniform = _uniforms(fold_in(keys["transitions"], times), world.step_draws, torch.float32)
+        log_obs = torch.empty(*shape, world.observation.stored, device=device)
+        log_action = torch.empty(shape, dtype=torch.int64, device=device)
+        log_reward = torch.empty(shape, device=device)
+        terminated = torch.empty(shape, dtype=torch.bool, device=device)
+        truncated = torch.zeros(shape, dtype=torch.bool, device=device)
+        for j in range(steps):
+            obs = world.observe(state)
+            action = policy.act(weights, obs, action_uniform[j])
+            step = world.step(state, action, step_uniform[j])
+            log_obs[j].copy_(obs)
+            log_action[j].copy_(action)
+            log_reward[j].copy_(step.reward)
+            terminated[j].copy_(step.terminated)
+            if step.truncated is not None:
+                truncated[j].copy_(step.truncated)
+            state = step.state
+        t += steps
+        if t == world.horizon:
+            truncated[-1] = True
+        position = np.full(len(wave.run), -1)
+        position[live] = np.arange(len(live))
+        wave.positions.append(position)
+        wave.segments.append((log_obs, log_action, log_reward))
+        wave.close(live, terminated, truncated, world.observe(state))
+        wave.alive &= wave.needed(played, target)
+        stay = wave.alive[live].any(1)
+        if stay.sum() == 1:  # a matrix product alone in its batch would have other bits
+            stay[np.flatnonzero(~stay)[:1]] = True
+        if not stay.all():
+            live = live[stay]
+            index = torch.from_numpy(np.flatnonzero(stay)).to(device)
+            state = tuple(part.index_select(0, index) for part in state)
+            keys = {name: key.index_select(0, index) for name, key in keys.items()}
+            weights = {name: weight.index_select(0, index) for name, weight in weights.items()}
+
+
+def _uniforms(keys: Tensor, draws: int, dtype: torch.dtype) -> Tensor:
+    """`[..., draws]` uniforms under each key."""
+    return uniform(fold_in(keys[..., None], torch.arange(draws, device=keys.device)), dtype)
+
+
+def _pack(waves: list[_Wave]) -> Episodes:
+    """The needed episodes of all waves, end to end, by run and in order of start."""
+    parts, index = [], []
+    offset = 0
+    for wave in waves:
+        lanes = wave.length.shape[1]
+        block, lane = np.nonzero(wave.alive)
+        parts.append((wave, block, lane))
+        sizes = np.array([segment[1].numel() for segment in wave.segments])
+        base = offset + np.cumsum(sizes) - sizes
+        width = np.array([segment[1][0].numel() for segment in wave.segments])
+        where = np.stack(wave.positions)
+        length = wave.length[block, lane]
+        t = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
+        b, c = np.repeat(block, length), np.repeat(lane, length)
+        segment, j = np.divmod(t, SEGMENT)
+        index.append(base[segment] + j * width[segment] + where[segment, b] * lanes + c)
+        offset += sizes.sum()
+    run = np.concatenate([wave.run[block] for wave, block, _ in parts])
+    length = np.concatenate([wave.length[block, lane] for wave, block, lane in parts])
+    order = np.argsort(run, kind="stable")
+    flat = np.concatenate(index)
+    if len(waves) > 1:
+        moved = (np.cumsum(length) - length)[order] - (np.cumsum(length[order]) - length[order])
+        flat = flat[np.repeat(moved, length[order]) + np.arange(len(flat))]
+    segments = [segment for wave in waves for segment in wave.segments]
+    device = segments[0][0].device
+    steps = torch.from_numpy(flat).to(device)
+
+    def packed(column: int) -> Tensor:
+        logs = torch.cat([segment[column].flatten(0, 2) for segment in segments])
+        taken = logs.index_select(0, steps)
+        return torch.cat((taken, torch.zeros_like(taken[:1])))
+
+    size = segments[0][0].shape[-1]
+    last = torch.zeros(len(run), size, device=device)
+    at = 0
+    for wave, block, lane in parts:
+        if wave.last_obs is not None:
+            last[at : at + len(block)] = wave.last_obs[block, lane]
+        at += len(block)
+    return Episodes(
+        run[order],
+        length[order],
+        np.concatenate([wave.terminated[block, lane] for wave, block, lane in parts])[order],
+        np.concatenate([wave.truncated[block, lane] for wave, block, lane in parts])[order],
+        last[torch.from_numpy(order).to(device)],
+        packed(0),
+        packed(1),
+        packed(2),
+    )
