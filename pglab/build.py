@@ -39,27 +39,10 @@ def build_arm(settings: Settings, seeds: list[int]) -> Arm:
     )
 
 
-def check_values(settings: Settings) -> None:
-    """Raises InputError where a setting is out of range."""
-    for key, smallest in (("updates", 1), ("lanes", 1), ("seed", 0), ("workers", 1), ("seeds", 1)):
-        value = settings[key]
-        optional = key in ("workers", "seeds") and value is None
-        if not optional and not (type(value) is int and value >= smallest):
-            raise InputError(f"{key}={value} must be a whole number of at least {smallest}")
-    if not 0.0 <= settings["gamma"] <= 1.0:
-        raise InputError(f"gamma={settings['gamma']} is outside [0, 1]")
-    if settings["evaluation"]["episodes"] < 0:
-        raise InputError(f"evaluation.episodes={settings['evaluation']['episodes']} must be at least 0")
-    if settings["logger"]["mode"] not in ("online", "offline", "disabled"):
-        raise InputError(f"logger.mode={settings['logger']['mode']} is not one of online, offline, disabled")
-    if settings["device"] not in ("cpu", "cuda"):
-        raise InputError(f"device={settings['device']} is not one of cpu, cuda")
-    if settings["device"] == "cuda" and not torch.cuda.is_available():
-        raise InputError("device=cuda: PyTorch finds no CUDA device here; use device=cpu")
-
-
 def check_components(settings: Settings) -> None:
     """Raises InputError where the components do not fit each other or the environment."""
+    if settings["device"] == "cuda" and not torch.cuda.is_available():
+        raise InputError("device=cuda: PyTorch finds no CUDA device here; use device=cpu")
     shapes, arm = build_shapes(settings), build_arm(settings, [0])
     _fits("head", shapes.policy)
     _fits("network", lambda: shapes.policy().model.layout)

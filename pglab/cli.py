@@ -65,6 +65,14 @@ def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> 
     Raises:
         InputError: bad input; nothing was trained or written.
     """
+    study = train(compose_runs(overrides, config_dir))
+    if study.outcome.interrupted:
+        raise KeyboardInterrupt
+    return study.rows()
+
+
+def compose_runs(overrides: Sequence[str], config_dir: str | Path | None = None) -> list[Composed]:
+    """Composes what `python -m pglab -m OVERRIDES` would train, without training it."""
     search = [] if config_dir is None else [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"]
     GlobalHydra.instance().clear()
     asked = []
@@ -79,10 +87,7 @@ def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> 
                 asked.append(composed(config, hydra_config))
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(explain(error)) from error
-    study = train(asked)
-    if study.outcome.interrupted:
-        raise KeyboardInterrupt
-    return study.rows()
+    return asked
 
 
 def _hands_in(config: DictConfig) -> bool:

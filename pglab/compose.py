@@ -30,8 +30,10 @@ def composed(config: DictConfig, hydra_config: DictConfig) -> Composed:
     choices = {group: str(choice) for group, choice in hydra_config.runtime.choices.items() if choice is not None}
     choices = {group: choice for group, choice in choices.items() if not group.startswith("hydra/")}
     settings = _plain(OmegaConf.to_container(config, resolve=True))
-    expected = GlobalHydra.instance().config_loader().load_configuration(
-        CONFIG, [f"{group}={choice}" for group, choice in choices.items()], run_mode=RunMode.RUN
+    expected = (
+        GlobalHydra.instance()
+        .config_loader()
+        .load_configuration(CONFIG, [f"{group}={choice}" for group, choice in choices.items()], run_mode=RunMode.RUN)
     )
     expected = _plain(OmegaConf.to_container(OmegaConf.masked_copy(expected, list(settings)), resolve=True))
     for key, value in settings.items():

@@ -7,6 +7,7 @@ them stacked `[B, *shape]` with inputs `[B, n, D]` and returns `[B, n, outputs]`
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, get_args
 
 import torch
@@ -39,12 +40,12 @@ class MLP:
     def shapes(self, observation: Observation, outputs: int) -> Shapes:
         widths = [observation.size, *self.sizes, outputs]
         shapes: Shapes = {}
-        for layer, (before, after) in enumerate(zip(widths, widths[1:], strict=False), 1):
+        for layer, (before, after) in enumerate(pairwise(widths), 1):
             shapes |= {f"weight_{layer}": (after, before), f"bias_{layer}": (after,)}
         return shapes
 
     def forward(self, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
-        activation = torch.tanh if self.activation == "tanh" else getattr(functional, self.activation)
+        activation = _tanh if self.activation == "tanh" else getattr(functional, self.activation)
         layers = len(self.sizes) + 1
         x = x.mT
         for layer in range(1, layers + 1):
@@ -53,6 +54,14 @@ class MLP:
             if layer < layers:
                 x = activation(x)
         return x.mT
+
+
+def _tanh(x: Tensor) -> Tensor:
+    """tanh x = 2 σ(2x) - 1, to within a rounding of 1; overwrites x.
+
+    `torch.tanh` takes several times as long on a CPU, and would be a third of all training.
+    """
+    return torch.add(torch.full((), -1.0, dtype=x.dtype, device=x.device), x.mul_(2.0).sigmoid_(), alpha=2.0)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ class Console:
         self._terminal.print(text, markup=False, soft_wrap=True)
 
     def start(self, plan: Plan) -> None:
+        self.say(f"Training {plan.missing} runs of {len(plan.arms)} arms on {plan.workers} workers.")
         self._plan = plan
         self._last: list[dict[int, float]] = [{} for _ in plan.arms]
         self._updates = [0 for _ in plan.arms]

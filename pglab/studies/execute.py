@@ -12,7 +12,7 @@ import pandas as pd
 from pglab.studies.console import Console
 from pglab.studies.mirror import Mirror
 from pglab.studies.plan import Plan, Shard
-from pglab.studies.worker import Done, Failed, Job, Progress, Worker
+from pglab.studies.worker import Done, Job, Progress, Worker
 
 TICK = 0.1  # seconds between two looks at the clock while no worker reports
 
@@ -50,8 +50,8 @@ class _Records:
 def execute(plan: Plan, workers: list[Worker], console: Console) -> Outcome:
     """Trains what is missing on the given workers and stores what comes of it.
 
-    A worker that dies is replaced. Ctrl-C ends the workers at once and keeps the rows that there are, with status `stopped`. A
-    shard that raises ends with status `failed`; the others go on.
+    A worker that dies is replaced. Ctrl-C ends the workers at once and keeps the rows that there
+    are, with status `stopped`. A shard that raises ends with status `failed`; the others go on.
     """
     outcome, records = Outcome(), _Records()
     waiting = list(reversed(plan.shards))
@@ -63,7 +63,7 @@ def execute(plan: Plan, workers: list[Worker], console: Console) -> Outcome:
         while waiting or busy:
             while waiting and idle:
                 worker, shard = idle.pop(), waiting.pop()
-                worker.train(Job(tuple((n, plan.arms[n].settings, seeds) for n, seeds in shard.arms)))
+                worker.send(Job(tuple((n, plan.arms[n].settings, seeds) for n, seeds in shard.arms)))
                 busy[worker] = shard
             ready = wait([worker.connection for worker in busy], timeout=TICK)
             for worker in [worker for worker in busy if worker.connection in ready]:

@@ -1,10 +1,11 @@
 """From the runs that were asked for to the work that is left: checked, and cut into shards."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from pglab.errors import InputError
 from pglab.studies.run import ArmConfig, Composed, Run, canonical, runs_of, study_name
@@ -40,6 +41,8 @@ class Plan:
 
 def make_plan(composed: Sequence[Composed]) -> Plan:
     """Raises InputError where the runs clash with each other or with what is on disk."""
+    for one in composed:
+        _check_values(one.settings)
     runs = [run for one in composed for run in runs_of(one)]
     if not runs:
         raise InputError("the sweep is empty: it names no value for at least one key")
@@ -55,12 +58,30 @@ def make_plan(composed: Sequence[Composed]) -> Plan:
         raise InputError(f"one command fills one study, this one names {', '.join(sorted(names))}")
     store = Store(Path(first.settings["results_dir"]) / names.pop())
     finished = [tuple(sorted(store.finished(arm) & set(of_arm))) for arm, of_arm in zip(arms, seeds, strict=True)]
-    missing = [
-        [seed for seed in of_arm if seed not in done] for of_arm, done in zip(seeds, finished, strict=True)
-    ]
+    missing = [[seed for seed in of_arm if seed not in done] for of_arm, done in zip(seeds, finished, strict=True)]
     workers = first.settings["workers"] or len(os.sched_getaffinity(0))
     shards = _shards(arms, missing, workers if first.settings["fuse"] else None)
     return Plan(store, tuple(arms), tuple(seeds), tuple(finished), tuple(shards), min(workers, len(shards)))
+
+
+def _check_values(settings: Mapping[str, Any]) -> None:
+    """Raises InputError where a number is out of range or a word is not one of those allowed."""
+    for key, smallest in (("updates", 1), ("lanes", 1), ("seed", 0), ("workers", 1), ("seeds", 1)):
+        value = settings[key]
+        optional = key in ("workers", "seeds") and value is None
+        if not optional and not (type(value) is int and value >= smallest):
+            raise InputError(f"{key}={value} must be a whole number of at least {smallest}")
+    if settings["lanes"] % 32:
+        # Blocks fill whole vector registers, so that no run meets the scalar code of a remainder.
+        raise InputError(f"lanes={settings['lanes']} must be a multiple of 32")
+    if not 0.0 <= settings["gamma"] <= 1.0:
+        raise InputError(f"gamma={settings['gamma']} is outside [0, 1]")
+    if settings["evaluation"]["episodes"] < 0:
+        raise InputError(f"evaluation.episodes={settings['evaluation']['episodes']} must be at least 0")
+    if settings["logger"]["mode"] not in ("online", "offline", "disabled"):
+        raise InputError(f"logger.mode={settings['logger']['mode']} is not one of online, offline, disabled")
+    if settings["device"] not in ("cpu", "cuda"):
+        raise InputError(f"device={settings['device']} is not one of cpu, cuda")
 
 
 def _distinct_arms(runs: list[Run]) -> list[ArmConfig]:

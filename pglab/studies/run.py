@@ -80,7 +80,7 @@ def canonical(value: Any) -> str:
 
 def _asked(overrides: tuple[str, ...]) -> list[str]:
     asked = (override.lstrip("+~") for override in overrides)
-    return sorted(a for a in asked if re.split(r"[.=@]", a)[0] not in (*MACHINERY, "hydra"))
+    return sorted(a for a in asked if re.split(r"[.=@]", a)[0] not in (*MACHINERY, "evaluation", "hydra"))
 
 
 def _folder_name(parts: list[str], empty: str) -> str:

@@ -1,10 +1,10 @@
 """Where a study's results live: one folder an arm, every file written whole or not at all.
 
-    STUDY/ARM/arm.json            seeds with their status, settings, versions: what counts is here
-              config.yaml         the resolved configuration
-              updates.parquet     a row for each (seed, update)
-              evaluation.parquet  a row for each (seed, episode)
-              policies.npz        final policy parameters, `seed/name`
+STUDY/ARM/arm.json            seeds with their status, settings, versions: what counts is here
+          config.yaml         the resolved configuration
+          updates.parquet     a row for each (seed, update)
+          evaluation.parquet  a row for each (seed, episode)
+          policies.npz        final policy parameters, `seed/name`
 """
 
 import contextlib

@@ -4,17 +4,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from rich import box
 from rich.table import Table
 
-from pglab.build import check_components, check_values
 from pglab.errors import InputError
 from pglab.results import load, load_evaluation, summarize
 from pglab.studies.console import Console
 from pglab.studies.execute import Outcome, execute
 from pglab.studies.plan import Plan, make_plan
 from pglab.studies.run import Composed
-from pglab.studies.worker import Worker
+from pglab.studies.worker import Check, Checked, Failed, Worker
 
 FAILED, INTERRUPTED = 1, 130  # exit statuses
 
@@ -43,7 +44,7 @@ class Study:
     def objective(self) -> float:
         """The mean score of all runs, for a sweeper that searches."""
         summary = summarize(self.rows(), self.evaluation())
-        return float((summary["score"] * summary["seeds"]).sum() / summary["seeds"].sum())
+        return float(np.average(summary["score"], weights=summary["seeds"]))
 
     def _asked(self, frame: pd.DataFrame) -> pd.DataFrame:
         arms = zip(self.plan.arms, self.plan.seeds, strict=True)
@@ -59,23 +60,36 @@ def train(composed: Sequence[Composed]) -> Study:
     Raises:
         InputError: bad input; nothing was trained or written.
     """
-    for one in composed:
-        check_values(one.settings)
     plan = make_plan(composed)
     console = Console()
-    workers = [Worker() for _ in range(plan.workers)]  # they get ready while we check
-    try:
-        if plan.shards:
-            for arm in plan.arms:
-                check_components(arm.settings)
-            _check_writable(plan)
-        outcome = execute(plan, workers, console) if plan.shards else Outcome()
-    finally:
-        for worker in workers:
-            worker.stop()
+    outcome = execute(plan, ready_workers(plan), console) if plan.shards else Outcome()
     study = Study(plan, outcome)
     _report(study, console)
     return study
+
+
+def ready_workers(plan: Plan) -> list[Worker]:
+    """As many workers as the plan asks for, once they have tried its components.
+
+    Raises:
+        InputError: an arm could not be trained, or its results not be written.
+    """
+    _check_writable(plan)
+    workers = [Worker() for _ in range(plan.workers)]
+    try:
+        # All of them check, one answers: checking is what makes a worker ready to train.
+        for worker in workers:
+            worker.send(Check(tuple(arm.settings for arm in plan.arms)))
+        answer, *_ = [worker.receive() for worker in workers]
+        if isinstance(answer, Failed):
+            raise InputError(f"the components could not be tried:\n{answer.traceback}")
+        if isinstance(answer, Checked) and answer.problem:
+            raise InputError(answer.problem)
+    except BaseException:
+        for worker in workers:
+            worker.stop()
+        raise
+    return workers
 
 
 def _check_writable(plan: Plan) -> None:
@@ -110,23 +124,24 @@ def _report(study: Study, console: Console) -> None:
 
 def _table(study: Study) -> Table:
     played = study.plan.arms[0].settings["evaluation"]["episodes"]
-    score = f"mean return of the last policy over {played} episodes" if played else "mean return of the last update"
+    score = f"of the last policy over {played} episodes" if played else "of the last update"
     table = Table(
         title=f"Study {study.plan.store.folder.name}",
-        caption=f"Final return: {score}, averaged over seeds; 95 % Student-t interval over seeds.",
+        caption=f"final return: mean return {score}, averaged over seeds\ninterval: 95 %, Student-t over seeds",
         caption_justify="left",
         title_justify="left",
+        box=box.SIMPLE_HEAD,
     )
     table.add_column("arm", overflow="fold")
     for column in ("seeds", "final return", "95 % interval", "env steps", "diverged"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     summary = summarize(study.rows(), study.evaluation())
     unfinished = bool(summary[["stopped", "failed"]].to_numpy().sum())
     if unfinished:
-        table.add_column("stopped or failed", justify="right")
-    for row in summary.itertuples():
-        interval = "-" if pd.isna(row.low) else f"{row.low:.1f} to {row.high:.1f}"
-        cells = [row.arm, str(row.seeds), "-" if pd.isna(row.score) else f"{row.score:.1f}", interval]
-        cells += [f"{row.env_steps:,}".replace(",", " "), str(row.diverged)]
-        table.add_row(*cells, *([str(row.stopped + row.failed)] if unfinished else []))
+        table.add_column("unfinished", justify="right")
+    for row in summary.to_dict("records"):
+        interval = "-" if pd.isna(row["low"]) else f"{row['low']:.1f} to {row['high']:.1f}"
+        score = "-" if pd.isna(row["score"]) else f"{row['score']:.1f}"
+        cells = [row["arm"], str(row["seeds"]), score, interval, f"{row['env_steps']:,}", str(row["diverged"])]
+        table.add_row(*cells, *([str(row["stopped"] + row["failed"])] if unfinished else []))
     return table

@@ -18,9 +18,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pglab.errors import InputError
+
 if TYPE_CHECKING:
     from pglab.training.arm import Measures
     from pglab.training.bundle import Evaluation
+
+
+@dataclass(frozen=True)
+class Check:
+    """Settings of arms whose components are to be built and tried for fit."""
+
+    settings: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is wrong with the first arm that could not be trained, or nothing."""
+
+    problem: str | None
 
 
 @dataclass(frozen=True)
@@ -77,10 +93,10 @@ class Worker:
         )
         theirs.close()
 
-    def train(self, job: Job) -> None:
-        self.connection.send(job)
+    def send(self, order: Check | Job) -> None:
+        self.connection.send(order)
 
-    def receive(self) -> "Progress | Done | Failed":
+    def receive(self) -> Checked | Progress | Done | Failed:
         """What the worker reports; a process that is gone has failed."""
         try:
             return self.connection.recv()
@@ -101,7 +117,7 @@ class Worker:
 
 
 def serve(descriptor: int) -> None:
-    """Trains one job after another until the parent is gone."""
+    """Carries out one order after another until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     connection = Connection(descriptor)
     import torch
@@ -109,17 +125,23 @@ def serve(descriptor: int) -> None:
     torch.set_num_threads(1)
     while True:
         try:
-            job = connection.recv()
-        except EOFError:
-            return
-        try:
-            done = _train(job, connection)
-        except (BrokenPipeError, ConnectionResetError):
+            order = connection.recv()
+            connection.send(_check(order) if isinstance(order, Check) else _train(order, connection))
+        except (EOFError, BrokenPipeError, ConnectionResetError):
             return
         except BaseException:
             connection.send(Failed(traceback.format_exc()))
-        else:
-            connection.send(done)
+
+
+def _check(order: Check) -> Checked:
+    from pglab.build import check_components
+
+    try:
+        for settings in order.settings:
+            check_components(settings)
+    except InputError as error:
+        return Checked(str(error))
+    return Checked(None)
 
 
 def _train(job: Job, connection: Connection) -> Done:

@@ -1,7 +1,7 @@
 """One arm in training: a row of parameters, critic, memory and counters for each seed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -130,18 +130,25 @@ class ArmState:
             if arm.estimator.truncation == "bootstrap":
                 reward = self._bootstrapped(episodes, self._critic)
         psi, returns = torch.zeros_like(reward), torch.zeros_like(reward)
+        terminated, truncated = (_at_last_steps(episodes, ended) for ended in (episodes.terminated, episodes.truncated))
+        learns = self._critic is not None or hasattr(arm.baseline, "remember")
         remembered = []
         for rows, index in episode_blocks(episodes):
-            batch = _batch(episodes, index, reward, value)
-            batch = replace(batch, memory={name: kept[rows] for name, kept in self._memory.items()})
-            weights = arm.weighting(batch)
-            if arm.estimator.normalize:
-                weights = standardize(weights, batch.mask)
-            steps, count = batch.mask.sum((-2, -1)), batch.mask[..., 0].sum(-1)
-            weights = weights * arm.estimator.scale(steps, count)[:, None, None]
-            psi[index[batch.mask]] = weights[batch.mask]
-            batch_returns = rewards_to_go(batch.reward, arm.gamma)
-            returns[index[batch.mask]] = batch_returns[batch.mask]
+            batch = Batch(
+                obs=episodes.obs[index],
+                action=episodes.action[index],
+                reward=reward[index],
+                mask=index < len(reward) - 1,
+                terminated=terminated[index],
+                truncated=truncated[index],
+                value=None if value is None else value[index],
+                memory={name: kept[rows] for name, kept in self._memory.items()},
+            )
+            # Padding is written to the entry for padding, which stays zero.
+            psi[index] = self._scaled(arm.weighting(batch), batch)
+            if learns:
+                batch_returns = rewards_to_go(batch.reward, arm.gamma)
+                returns[index] = torch.where(batch.mask, batch_returns, 0.0)
             if hasattr(arm.baseline, "remember"):
                 remembered.append((rows, arm.baseline.remember(batch.memory, batch, batch_returns)))
         self._keep(remembered)
@@ -149,6 +156,18 @@ class ArmState:
             trained = np.isin(np.arange(len(arm.seeds)), episodes.run)
             self._critic.fit(episodes, returns, torch.from_numpy(trained).to(self._device))
         return psi
+
+    def _scaled(self, psi: Tensor, batch: Batch) -> Tensor:
+        """The weights of a batch, standardised if asked for, times the reduction's factor."""
+        if psi.shape != batch.reward.shape:
+            raise ValueError(
+                f"{type(self.arm.weighting).__name__} returned weights of shape {list(psi.shape)}; "
+                f"one for every reward is needed, {list(batch.reward.shape)}"
+            )
+        if self.arm.estimator.normalize:
+            psi = standardize(psi, batch.mask)
+        scale = self.arm.estimator.scale(batch.mask.sum((-2, -1)), batch.mask[..., 0].sum(-1))
+        return torch.where(batch.mask, psi * scale[:, None, None], 0.0)
 
     def entropy_weight(self, episodes: Episodes) -> Tensor:
         """β of each seed's row, its reduction included, `[k]`."""
@@ -237,21 +256,9 @@ class ArmState:
                 self._memory[name][rows] = kept
 
 
-def _batch(episodes: Episodes, index: Tensor, reward: Tensor, value: Tensor | None) -> Batch:
-    """Packed steps as an episode-major batch; `index` is `[r, E, T]`."""
-    last = torch.from_numpy(episodes.start + episodes.length - 1).to(reward.device)
-
-    def at_end(ended: np.ndarray) -> Tensor:
-        flags = torch.zeros(len(reward), dtype=torch.bool, device=reward.device)
-        flags[last] = torch.from_numpy(ended).to(reward.device)
-        return flags[index]
-
-    return Batch(
-        obs=episodes.obs[index],
-        action=episodes.action[index],
-        reward=reward[index],
-        mask=index < len(reward) - 1,
-        terminated=at_end(episodes.terminated),
-        truncated=at_end(episodes.truncated),
-        value=None if value is None else value[index],
-    )
+def _at_last_steps(episodes: Episodes, ended: np.ndarray) -> Tensor:
+    """A boolean `[S + 1]` with each episode's flag at its last step."""
+    device = episodes.obs.device
+    flags = torch.zeros(len(episodes.reward), dtype=torch.bool, device=device)
+    flags[torch.from_numpy(episodes.start + episodes.length - 1).to(device)] = torch.from_numpy(ended).to(device)
+    return flags

@@ -93,7 +93,6 @@ class Episodes:
             self.reward[index],
         )
 
-
     def of_runs(self, first: int, rows: np.ndarray) -> "Episodes":
         """The episodes of the runs first, first + 1, … as those of the given rows `[n]`."""
         begin, end = np.searchsorted(self.run, (first, first + len(rows)))
