@@ -64,7 +64,8 @@ def _make(settings: Settings, group: str) -> Any:
     except InstantiationException as error:
         reason = error.__cause__ or error
         target = settings[group].get("_target_", "?")
-        raise InputError(f"{group} ({target}): {str(reason).splitlines()[0]}") from error
+        said = " ".join(str(reason).split("\nfull_key")[0].split())
+        raise InputError(f"{group} ({target}): {said}") from error
 
 
 def _fits(key: str, make: Any) -> None:

@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pglab.compose import CONF, CONFIG, composed, explain
 from pglab.errors import InputError
 from pglab.studies.run import Composed
-from pglab.studies.study import train
+from pglab.studies.study import INTERRUPTED, train
 
 BAD_INPUT = 2  # exit status
 
@@ -30,17 +30,21 @@ BAD_INPUT = 2  # exit status
 def main() -> int:
     """Composes the runs of the command line, trains them, and returns the exit status."""
     handed_in: list[Composed] = []
+    problems: list[InputError] = []
 
     def task(config: DictConfig) -> float | None:
-        one = composed(config, HydraConfig.get())
-        if _hands_in(HydraConfig.get()):
-            handed_in.append(one)
-            return None
-        return train([one]).objective()
+        if not _hands_in(HydraConfig.get()):
+            return train([composed(config, HydraConfig.get())]).objective()
+        try:
+            handed_in.append(composed(config, HydraConfig.get()))
+        except InputError as error:  # raised here, Hydra would print a heading of its own
+            problems.append(error)
 
     try:
         with _arguments() as plain_sweep:
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=CONFIG)(task)()
+        if problems:
+            raise problems[0]
         return train(handed_in).exit_status if handed_in or plain_sweep else 0
     except InputError as error:
         message = str(error)
@@ -48,6 +52,9 @@ def main() -> int:
         message = explain(error)
     except OSError as error:
         message = f"cannot store the results: {error}"
+    except KeyboardInterrupt:
+        print("Interrupted before training; nothing was written.", file=sys.stderr)
+        return INTERRUPTED
     print(f"error: {message}", file=sys.stderr)
     return BAD_INPUT
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from hydra.utils import get_object
@@ -36,7 +37,8 @@ def composed(config: DictConfig, hydra_config: DictConfig) -> Composed:
         .load_configuration(CONFIG, [f"{group}={choice}" for group, choice in choices.items()], run_mode=RunMode.RUN)
     )
     expected = _plain(OmegaConf.to_container(OmegaConf.masked_copy(expected, list(settings)), resolve=True))
-    for key, value in settings.items():
+    plain_first = sorted(settings.items(), key=lambda item: isinstance(item[1], Mapping))
+    for key, value in plain_first:  # groups repeat plain keys by interpolation
         _compare(key, value, expected, dict(_leaves(expected)))
     given = dict(_leaves(OmegaConf.to_container(config, resolve=False)))
     given = {key: value for key, value in given.items() if "${" not in str(value)}
@@ -47,10 +49,13 @@ def explain(error: Exception) -> str:
     """What Hydra or OmegaConf complains of, without advice that does not apply here."""
     text = str(error)
     if key := re.search(r"Could not override '([^']+)'", text):
-        return _unknown(key[1], [])
-    if group := re.search(r"Could not find '(.+)/([^/']+)'\s+Available options in '.*':\s+((?:\t.*\s*)+)", text):
-        options = ", ".join(group[3].split("Config search path")[0].split())
-        return f"{group[1]}={group[2]} is not a choice; choose one of {options}"
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            defaults = OmegaConf.to_container(compose(CONFIG))
+        return _unknown(key[1], [name for name, _ in _leaves(defaults)])
+    if group := re.search(r"Could not find '(.+)/([^/']+)'\s+Available options in '.*':\n((?:\t.*\n?)+)", text):
+        return f"{group[1]}={group[2]} is not a choice; choose one of {', '.join(group[3].split())}"
+    if several := re.search(r"Ambiguous value for argument '(.+)'", text):
+        return f"{several[1]} names several values; add -m to sweep over them, or write a list as key=[a,b]"
     lines = [line.strip() for line in text.splitlines()]
     kept = [line for line in lines if line and not line.startswith(("full_key", "object_type", "See https"))]
     return "\n  ".join(kept)

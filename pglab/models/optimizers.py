@@ -66,6 +66,10 @@ def check_rows_apart(make: MakeOptimizer) -> None:
 
     name = getattr(getattr(make, "func", make), "__name__", str(make))
     try:
+        make([torch.zeros(3, 64, requires_grad=True)])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {error}") from error
+    try:
         apart = torch.equal(steps(1.0), steps(100.0))
     except (TypeError, RuntimeError, ValueError) as error:
         raise ValueError(f"{name} cannot take a step on stacked runs: {error}") from error

@@ -27,7 +27,6 @@ class Console:
         self._terminal.print(text, markup=False, soft_wrap=True)
 
     def start(self, plan: Plan) -> None:
-        self.say(f"Training {plan.missing} runs of {len(plan.arms)} arms on {plan.workers} workers.")
         self._plan = plan
         self._last: list[dict[int, float]] = [{} for _ in plan.arms]
         self._updates = [0 for _ in plan.arms]
@@ -35,6 +34,9 @@ class Console:
         for shard in plan.shards:
             for number, seeds in shard.arms:
                 self._missing[number] += len(seeds)
+        counts = ((plan.missing, "run"), (sum(bool(m) for m in self._missing), "arm"), (plan.workers, "worker"))
+        runs, arms, workers = (f"{n} {what}{'s' * (n != 1)}" for n, what in counts)
+        self.say(f"Training {runs} ({arms}, {workers})")
         work = [missing * arm.settings["updates"] for missing, arm in zip(self._missing, plan.arms, strict=True)]
         self._progress = Progress(
             TextColumn("training"),

@@ -74,8 +74,16 @@ def study_name(composed: Composed) -> str:
 
 
 def canonical(value: Any) -> str:
-    """One text for equal settings."""
-    return json.dumps(value, sort_keys=True)
+    """One text for equal settings; 1 and 1.0 are equal."""
+
+    def plain(part: Any) -> Any:
+        if isinstance(part, Mapping):
+            return {key: plain(inner) for key, inner in part.items()}
+        if isinstance(part, list | tuple):
+            return [plain(inner) for inner in part]
+        return float(part) if type(part) is int else part
+
+    return json.dumps(plain(value), sort_keys=True)
 
 
 def _asked(overrides: tuple[str, ...]) -> list[str]:

@@ -34,6 +34,20 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def prepare(self) -> None:
+        """Makes the folder.
+
+        Raises:
+            InputError: it cannot be written to.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.folder).close()
+        except OSError as error:
+            raise InputError(
+                f"cannot write to {self.folder} ({error.strerror}); choose another results_dir=PATH"
+            ) from error
+
     def finished(self, arm: ArmConfig) -> set[int]:
         """Seeds whose training is on disk, to the last update.
 

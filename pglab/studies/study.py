@@ -1,6 +1,5 @@
 """One command's study, from what was composed to what was found."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -74,7 +73,6 @@ def ready_workers(plan: Plan) -> list[Worker]:
     Raises:
         InputError: an arm could not be trained, or its results not be written.
     """
-    _check_writable(plan)
     workers = [Worker() for _ in range(plan.workers)]
     try:
         # All of them check, one answers: checking is what makes a worker ready to train.
@@ -85,17 +83,12 @@ def ready_workers(plan: Plan) -> list[Worker]:
             raise InputError(f"the components could not be tried:\n{answer.traceback}")
         if isinstance(answer, Checked) and answer.problem:
             raise InputError(answer.problem)
+        plan.store.prepare()
     except BaseException:
         for worker in workers:
             worker.stop()
         raise
     return workers
-
-
-def _check_writable(plan: Plan) -> None:
-    existing = next(path for path in (plan.store.folder, *plan.store.folder.absolute().parents) if path.exists())
-    if not (existing.is_dir() and os.access(existing, os.W_OK)):
-        raise InputError(f"cannot write to {existing}; choose another results_dir=PATH")
 
 
 def _report(study: Study, console: Console) -> None:
@@ -111,7 +104,7 @@ def _report(study: Study, console: Console) -> None:
             f"finished runs, and the rows so far of {outcome.count('stopped')} that were stopped. "
             "The same command again trains what is missing."
         )
-    if not folder.exists():
+    if not (done or outcome.status):
         return
     console.table(_table(study))
     console.say(f"Results: {folder}   (Python: pglab.results.load({str(folder)!r}))")
@@ -127,10 +120,11 @@ def _table(study: Study) -> Table:
     score = f"of the last policy over {played} episodes" if played else "of the last update"
     table = Table(
         title=f"Study {study.plan.store.folder.name}",
-        caption=f"final return: mean return {score}, averaged over seeds\ninterval: 95 %, Student-t over seeds",
+        caption=f"final return: mean return {score} and seeds\ninterval: 95 %, Student-t over seeds",
         caption_justify="left",
         title_justify="left",
         box=box.SIMPLE_HEAD,
+        pad_edge=False,
     )
     table.add_column("arm", overflow="fold")
     for column in ("seeds", "final return", "95 % interval", "env steps", "diverged"):
