@@ -1,6 +1,7 @@
 """The Hydra application behind `python -m pglab` and `pglab.run`."""
 
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ BAD_INPUT = 2  # exit status
 
 def main() -> int:
     """Composes the runs of the command line, trains them, and returns the exit status."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is a Ctrl-C
     handed_in: list[Composed] = []
     problems: list[InputError] = []
 

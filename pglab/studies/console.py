@@ -11,7 +11,7 @@ from rich.table import Table
 
 from pglab.studies.plan import Plan
 
-EVERY = 5.0  # seconds between two plain lines
+EVERY = 5.0  # seconds between two plain lines at first; a tenth of the time so far later on
 MOST_ARMS = 20  # arms shown while training; the final table shows all
 
 
@@ -19,7 +19,9 @@ class Console:
     """Progress of one plan."""
 
     def __init__(self) -> None:
-        self._terminal = Terminal(stderr=False, highlight=False)
+        self._terminal = Terminal(highlight=False)
+        if not self._terminal.is_terminal:
+            self._terminal.width = 120  # a file or pipe has no width of its own
         self._live: Live | None = None
 
     def say(self, text: str) -> None:
@@ -59,8 +61,9 @@ class Console:
         self._progress.advance(self._task, len(measures.seed))
 
     def tick(self) -> None:
-        if self._live is None and time.monotonic() - self._said >= EVERY:
-            self._said = time.monotonic()
+        now = time.monotonic()
+        if self._live is None and now - self._said >= max(EVERY, (now - self._began) / 10):
+            self._said = now
             task = self._progress.tasks[0]
             left = (self._said - self._began) * (task.total / max(task.completed, 1) - 1)
             arms = "  ".join(f"{arm.name} {self._mean(number)}" for number, arm in self._shown())
