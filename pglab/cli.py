@@ -12,6 +12,7 @@ import hydra
 import pandas as pd
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -55,7 +56,7 @@ def main() -> int:
     except OSError as error:
         message = f"cannot store the results: {error}"
     except KeyboardInterrupt:
-        print("Interrupted before training; nothing was written.", file=sys.stderr)
+        print("Interrupted. What was finished before is kept.", file=sys.stderr)
         return INTERRUPTED
     print(f"error: {message}", file=sys.stderr)
     return BAD_INPUT
@@ -99,11 +100,10 @@ def compose_runs(overrides: Sequence[str], config_dir: str | Path | None = None)
     return asked
 
 
-def _hands_in(config: DictConfig) -> bool:
+def _hands_in(config: HydraConf) -> bool:
     """Whether Hydra only composes here: its other launchers and sweepers want each job trained."""
-    if config.mode == RunMode.RUN:
-        return True
-    return config.launcher._target_.endswith("BasicLauncher") and config.sweeper._target_.endswith("BasicSweeper")
+    parts = (config.launcher._target_, config.sweeper._target_)
+    return config.mode == RunMode.RUN or all(".Basic" in part for part in parts)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ _IN_WHEEL = Path(__file__).resolve().parent / "conf"
 CONF = _IN_WHEEL if _IN_WHEEL.exists() else _IN_WHEEL.parent.parent / "conf"
 
 
-def composed(config: DictConfig, hydra_config: DictConfig) -> Composed:
+def composed(config: DictConfig, hydra_config: Any) -> Composed:
     """One configuration, checked key by key. Call it while Hydra is set up.
 
     Raises:

@@ -12,7 +12,7 @@ import pandas as pd
 from pglab.studies.console import Console
 from pglab.studies.mirror import Mirror
 from pglab.studies.plan import Plan, Shard
-from pglab.studies.worker import Done, Job, Progress, Worker
+from pglab.studies.worker import Done, Failed, Job, Progress, Worker
 
 TICK = 0.1  # seconds between two looks at the clock while no worker reports
 
@@ -74,15 +74,15 @@ def execute(plan: Plan, workers: list[Worker], console: Console) -> Outcome:
                         console.show(number, measures)
                         mirror.log(number, measures)
                     continue
-                shard = busy.pop(worker)
+                if isinstance(message, Done):
+                    _store_done(plan, records, message, outcome, mirror)
+                elif isinstance(message, Failed):
+                    outcome.failures.append(message.traceback)
+                    _store_unfinished(plan, records, busy[worker], "failed", outcome, mirror)
+                del busy[worker]
                 if not worker.alive:
                     workers.append(worker := Worker())
                 idle.append(worker)
-                if isinstance(message, Done):
-                    _store_done(plan, records, message, outcome, mirror)
-                else:
-                    outcome.failures.append(message.traceback)
-                    _store_unfinished(plan, records, shard, "failed", outcome, mirror)
             console.tick()
     except KeyboardInterrupt:
         outcome.interrupted = True
@@ -111,7 +111,8 @@ def _store_done(plan: Plan, records: _Records, done: Done, outcome: Outcome, mir
 def _store_unfinished(
     plan: Plan, records: _Records, shard: Shard, status: str, outcome: Outcome, mirror: Mirror
 ) -> None:
-    for number, seeds in shard.arms:
+    for number, asked in shard.arms:
+        seeds = [seed for seed in asked if (number, seed) not in outcome.status]
         frame = records.of(number, seeds)
         begun = seeds if status == "failed" else sorted(set(frame["seed"]))
         if begun:

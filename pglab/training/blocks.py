@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.training.rollout import Episodes
+from pglab.training.episodes import Episodes
 
 SMALLEST, LARGEST = 32, 1024  # steps in a block
 CACHED = 8192  # steps computed at a time: what a core's cache holds of a small network

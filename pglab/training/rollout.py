@@ -19,6 +19,7 @@ from torch import Tensor
 
 from pglab.envs.world import World
 from pglab.models.model import Policy
+from pglab.training.episodes import Episodes
 from pglab.training.randomness import fold_in, uniform
 
 SEGMENT = 16  # steps between two looks at which episodes have ended
@@ -40,77 +41,6 @@ class Streams:
     first_states: Tensor
     transitions: Tensor
     actions: Tensor
-
-
-@dataclass(frozen=True)
-class Episodes:
-    """M whole episodes of several runs, S steps end to end, by run and in order of start.
-
-    The per-step tensors carry one more entry at the end, all zeros: index S pads.
-
-    Attributes:
-        run: row of the run in the bundle, `[M]`, ascending.
-        length: steps, `[M]`.
-        terminated, truncated: how the episode ended, `[M]`; both when the end came on the
-            last allowed step.
-        last_obs: the observation after the last step, `[M, D]`.
-        obs, action, reward: `[S + 1, D]`, `[S + 1]`, `[S + 1]`.
-    """
-
-    run: np.ndarray
-    length: np.ndarray
-    terminated: np.ndarray
-    truncated: np.ndarray
-    last_obs: Tensor
-    obs: Tensor
-    action: Tensor
-    reward: Tensor
-
-    @property
-    def start(self) -> np.ndarray:
-        """Where each episode's first step lies, `[M]`."""
-        return np.cumsum(self.length) - self.length
-
-    def returns(self) -> np.ndarray:
-        """Undiscounted return of each episode, `[M]`, summed in double precision."""
-        return np.add.reduceat(self.reward[:-1].double().cpu().numpy(), self.start)
-
-    def select(self, keep: np.ndarray) -> "Episodes":
-        """Only the episodes where `keep` `[M]` is true."""
-        if keep.all():
-            return self
-        steps = np.flatnonzero(np.append(np.repeat(keep, self.length), True))
-        index = torch.from_numpy(steps).to(self.obs.device)
-        kept = torch.from_numpy(np.flatnonzero(keep)).to(self.obs.device)
-        return Episodes(
-            self.run[keep],
-            self.length[keep],
-            self.terminated[keep],
-            self.truncated[keep],
-            self.last_obs[kept],
-            self.obs[index],
-            self.action[index],
-            self.reward[index],
-        )
-
-    def of_runs(self, first: int, rows: np.ndarray) -> "Episodes":
-        """The episodes of the runs first, first + 1, … as those of the given rows `[n]`."""
-        begin, end = np.searchsorted(self.run, (first, first + len(rows)))
-        steps = slice(int(self.length[:begin].sum()), int(self.length[:end].sum()))
-
-        def cut(packed: Tensor) -> Tensor:
-            return torch.cat((packed[steps], packed[-1:]))
-
-        return Episodes(
-            rows[self.run[begin:end] - first],
-            self.length[begin:end],
-            self.terminated[begin:end],
-            self.truncated[begin:end],
-            self.last_obs[begin:end],
-            cut(self.obs),
-            cut(self.action),
-            cut(self.reward),
-        )
 
 
 class _Wave:
@@ -135,7 +65,7 @@ class _Wave:
         """
         lengths = self.length.reshape(-1)
         before = np.cumsum(lengths) - lengths
-        run = np.repeat(self.run, self.length.shape[1])
+        run = np.repeat(self.run, self.episode.shape[1])
         first = np.searchsorted(run, run)
         steps = played[run] + before - before[first]
         short = (steps < target.steps[run]) | (self.episode.reshape(-1) < target.episodes[run])
@@ -239,7 +169,7 @@ def _play(
     t = 0
     while wave.alive.any():
         steps = SEGMENT if world.horizon is None else min(SEGMENT, world.horizon - t)
-        shape = (steps, len(live), wave.length.shape[1])
+        shape = (steps, len(live), wave.episode.shape[1])
         times = torch.arange(t, t + steps, device=device)[:, None, None]
         action_uniform = uniform(fold_in(keys["actions"], times))
         step_uniform = _uniforms(fold_in(keys["transitions"], times), world.step_draws, torch.float32)
@@ -268,7 +198,7 @@ def _play(
         wave.segments.append((log_obs, log_action, log_reward))
         wave.close(live, terminated, truncated, world.observe(state))
         wave.alive &= wave.needed(played, target)
-        stay = wave.alive[live].any(1)
+        stay: np.ndarray = wave.alive[live].any(1)
         if stay.sum() == 1:  # a matrix product alone in its batch would have other bits
             stay[np.flatnonzero(~stay)[:1]] = True
         if not stay.all():
@@ -289,7 +219,7 @@ def _pack(waves: list[_Wave]) -> Episodes:
     parts, index = [], []
     offset = 0
     for wave in waves:
-        lanes = wave.length.shape[1]
+        lanes = wave.episode.shape[1]
         block, lane = np.nonzero(wave.alive)
         parts.append((wave, block, lane))
         sizes = np.array([segment[1].numel() for segment in wave.segments])
