@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.envs.world import World
+from pglab.envs.world import Parking, World
 from pglab.models.model import Policy
 from pglab.training.episodes import Episodes
 from pglab.training.randomness import fold_in, uniform
@@ -46,9 +46,10 @@ class Streams:
 class _Wave:
     """Blocks of lanes that begin together, and what happened in each lane."""
 
-    def __init__(self, run: np.ndarray, first_episode: np.ndarray, lanes: int, device: torch.device) -> None:
+    def __init__(self, run: np.ndarray, first_episode: np.ndarray, lanes: int) -> None:
         self.run = run  # [B] ascending
         self.episode = first_episode[:, None] + np.arange(lanes)  # [B, C]
+        self.begun = np.ones(self.episode.shape, dtype=bool)
         self.length = np.zeros(self.episode.shape, dtype=np.int64)
         self.alive = np.ones(self.episode.shape, dtype=bool)
         self.terminated = np.zeros(self.episode.shape, dtype=bool)
@@ -69,7 +70,7 @@ class _Wave:
         first = np.searchsorted(run, run)
         steps = played[run] + before - before[first]
         short = (steps < target.steps[run]) | (self.episode.reshape(-1) < target.episodes[run])
-        return short.reshape(self.length.shape)
+        return short.reshape(self.length.shape) & self.begun
 
     def close(self, live: np.ndarray, terminated: Tensor, truncated: Tensor, last_obs: Tensor) -> None:
         """Takes note of the episodes that ended in a segment; the arguments are `[n, L, C]`."""
@@ -117,10 +118,15 @@ def collect(
     waves = []
     with torch.inference_mode():
         while len(pending):
-            blocks = _blocks_to_begin(pending, played, begun, target, expected_length, lanes)
+            count = _episodes_to_begin(pending, played, begun, target, expected_length, lanes)
+            blocks = -(-count // lanes)
+            if blocks.sum() == 1:  # a matrix product alone in its batch would have other bits
+                blocks += 1
             run = np.repeat(pending, blocks)
             order = np.arange(len(run)) - np.repeat(np.cumsum(blocks) - blocks, blocks)
-            wave = _Wave(run, begun[run] + order * lanes, lanes, parameters.device)
+            wave = _Wave(run, begun[run] + order * lanes, lanes)
+            if isinstance(world, Parking):  # elsewhere the rest of a block costs nothing
+                wave.begun = wave.episode < (begun[pending] + count).repeat(blocks)[:, None]
             _play(wave, world, policy, parameters, streams, played, target)
             wave.alive = wave.needed(played, target)
             steps = np.where(wave.alive, wave.length, 0).sum(1)
@@ -132,7 +138,7 @@ def collect(
     return _pack(waves)
 
 
-def _blocks_to_begin(
+def _episodes_to_begin(
     pending: np.ndarray,
     played: np.ndarray,
     begun: np.ndarray,
@@ -140,12 +146,12 @@ def _blocks_to_begin(
     expected_length: np.ndarray,
     lanes: int,
 ) -> np.ndarray:
+    """How many episodes of each pending run to begin at once; a block where nothing is known."""
     length = np.where(begun > 0, played / np.maximum(begun, 1), expected_length)[pending]
     by_steps = (target.steps - played)[pending] / length * SURPLUS
-    by_steps = np.where(np.isnan(by_steps), 1, by_steps)
     by_episodes = (target.episodes - begun)[pending]
-    blocks = np.maximum(np.ceil(np.maximum(by_steps, by_episodes) / lanes), 1).astype(np.int64)
-    return blocks if blocks.sum() > 1 else blocks + 1  # never one alone, see `_play`
+    count = np.fmax(np.where(np.isnan(by_steps), lanes, by_steps), by_episodes)
+    return np.maximum(np.ceil(count), 1).astype(np.int64)
 
 
 def _play(
@@ -168,6 +174,8 @@ def _play(
     live = np.arange(len(wave.run))
     t = 0
     while wave.alive.any():
+        if isinstance(world, Parking):
+            world.park(state, torch.from_numpy(wave.alive[live]))
         steps = SEGMENT if world.horizon is None else min(SEGMENT, world.horizon - t)
         shape = (steps, len(live), wave.episode.shape[1])
         times = torch.arange(t, t + steps, device=device)[:, None, None]
@@ -198,7 +206,7 @@ def _play(
         wave.segments.append((log_obs, log_action, log_reward))
         wave.close(live, terminated, truncated, world.observe(state))
         wave.alive &= wave.needed(played, target)
-        stay: np.ndarray = wave.alive[live].any(1)
+        stay = np.asarray(wave.alive[live].any(1))
         if stay.sum() == 1:  # a matrix product alone in its batch would have other bits
             stay[np.flatnonzero(~stay)[:1]] = True
         if not stay.all():

@@ -8,6 +8,7 @@ from scipy.stats import chi2_contingency
 from pglab.algorithms.heads import Softmax
 from pglab.envs.cartpole import CartPole
 from pglab.envs.finite import FiniteMDP, corridor
+from pglab.envs.gymnasium import GymnasiumWorld
 from pglab.models.model import Model, Policy
 from pglab.models.networks import MLP, Tabular
 from pglab.models.parameters import PyTorchDefault, Zeros
@@ -66,10 +67,13 @@ def same_distribution(batches, reference):
     return chi2_contingency(table[:, table.sum(0) > 20]).pvalue
 
 
-def test_a_steps_batch_is_the_shortest_prefix_of_the_episodes_in_order_of_start():
-    world, seeds = leave_with(0.1), list(range(40))
+@pytest.mark.parametrize("expected", [UNKNOWN, 5.0])
+@pytest.mark.parametrize(
+    ("world", "seeds"), [(leave_with(0.1), list(range(40))), (GymnasiumWorld("FrozenLake-v1"), [0, 1])]
+)
+def test_a_steps_batch_is_the_shortest_prefix_of_the_episodes_in_order_of_start(world, seeds, expected):
     all_episodes = play(world, seeds, {"episodes": 64})
-    batch = play(world, seeds, {"steps": 35})
+    batch = play(world, seeds, {"steps": 35}, expected)
     for run in range(len(seeds)):
         lengths = all_episodes.length[all_episodes.run == run]
         assert batch.length[batch.run == run].tolist() == sequential(lengths, 35).tolist()
