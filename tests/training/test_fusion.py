@@ -14,6 +14,7 @@ from pglab.algorithms.losses import Estimator
 from pglab.envs.bandit import Bandit
 from pglab.envs.cartpole import CartPole
 from pglab.envs.finite import corridor
+from pglab.envs.gymnasium import GymnasiumWorld
 from pglab.models.networks import MLP, Linear, Tabular
 from pglab.models.parameters import Gaussian, PyTorchDefault
 from pglab.training.arm import BatchSize
@@ -92,11 +93,16 @@ def test_a_run_keeps_its_bits_at_every_row_of_a_mixed_bundle(make_arm, make_shap
 @pytest.mark.parametrize("episodes", [1, 33])
 @pytest.mark.parametrize(
     ("world", "network"),
-    [(Bandit([1.0, 0.7, 0.0], 1.0), Tabular()), (corridor(100), Tabular()), (CartPole(60), Linear())],
-    ids=["bandit", "corridor", "linear"],
+    [
+        (Bandit([1.0, 0.7, 0.0], 1.0), Tabular()),
+        (corridor(100), Tabular()),
+        (CartPole(60), Linear()),
+        (GymnasiumWorld("Acrobot-v1", max_episode_steps=20), MLP((5,))),
+    ],
+    ids=["bandit", "corridor", "linear", "gymnasium"],
 )
 def test_small_networks_and_single_episodes_keep_their_bits_too(make_arm, make_shapes, train, world, network, episodes):
-    arm = make_arm(init=Gaussian(0.1), batch=BatchSize(episodes=episodes), updates=20, optimizer=partial(SGD, lr=0.01))
+    arm = make_arm(init=Gaussian(0.1), batch=BatchSize(episodes=episodes), updates=8, optimizer=partial(SGD, lr=0.01))
     shapes = make_shapes(world=world, network=network)
     seeds = list(range(5))
     together = train(shapes, [make_arm(**{**vars(arm), "seeds": seeds})])
