@@ -169,7 +169,8 @@ def _play(
     keys = {name: fold_in(getattr(streams, name)[run][:, None], episode) for name in ("transitions", "actions")}
     first_keys = fold_in(streams.first_states[run][:, None], episode)
     state = world.reset(_uniforms(first_keys, world.reset_draws, torch.float64))
-    weights = policy.model.layout.unflatten(parameters[run])
+    flat = parameters[run]
+    weights = policy.model.layout.unflatten(flat)
     wave.alive &= wave.needed(played, target)
     live = np.arange(len(wave.run))
     t = 0
@@ -214,7 +215,8 @@ def _play(
             index = torch.from_numpy(np.flatnonzero(stay)).to(device)
             state = tuple(part.index_select(0, index) for part in state)
             keys = {name: key.index_select(0, index) for name, key in keys.items()}
-            weights = {name: weight.index_select(0, index) for name, weight in weights.items()}
+            flat = flat.index_select(0, index)
+            weights = policy.model.layout.unflatten(flat)
 
 
 def _uniforms(keys: Tensor, draws: int, dtype: torch.dtype) -> Tensor:

@@ -15,6 +15,8 @@ from pglab.envs.bandit import Bandit
 from pglab.envs.cartpole import CartPole
 from pglab.envs.finite import corridor
 from pglab.envs.gymnasium import GymnasiumWorld
+from pglab.envs.world import Box
+from pglab.models.model import Model
 from pglab.models.networks import MLP, Linear, Tabular
 from pglab.models.parameters import Gaussian, PyTorchDefault
 from pglab.training.arm import BatchSize
@@ -109,6 +111,27 @@ def test_small_networks_and_single_episodes_keep_their_bits_too(make_arm, make_s
     for seed in seeds:
         alone = train(shapes, [make_arm(**{**vars(arm), "seeds": [seed]})])
         assert results(together, 0, seed) == results(alone, 0, 0)
+
+
+@pytest.mark.parametrize("n", [32, 64, 512, 1024])
+@pytest.mark.parametrize("network", [MLP((size,)) for size in (1, 3, 5, 8, 32, 33)] + [MLP((5, 7)), Linear()], ids=str)
+def test_outputs_and_gradients_of_a_run_do_not_depend_on_where_it_lies(network, n):
+    generator = torch.Generator().manual_seed(0)
+    for inputs, outputs in product((1, 2, 4, 5, 6, 33), (1, 2, 3, 4)):
+        model = Model(network, Box(inputs), outputs)
+        flat = torch.randn(9, model.layout.size, generator=generator)
+        x = torch.randn(9, n, inputs, generator=generator)
+        slope = torch.randn(9, n, outputs, generator=generator)
+
+        def compute(rows, model=model, flat=flat, x=x, slope=slope):
+            leaves = model.layout.leaves(flat[rows])
+            output = model(leaves, x[rows])
+            return output, *torch.autograd.grad((output * slope[rows]).sum(), list(leaves.values()))
+
+        together = compute(list(range(9)))
+        for rows in ([0, 1], [3, 4, 5], [8, 2]):
+            for part, whole in zip(compute(rows), together, strict=True):
+                assert torch.equal(part, whole[rows]), (inputs, outputs, rows)
 
 
 def test_a_run_that_diverges_is_frozen_and_leaves_its_neighbours_alone(make_arm, make_shapes, train):
