@@ -100,6 +100,18 @@ def test_a_step_too_large_for_the_numbers_is_not_taken():
     assert torch.equal(rows.parameters[1], torch.full((SIZE,), -1e30))
 
 
+@pytest.mark.parametrize("make", [OPTIMIZERS[name] for name in ("adam", "adamw", "rmsprop", "adagrad", "nadam")])
+def test_a_step_whose_square_overflows_is_not_taken(make):
+    # The step itself would be finite, even zero: without a mark, the run would stand still for good.
+    rows = Rows(random(2, SIZE), make)
+    gradient = torch.ones(2, SIZE)
+    gradient[0] = 1e25
+    assert rows.step(gradient, everyone(2)).tolist() == [False, True]
+    before = rows.parameters.clone()
+    assert rows.step(torch.ones(2, SIZE), everyone(2)).all()
+    assert (rows.parameters != before).all()
+
+
 def test_rows_start_from_a_copy():
     start = random(2, SIZE)
     rows = Rows(start, OPTIMIZERS["sgd"])
