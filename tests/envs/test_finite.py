@@ -140,7 +140,7 @@ def test_the_best_value_of_frozen_lake_is_the_known_one(gamma, best, digits):
 
 def test_entries_for_the_same_successor_add_up_and_average_their_rewards():
     table = {
-        0: {0: [(0.25, 1, 1.0, False), (0.5, 1, 4.0, True), (0.25, 0, -1.0, False)]},
+        0: {0: [(0.25, 1, 1.0, True), (0.5, 1, 4.0, True), (0.25, 0, -1.0, False)]},
         1: {0: [(1.0, 1, 0.0, True)]},
     }
     world = from_gymnasium_table(table, np.array([1, 0]), horizon=7)
