@@ -68,6 +68,16 @@ def test_a_lane_does_not_depend_on_those_beside_it(world):
         state, alone = step.state, own.state
 
 
+@pytest.mark.parametrize("make", [CartPole, lambda: Bandit([1.0, 0.5]), corridor, frozen_lake])
+def test_what_a_world_returns_is_on_the_device_of_what_it_was_given(make):
+    world = make()
+    first, actions, uniforms = (tensor.to("meta") for tensor in draws(world, 1))
+    state = world.reset(first)
+    step = world.step(state, actions[0], uniforms[0])
+    tensors = (*state, *step.state, world.observe(step.state), step.reward, step.terminated)
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+
+
 def test_an_observation_takes_as_many_numbers_as_it_has_and_a_symbol_takes_one():
     assert [Box(size).stored for size in (1, 4, 28)] == [1, 4, 28]
     assert [Discrete(size).stored for size in (1, 4, 28)] == [1, 1, 1]
