@@ -102,10 +102,11 @@ def test_running_mean_with_the_current_batch_counts_its_episodes_too(batches, ga
 
 def test_running_mean_keeps_counting_where_single_precision_stops():
     # In single precision 2^24 + 1 is 2^24: a running sum kept there would stand still.
-    batch = batch_of([[1.0]], dtype=torch.float32)
-    memory = {name: torch.tensor(2.0**24, dtype=torch.float64) for name in ("total", "episodes")}
-    kept = RunningMean().remember(memory, batch, batch.reward)
-    assert {name: tensor.item() for name, tensor in kept.items()} == {"total": 2**24 + 1, "episodes": 2**24 + 1}
+    memory = {}
+    for reward in (2.0**24, 1.0, 1.0):
+        batch = batch_of([[reward]], dtype=torch.float32)
+        memory = RunningMean().remember(memory, batch, batch.reward)
+    assert {name: kept.item() for name, kept in memory.items()} == {"total": 2**24 + 2, "episodes": 3}
 
 
 def test_running_mean_of_a_run_that_has_seen_no_episode_is_zero():

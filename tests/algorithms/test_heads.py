@@ -141,10 +141,18 @@ def test_the_action_is_the_smallest_whose_cumulative_probability_exceeds_the_uni
     assert min(above) <= action <= min(below, default=len(cumulative) - 1)
 
 
-def test_an_action_begins_where_the_one_before_it_ends():
-    z = torch.tensor([0.5, 0.25, 0.25]).log()
-    uniform = torch.tensor([0.0, 0.25, 0.5 - 1e-6, 0.5 + 1e-6, 0.75 - 1e-6, 0.75 + 1e-6, 1 - 2.0**-24])
-    assert Softmax().sample(z.expand(7, -1), uniform).tolist() == [0, 0, 0, 1, 1, 2, 2]
+@pytest.mark.parametrize("actions", [2, 4, 8])
+def test_an_action_begins_exactly_where_the_one_before_it_ends(actions):
+    edges = torch.arange(actions) / actions  # powers of two: exact, as are equal probabilities
+    uniform = torch.cat((edges, edges[1:] - 2.0**-24))
+    expected = [*range(actions), *range(actions - 1)]
+    assert Softmax().sample(torch.zeros(len(uniform), actions), uniform).tolist() == expected
+
+
+def test_the_largest_uniform_takes_an_action_that_exists_even_where_probabilities_fall_short_of_one():
+    z = torch.randn(10_000, 7, generator=torch.Generator().manual_seed(0))
+    assert (z.softmax(-1).cumsum(-1)[:, -1] <= 1 - 2.0**-24).any()
+    assert Softmax().sample(z, torch.full((10_000,), 1 - 2.0**-24)).max() == 6
 
 
 @each_head

@@ -106,8 +106,8 @@ def test_the_default_draws_what_a_stack_of_linear_modules_draws_from_the_same_se
     ("network", "observation", "inputs"), [(Linear(), Box(9), 9), (Tabular(), Discrete(25), 25), (MLP(()), Box(4), 4)]
 )
 def test_the_default_fills_the_range_that_the_number_of_inputs_gives(network, observation, inputs):
-    layout = Layout(network.shapes(observation, 200))
-    for tensor in layout.unflatten(draw(PyTorchDefault(), layout, inputs, seeded())).values():
+    model = Model(network, observation, 200)
+    for tensor in model.layout.unflatten(model.draw(PyTorchDefault(), [seeded()], torch.device("cpu"))).values():
         assert 0.97 / math.sqrt(inputs) < tensor.abs().max() <= 1 / math.sqrt(inputs)
 
 
