@@ -23,7 +23,7 @@ ANGLE_LIMIT = 12 * 2 * math.pi / 360
 
 @cache
 def _constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Scalars that the equations begin with, as tensors: push to the left, inertia, reward."""
+    """-F / M, l · 4/3 and the reward: CUDA takes no `addcmul` with its first operand on the CPU."""
     left = torch.tensor(-FORCE / TOTAL_MASS, dtype=torch.float64, device=device)
     inertia = torch.tensor(LENGTH * 4.0 / 3.0, dtype=torch.float64, device=device)
     return left, inertia, torch.ones((), device=device)
@@ -55,14 +55,14 @@ class CartPole:
 
     def step(self, state: State, action: Tensor, uniform: Tensor) -> Step:
         x, x_dot, theta, theta_dot = state
-        left, rod, reward = _constants(x.device)
+        left, most_inertia, reward = _constants(x.device)
         cos, sin = torch.cos(theta), torch.sin(theta)
         # With F = ±FORCE = (2a - 1) FORCE, as few passes over the lanes as the equations allow:
         # temp = (F + m l θ̇² sin θ) / M;  θ̈ = (g sin θ - cos θ · temp) / (l (4/3 - m cos² θ / M));
         # ẍ = temp - m l θ̈ cos θ / M.
         temp = torch.addcmul(left, theta_dot.square(), sin, value=POLE_MASS_LENGTH / TOTAL_MASS)
         temp = temp.add_(action, alpha=2 * FORCE / TOTAL_MASS)
-        inertia = torch.addcmul(rod, cos, cos, value=-POLE_MASS_LENGTH / TOTAL_MASS)
+        inertia = torch.addcmul(most_inertia, cos, cos, value=-POLE_MASS_LENGTH / TOTAL_MASS)
         theta_acc = (sin * GRAVITY).addcmul_(cos, temp, value=-1.0).div_(inertia)
         x_acc = temp.addcmul_(theta_acc, cos, value=-POLE_MASS_LENGTH / TOTAL_MASS)
         x = torch.add(x, x_dot, alpha=TAU)

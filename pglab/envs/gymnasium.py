@@ -52,7 +52,7 @@ class GymnasiumWorld:
         kwargs: further arguments of `gymnasium.make`.
 
     Raises:
-        ValueError: the id is unknown, or its spaces are not supported.
+        ValueError: the environment cannot be made, or its spaces are not supported.
     """
 
     reset_draws = 1
@@ -64,7 +64,7 @@ class GymnasiumWorld:
             self._kwargs["max_episode_steps"] = max_episode_steps
         try:
             env = gymnasium.make(id, **self._kwargs)
-        except (gymnasium.error.Error, ImportError, TypeError, ValueError) as error:
+        except Exception as error:  # an environment's own code raises what it likes
             raise ValueError(f"Gymnasium cannot make {id!r}: {error}") from error
         observed, acted = env.observation_space, env.action_space
         spec = env.spec
