@@ -48,8 +48,8 @@ class GymnasiumWorld:
 
     Args:
         id: registered id, such as `Acrobot-v1` or `module:Name-v0`.
-        max_episode_steps: cut episodes after as many steps; None: where the id says.
         kwargs: further arguments of `gymnasium.make`.
+        max_episode_steps: cut episodes after as many steps; None: where the id says.
 
     Raises:
         ValueError: the environment cannot be made, or its spaces are not supported.
@@ -58,7 +58,7 @@ class GymnasiumWorld:
     reset_draws = 1
     step_draws = 0
 
-    def __init__(self, id: str, max_episode_steps: int | None = None, kwargs: dict[str, Any] | None = None) -> None:
+    def __init__(self, id: str, kwargs: dict[str, Any] | None = None, max_episode_steps: int | None = None) -> None:
         self.id, self._kwargs = id, dict(kwargs or {})
         if max_episode_steps is not None:
             self._kwargs["max_episode_steps"] = max_episode_steps
