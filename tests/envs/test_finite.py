@@ -64,6 +64,15 @@ def test_what_is_impossible_never_happens(world, u):
         assert world.start[world.reset(torch.tensor([extreme], dtype=torch.float64))[0]] > 0
 
 
+def test_a_state_begins_exactly_where_the_one_before_it_ends():
+    row = np.array([0.25, 0.0, 0.25, 0.5])
+    world = FiniteMDP(np.tile(row, (4, 1, 1)), np.zeros((4, 1, 4)), row, np.zeros(4, dtype=bool))
+    uniform = torch.tensor([0.0, 0.25 - 2.0**-24, 0.25, 0.5 - 2.0**-24, 0.5, LARGEST])[:, None]
+    zeros = torch.zeros(6, dtype=torch.int64)
+    assert world.reset(uniform.double())[0].tolist() == [0, 0, 2, 2, 3, 3]
+    assert world.step((zeros,), zeros, uniform).state[0].tolist() == [0, 0, 2, 2, 3, 3]
+
+
 def test_a_row_that_sums_to_less_than_one_by_rounding_still_ends_in_a_possible_state():
     row = np.array([0.1] * 10 + [0.0, 0.0])
     assert row.cumsum()[-1] < 1
