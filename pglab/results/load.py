@@ -1,0 +1,96 @@
+"""From a study's folder to tidy frames."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+GROUPS = ("env", "weighting", "baseline", "head", "network", "optimizer")
+MEASURES = (
+    "update",
+    "env_steps",
+    "episodes",
+    "return_mean",
+    "return_std",
+    "length_mean",
+    "loss",
+    "entropy",
+    "grad_norm",
+    "status",
+)
+
+
+def load(path: str | Path) -> pd.DataFrame:
+    """Every run of a study, a row for each (arm, seed, update).
+
+    Columns: `study arm seed`, then `update env_steps episodes return_mean return_std length_mean
+    loss entropy grad_norm status` (see `pglab.training.arm.Measures`; `env_steps` and `episodes`
+    count from the start of the run; `status` is the run's: finished, diverged, stopped or
+    failed), the chosen `env weighting baseline head network optimizer`, and every other key that
+    differs between arms under its dotted name.
+
+    Args:
+        path: the folder of a study, or one that holds several studies.
+
+    Raises:
+        FileNotFoundError: there is no study at `path`.
+    """
+    return _load(path, "updates.parquet", MEASURES)
+
+
+def load_evaluation(path: str | Path) -> pd.DataFrame:
+    """The final evaluation, a row for each (arm, seed, episode): `return` and `length`.
+
+    Each run's last policy plays these episodes on streams of their own; the other columns are
+    those of `load`.
+    """
+    return _load(path, "evaluation.parquet", ("episode", "return", "length", "status"))
+
+
+def _load(path: str | Path, file: str, columns: Iterable[str]) -> pd.DataFrame:
+    abouts = [(about, json.loads(about.read_text())) for about in sorted(_find(Path(path)))]
+    extra = _differing_keys([about for _, about in abouts])
+    frames = []
+    for where, about in abouts:
+        status = {int(seed): run["status"] for seed, run in about["runs"].items()}
+        frame = pd.read_parquet(where.parent / file)
+        frame = frame[frame["seed"].isin(list(status))].reindex(columns=["seed", *columns])
+        described = {group: about["choices"].get(group) for group in GROUPS}
+        described |= {key: _plain(about["given"].get(key)) for key in extra}
+        frame = frame.assign(
+            study=where.parent.parent.name, arm=about["arm"], status=frame["seed"].map(status), **described
+        )
+        frames.append(frame[["study", "arm", "seed", *columns, *GROUPS, *extra]])
+    filled = [frame for frame in frames if len(frame)] or frames[:1]
+    return pd.concat(filled, ignore_index=True)
+
+
+def _find(path: Path) -> list[Path]:
+    found = [*path.glob("arm.json"), *path.glob("*/arm.json"), *path.glob("*/*/arm.json")]
+    if not found:
+        raise FileNotFoundError(f"{path} holds no study: there is no arm.json in it or up to two folders below")
+    return found
+
+
+def _differing_keys(abouts: list[dict[str, Any]]) -> list[str]:
+    """Dotted keys whose value is not the same in every arm.
+
+    `_target_` only says again which option of a group was chosen, unless it was overridden.
+    """
+    differing = []
+    for key in sorted({key for about in abouts for key in about["given"]}):
+        values = {json.dumps(about["given"].get(key)) for about in abouts}
+        if key.endswith(("._target_", "._partial_")):
+            choice = [about["choices"].get(key.partition(".")[0]) for about in abouts]
+            named = {(c, json.dumps(about["given"].get(key))) for c, about in zip(choice, abouts, strict=True)}
+            if len(named) == len(set(choice)):
+                continue
+        if len(values) > 1:
+            differing.append(key)
+    return differing
+
+
+def _plain(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, list | dict) else value
