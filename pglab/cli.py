@@ -20,7 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from pglab.compose import CONF, CONFIG, composed, explain
+from pglab.compose import CONF, CONFIG, composed, explain, unnamed_choice
 from pglab.errors import InputError
 from pglab.studies.run import Composed
 from pglab.studies.study import INTERRUPTED, train
@@ -52,6 +52,8 @@ def main() -> int:
         message = str(error)
     except (HydraException, OmegaConfBaseException) as error:
         message = explain(error)
+    except ValueError as error:
+        message = unnamed_choice(error, sys.argv[1:])
     except OSError as error:
         message = f"cannot store the results: {error}"
     except KeyboardInterrupt:
@@ -96,6 +98,10 @@ def compose_runs(overrides: Sequence[str], config_dir: str | Path | None = None)
                 asked.append(composed(config, hydra_config))
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(explain(error)) from error
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(unnamed_choice(error, overrides)) from error
     return asked
 
 
