@@ -125,7 +125,9 @@ def _arguments() -> Iterator[bool]:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         with tempfile.TemporaryDirectory() as folder:
-            sys.argv = [*given, f"hydra.sweep.dir={folder}"] if plain else given
+            if plain:  # beside the other overrides: Hydra takes those in one piece only
+                first = next((n for n, a in enumerate(given) if n and "=" in a and a[0] != "-"), len(given))
+                sys.argv = [*given[:first], f"hydra.sweep.dir={folder}", *given[first:]]
             yield plain
     finally:
         sys.argv = given
