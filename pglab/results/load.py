@@ -50,7 +50,7 @@ def load_evaluation(path: str | Path) -> pd.DataFrame:
 
 
 def _load(path: str | Path, file: str, columns: Iterable[str]) -> pd.DataFrame:
-    abouts = [(about, json.loads(about.read_text())) for about in sorted(_find(Path(path)))]
+    abouts = [(about, json.loads(about.read_text())) for about in sorted(_find(Path(path).resolve()))]
     extra = _differing_keys([about for _, about in abouts])
     frames = []
     for where, about in abouts:
