@@ -98,6 +98,7 @@ class Store:
                 _replace(folder / f"{name}.parquet", lambda f, frame=frame: frame.to_parquet(f, index=False))
             arrays = {f"{seed}/{name}": array for seed, named in policies.items() for name, array in named.items()}
             arrays |= _load_policies(folder / "policies.npz", set(kept))
+            arrays = dict(sorted(arrays.items(), key=lambda item: int(item[0].partition("/")[0])))
             _replace(folder / "policies.npz", lambda f: np.savez(f, allow_pickle=False, **arrays))
             merged = {str(seed): run for seed, run in sorted((kept | runs).items())}
             about = {
