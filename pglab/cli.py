@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import hydra
 import pandas as pd
@@ -30,7 +31,9 @@ BAD_INPUT = 2  # exit status
 
 def main() -> int:
     """Composes the runs of the command line, trains them, and returns the exit status."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is a Ctrl-C
+    signal.signal(signal.SIGTERM, _interrupt_once)  # a scheduler's stop is a Ctrl-C
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a shell's background jobs have it
+        signal.signal(signal.SIGINT, _interrupt_once)
     handed_in: list[Composed] = []
     problems: list[InputError] = []
 
@@ -61,6 +64,13 @@ def main() -> int:
         return INTERRUPTED
     print(f"error: {message}", file=sys.stderr)
     return BAD_INPUT
+
+
+def _interrupt_once(number: int, frame: FrameType | None) -> None:
+    """The first Ctrl-C interrupts; further ones must not disturb the storing of what there is."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> pd.DataFrame:
