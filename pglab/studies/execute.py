@@ -57,6 +57,7 @@ def execute(plan: Plan, workers: list[Worker], console: Console) -> Outcome:
     waiting = list(reversed(plan.shards))
     idle = list(workers)
     busy: dict[Worker, Shard] = {}
+    landed: Done | None = None
     mirror = Mirror(plan)
     console.start(plan)
     try:
@@ -74,15 +75,16 @@ def execute(plan: Plan, workers: list[Worker], console: Console) -> Outcome:
                         console.show(number, measures)
                         mirror.log(number, measures)
                     continue
-                shard = busy.pop(worker)
-                if not worker.alive:
-                    workers.append(worker := Worker())
-                idle.append(worker)
                 if isinstance(message, Done):
+                    landed = message
                     _store_done(plan, records, message, outcome, mirror)
                 else:
                     outcome.failures.append(message.traceback)
-                    _store_unfinished(plan, records, shard, "failed", outcome, mirror)
+                    _store_unfinished(plan, records, busy[worker], "failed", outcome, mirror)
+                del busy[worker]
+                if not worker.alive:
+                    workers.append(worker := Worker())
+                idle.append(worker)
             console.tick()
     except KeyboardInterrupt:
         outcome.interrupted = True
@@ -90,6 +92,8 @@ def execute(plan: Plan, workers: list[Worker], console: Console) -> Outcome:
         console.stop()
         for worker in workers:
             worker.stop()
+    if landed:  # an interruption may have come while it was being stored
+        _store_done(plan, records, landed, outcome, mirror)
     for shard in (*busy.values(), *waiting):
         _store_unfinished(plan, records, shard, "stopped", outcome, mirror)
     mirror.close(console.say, patience=0.5 if outcome.interrupted else None)
@@ -98,6 +102,8 @@ def execute(plan: Plan, workers: list[Worker], console: Console) -> Outcome:
 
 def _store_done(plan: Plan, records: _Records, done: Done, outcome: Outcome, mirror: Mirror) -> None:
     for result in done.results:
+        if (result.number, result.seeds[0]) in outcome.status:
+            continue
         frame = records.of(result.number, result.seeds)
         last = frame.groupby("seed")["diverged"].last()
         status = {seed: "diverged" if last[seed] else "finished" for seed in result.seeds}
@@ -114,6 +120,7 @@ def _store_unfinished(
     for number, seeds in shard.arms:
         frame = records.of(number, seeds)
         begun = seeds if status == "failed" else sorted(set(frame["seed"]))
+        begun = [seed for seed in begun if (number, seed) not in outcome.status]
         if begun:
             _store(plan, number, frame, dict.fromkeys(begun, status), None, {}, outcome, mirror)
 
