@@ -94,7 +94,7 @@ def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> 
 
 def compose_runs(overrides: Sequence[str], config_dir: str | Path | None = None) -> list[Composed]:
     """Composes what `python -m pglab -m OVERRIDES` would train, without training it."""
-    search = [] if config_dir is None else [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"]
+    search = [] if config_dir is None else [f'hydra.searchpath=["file://{Path(config_dir).resolve()}"]']
     GlobalHydra.instance().clear()
     asked = []
     try:

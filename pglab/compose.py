@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,11 +32,9 @@ def composed(config: DictConfig, hydra_config: DictConfig) -> Composed:
     choices = {group: str(choice) for group, choice in hydra_config.runtime.choices.items() if choice is not None}
     choices = {group: choice for group, choice in choices.items() if not group.startswith("hydra/")}
     settings = _plain(OmegaConf.to_container(config, resolve=True))
-    expected = (
-        GlobalHydra.instance()
-        .config_loader()
-        .load_configuration(CONFIG, [f"{group}={choice}" for group, choice in choices.items()], run_mode=RunMode.RUN)
-    )
+    found_by = [f"hydra.searchpath={json.dumps(list(hydra_config.searchpath or []))}"]
+    found_by += [f"{group}={choice}" for group, choice in choices.items()]
+    expected = GlobalHydra.instance().config_loader().load_configuration(CONFIG, found_by, run_mode=RunMode.RUN)
     keys = [key for key in expected if key != "hydra"]
     expected = _plain(OmegaConf.to_container(OmegaConf.masked_copy(expected, keys), resolve=True))
     _check_complete(expected, settings)
