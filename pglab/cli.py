@@ -94,6 +94,8 @@ def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> 
 
 def compose_runs(overrides: Sequence[str], config_dir: str | Path | None = None) -> list[Composed]:
     """Composes what `python -m pglab -m OVERRIDES` would train, without training it."""
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise InputError(f"config_dir={config_dir} is not a folder")
     search = [] if config_dir is None else [f'hydra.searchpath=["file://{Path(config_dir).resolve()}"]']
     GlobalHydra.instance().clear()
     asked = []
@@ -122,6 +124,16 @@ def _hands_in(config: DictConfig) -> bool:
     return config.launcher._target_.endswith("BasicLauncher") and config.sweeper._target_.endswith("BasicSweeper")
 
 
+def _first_override(arguments: Sequence[str]) -> int:
+    """The place of the first `key=value` that is not an option's value; past the end where there is none."""
+    for place in range(1, len(arguments)):
+        before, argument = arguments[place - 1], arguments[place]
+        takes_value = place > 1 and before.startswith("-") and before not in ("-m", "--multirun")
+        if "=" in argument and not argument.startswith("-") and not takes_value:
+            return place
+    return len(arguments)
+
+
 @contextmanager
 def _arguments() -> Iterator[bool]:
     """Prepares the command line for Hydra; yields whether it is a sweep of Hydra's basic kind.
@@ -136,7 +148,7 @@ def _arguments() -> Iterator[bool]:
     try:
         with tempfile.TemporaryDirectory() as folder:
             if plain:  # beside the other overrides: Hydra takes those in one piece only
-                first = next((n for n, a in enumerate(given) if n and "=" in a and a[0] != "-"), len(given))
+                first = _first_override(given)
                 sys.argv = [*given[:first], f"hydra.sweep.dir={folder}", *given[first:]]
             yield plain
     finally:
