@@ -39,7 +39,12 @@ def main() -> int:
 
     def task(config: DictConfig) -> float | None:
         if not _hands_in(HydraConfig.get()):
-            return train([composed(config, HydraConfig.get())]).objective()
+            study = train([composed(config, HydraConfig.get())])
+            if study.outcome.interrupted:
+                raise SystemExit(study.exit_status)  # no job after this one
+            if study.outcome.failures:
+                raise RuntimeError(f"this job's training failed:\n{study.outcome.failures[0]}")
+            return study.objective()
         try:
             handed_in.append(composed(config, HydraConfig.get()))
         except InputError as error:  # raised here, Hydra would print a heading of its own
