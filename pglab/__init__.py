@@ -1,12 +1,14 @@
 """pglab: which choice in a policy gradient matters, by how much, and how sure one can be."""
 
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 __version__ = version("pglab")
-__all__ = ["__version__", "run"]
+__all__ = ["__version__", "results", "run"]
 
 if TYPE_CHECKING:
+    from pglab import results
     from pglab.cli import run
 
 
@@ -16,4 +18,6 @@ def __getattr__(name: str) -> Any:
         from pglab.cli import run
 
         return run
+    if name == "results":
+        return import_module("pglab.results")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import hydra
 import pandas as pd
@@ -21,7 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from pglab.compose import CONF, CONFIG, composed, explain
+from pglab.compose import CONF, CONFIG, composed, explain, unnamed_choice
 from pglab.errors import InputError
 from pglab.studies.run import Composed
 from pglab.studies.study import INTERRUPTED, train
@@ -31,13 +32,20 @@ BAD_INPUT = 2  # exit status
 
 def main() -> int:
     """Composes the runs of the command line, trains them, and returns the exit status."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is a Ctrl-C
+    signal.signal(signal.SIGTERM, _interrupt_once)  # a scheduler's stop is a Ctrl-C
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a shell's background jobs have it
+        signal.signal(signal.SIGINT, _interrupt_once)
     handed_in: list[Composed] = []
     problems: list[InputError] = []
 
     def task(config: DictConfig) -> float | None:
         if not _hands_in(HydraConfig.get()):
-            return train([composed(config, HydraConfig.get())]).objective()
+            study = train([composed(config, HydraConfig.get())])
+            if study.outcome.interrupted:
+                raise SystemExit(study.exit_status)  # no job after this one
+            if study.outcome.failures:
+                raise RuntimeError(f"this job's training failed:\n{study.outcome.failures[0]}")
+            return study.objective()
         try:
             handed_in.append(composed(config, HydraConfig.get()))
         except InputError as error:  # raised here, Hydra would print a heading of its own
@@ -53,6 +61,8 @@ def main() -> int:
         message = str(error)
     except (HydraException, OmegaConfBaseException) as error:
         message = explain(error)
+    except ValueError as error:
+        message = unnamed_choice(error, sys.argv[1:])
     except OSError as error:
         message = f"cannot store the results: {error}"
     except KeyboardInterrupt:
@@ -60,6 +70,13 @@ def main() -> int:
         return INTERRUPTED
     print(f"error: {message}", file=sys.stderr)
     return BAD_INPUT
+
+
+def _interrupt_once(number: int, frame: FrameType | None) -> None:
+    """The first Ctrl-C interrupts; further ones must not disturb the storing of what there is."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> pd.DataFrame:
@@ -83,7 +100,9 @@ def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> 
 
 def compose_runs(overrides: Sequence[str], config_dir: str | Path | None = None) -> list[Composed]:
     """Composes what `python -m pglab -m OVERRIDES` would train, without training it."""
-    search = [] if config_dir is None else [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"]
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise InputError(f"config_dir={config_dir} is not a folder")
+    search = [] if config_dir is None else [f'hydra.searchpath=["file://{Path(config_dir).resolve()}"]']
     GlobalHydra.instance().clear()
     asked = []
     try:
@@ -97,6 +116,10 @@ def compose_runs(overrides: Sequence[str], config_dir: str | Path | None = None)
                 asked.append(composed(config, hydra_config))
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(explain(error)) from error
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(unnamed_choice(error, overrides)) from error
     return asked
 
 
@@ -104,6 +127,16 @@ def _hands_in(config: HydraConf) -> bool:
     """Whether Hydra only composes here: its other launchers and sweepers want each job trained."""
     parts = (config.launcher._target_, config.sweeper._target_)
     return config.mode == RunMode.RUN or all(".Basic" in part for part in parts)
+
+
+def _first_override(arguments: Sequence[str]) -> int:
+    """The place of the first `key=value` that is not an option's value; past the end where there is none."""
+    for place in range(1, len(arguments)):
+        before, argument = arguments[place - 1], arguments[place]
+        takes_value = place > 1 and before.startswith("-") and before not in ("-m", "--multirun")
+        if "=" in argument and not argument.startswith("-") and not takes_value:
+            return place
+    return len(arguments)
 
 
 @contextmanager
@@ -119,7 +152,9 @@ def _arguments() -> Iterator[bool]:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         with tempfile.TemporaryDirectory() as folder:
-            sys.argv = [*given, f"hydra.sweep.dir={folder}"] if plain else given
+            if plain:  # beside the other overrides: Hydra takes those in one piece only
+                first = _first_override(given)
+                sys.argv = [*given[:first], f"hydra.sweep.dir={folder}", *given[first:]]
             yield plain
     finally:
         sys.argv = given

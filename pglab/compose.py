@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,18 +32,32 @@ def composed(config: DictConfig, hydra_config: Any) -> Composed:
     choices = {group: str(choice) for group, choice in hydra_config.runtime.choices.items() if choice is not None}
     choices = {group: choice for group, choice in choices.items() if not group.startswith("hydra/")}
     settings = _plain(OmegaConf.to_container(config, resolve=True))
-    expected = (
-        GlobalHydra.instance()
-        .config_loader()
-        .load_configuration(CONFIG, [f"{group}={choice}" for group, choice in choices.items()], run_mode=RunMode.RUN)
-    )
-    expected = _plain(OmegaConf.to_container(OmegaConf.masked_copy(expected, list(settings)), resolve=True))
+    found_by = [f"hydra.searchpath={json.dumps(list(hydra_config.searchpath or []))}"]
+    found_by += [f"{group}={choice}" for group, choice in choices.items()]
+    expected = GlobalHydra.instance().config_loader().load_configuration(CONFIG, found_by, run_mode=RunMode.RUN)
+    keys = [str(key) for key in expected if key != "hydra"]
+    expected = _plain(OmegaConf.to_container(OmegaConf.masked_copy(expected, keys), resolve=True))
+    _check_complete(expected, settings)
     plain_first = sorted(settings.items(), key=lambda item: isinstance(item[1], Mapping))
     for key, value in plain_first:  # groups repeat plain keys by interpolation
         _compare(key, value, expected, dict(_leaves(expected)))
     given = dict(_leaves(OmegaConf.to_container(config, resolve=False)))
     given = {key: value for key, value in given.items() if "${" not in str(value)}
     return Composed(settings, given, choices, tuple(hydra_config.overrides.task))
+
+
+def unnamed_choice(error: ValueError, overrides: Iterable[str]) -> str:
+    """Says which config group was set to something that is no name, such as `logger=null`.
+
+    Raises:
+        ValueError: `error`, where it is about something else.
+    """
+    kind = re.search(r"Config group override must be a string or a list. Got (\w+)", str(error))
+    if not kind:
+        raise error
+    groups = {folder.name for folder in CONF.iterdir() if folder.is_dir()}
+    guilty = [text for text in overrides if text.partition("=")[0].lstrip("+") in groups]
+    return f"the choice of a group must be a name, not {kind[1]}: see {', '.join(guilty)}"
 
 
 def explain(error: Exception) -> str:
@@ -52,13 +67,23 @@ def explain(error: Exception) -> str:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             defaults = OmegaConf.to_container(compose(CONFIG))
         return _unknown(key[1], [name for name, _ in _leaves(defaults)])
-    if group := re.search(r"Could not find '(.+)/([^/']+)'\s+Available options in '.*':\n((?:\t.*\n?)+)", text):
+    if group := re.search(r"Could not find '(.+)/([^/']*)'\s+Available options in '.*':\n((?:\t.*\n?)+)", text):
         return f"{group[1]}={group[2]} is not a choice; choose one of {', '.join(group[3].split())}"
     if several := re.search(r"Ambiguous value for argument '(.+)'", text):
         return f"{several[1]} names several values; add -m to sweep over them, or write a list as key=[a,b]"
     lines = [line.strip() for line in text.splitlines()]
     kept = [line for line in lines if line and not line.startswith(("full_key", "object_type", "See https"))]
     return "\n  ".join(kept)
+
+
+def _check_complete(expected: Mapping[str, Any], settings: Mapping[str, Any], path: str = "") -> None:
+    """Raises InputError where a key was taken away that only a component's own default could replace."""
+    for name, content in expected.items():
+        optional = "_target_" in expected and not name.startswith("_")
+        if name not in settings and not optional:
+            raise InputError(f"{path}{name} is missing; set it, or leave ~{path}{name} out")
+        if isinstance(content, Mapping) and isinstance(settings.get(name), Mapping):
+            _check_complete(content, settings[name], f"{path}{name}.")
 
 
 def _compare(key: str, value: Any, parent: Mapping[str, Any], known: Mapping[str, Any]) -> None:
@@ -80,6 +105,8 @@ def _compare(key: str, value: Any, parent: Mapping[str, Any], known: Mapping[str
     wrong |= isinstance(value, float) and not math.isfinite(value)
     if wrong:
         kind = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list"}
+        if expected is None:
+            raise InputError(f"{key}={value} must be finite")
         raise InputError(f"{key}={value} must be {kind.get(type(expected), 'a mapping')}, such as {expected}")
 
 

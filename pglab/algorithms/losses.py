@@ -41,8 +41,8 @@ class Estimator:
                 raise ValueError(f"{key}={getattr(self, key)!r} is not one of {', '.join(allowed)}")
         if not self.entropy_bonus >= 0:
             raise ValueError(f"entropy_bonus={self.entropy_bonus} must be at least 0")
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            raise ValueError(f"clip_norm={self.clip_norm} must be above 0 (or null for none)")
+        if self.clip_norm is not None and not (type(self.clip_norm) in (int, float) and self.clip_norm > 0):
+            raise ValueError(f"clip_norm={self.clip_norm} must be a number above 0 (or null for none)")
         if self.min_episode_length < 0:
             raise ValueError(f"min_episode_length={self.min_episode_length} must be at least 0")
 

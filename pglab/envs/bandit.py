@@ -29,6 +29,8 @@ class Bandit:
     def __post_init__(self) -> None:
         if len(self.means) < 2:
             raise ValueError(f"means={list(self.means)} must name at least 2 actions")
+        if not all(isinstance(mean, int | float) and math.isfinite(mean) for mean in self.means):
+            raise ValueError(f"means={list(self.means)} must be finite numbers")
         if not self.noise >= 0:
             raise ValueError(f"noise={self.noise} must be at least 0")
 

@@ -50,7 +50,7 @@ def load_evaluation(path: str | Path) -> pd.DataFrame:
 
 
 def _load(path: str | Path, file: str, columns: Iterable[str]) -> pd.DataFrame:
-    abouts = [(about, json.loads(about.read_text())) for about in sorted(_find(Path(path)))]
+    abouts = [(about, json.loads(about.read_text())) for about in sorted(_find(Path(path).resolve()))]
     extra = _differing_keys([about for _, about in abouts])
     frames = []
     for where, about in abouts:
@@ -75,12 +75,16 @@ def _find(path: Path) -> list[Path]:
 
 
 def _differing_keys(abouts: list[dict[str, Any]]) -> list[str]:
-    """Dotted keys whose value is not the same in every arm.
+    """Dotted keys of the arms' configurations whose value is not the same in every arm.
 
-    `_target_` only says again which option of a group was chosen, unless it was overridden.
+    An arm is a configuration without its seed: where, how fast and with which seed first it was
+    trained is no column. `_target_` only says again which option of a group was chosen, unless
+    it was overridden.
     """
     differing = []
     for key in sorted({key for about in abouts for key in about["given"]}):
+        if key.partition(".")[0] not in (*abouts[0]["identity"], "updates"):
+            continue
         values = {json.dumps(about["given"].get(key)) for about in abouts}
         if key.endswith(("._target_", "._partial_")):
             choice = [about["choices"].get(key.partition(".")[0]) for about in abouts]

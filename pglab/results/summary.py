@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+COLUMNS = ["arm", "seeds", "score", "low", "high", "env_steps", "finished", "diverged", "stopped", "failed"]
+
 
 def mean_interval(scores: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
     """Mean of one score per seed and its Student-t interval: mean ± t_{n-1} · s / √n.
@@ -48,4 +50,4 @@ def summarize(updates: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
         row["env_steps"] = int(of_arm["env_steps"].sum())
         row |= {name: int(status.get(name, 0)) for name in ("finished", "diverged", "stopped", "failed")}
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)

@@ -57,6 +57,7 @@ def execute(plan: Plan, workers: list[Worker], console: Console) -> Outcome:
     waiting = list(reversed(plan.shards))
     idle = list(workers)
     busy: dict[Worker, Shard] = {}
+    landed: Done | None = None
     mirror = Mirror(plan)
     console.start(plan)
     try:
@@ -75,6 +76,7 @@ def execute(plan: Plan, workers: list[Worker], console: Console) -> Outcome:
                         mirror.log(number, measures)
                     continue
                 if isinstance(message, Done):
+                    landed = message
                     _store_done(plan, records, message, outcome, mirror)
                 elif isinstance(message, Failed):
                     outcome.failures.append(message.traceback)
@@ -90,6 +92,8 @@ def execute(plan: Plan, workers: list[Worker], console: Console) -> Outcome:
         console.stop()
         for worker in workers:
             worker.stop()
+    if landed:  # an interruption may have come while it was being stored
+        _store_done(plan, records, landed, outcome, mirror)
     for shard in (*busy.values(), *waiting):
         _store_unfinished(plan, records, shard, "stopped", outcome, mirror)
     mirror.close(console.say, patience=0.5 if outcome.interrupted else None)
@@ -98,6 +102,8 @@ def execute(plan: Plan, workers: list[Worker], console: Console) -> Outcome:
 
 def _store_done(plan: Plan, records: _Records, done: Done, outcome: Outcome, mirror: Mirror) -> None:
     for result in done.results:
+        if (result.number, result.seeds[0]) in outcome.status:
+            continue
         frame = records.of(result.number, result.seeds)
         last = frame.groupby("seed")["diverged"].last()
         status = {seed: "diverged" if last[seed] else "finished" for seed in result.seeds}

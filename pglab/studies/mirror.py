@@ -132,9 +132,10 @@ def _mirror(connection: Connection) -> None:
                     run.summary["diverged_at"] = values["update"]
         else:
             for seed, status in content.items():
-                run = live.pop((number, seed))
+                run = run_of(number, seed)  # a run that failed in its first update is new here
                 run.summary["status"] = status
                 run.finish(exit_code=0 if status == "finished" else 1)
+                del live[number, seed]
     for run in live.values():
         run.summary["status"] = "stopped"
         run.finish(exit_code=1)

@@ -9,7 +9,9 @@ from typing import Any
 
 from pglab.errors import InputError
 from pglab.studies.run import ArmConfig, Composed, Run, canonical, runs_of, study_name
-from pglab.studies.store import Store
+from pglab.studies.store import Store, difference
+
+LARGEST_SEED = 2**63 - 1  # what a column of whole numbers holds
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ def make_plan(composed: Sequence[Composed]) -> Plan:
     """Raises InputError where the runs clash with each other or with what is on disk."""
     for one in composed:
         _check_values(one.settings)
+    _check_one_study(composed)
     runs = [run for one in composed for run in runs_of(one)]
     if not runs:
         raise InputError("the sweep is empty: it names no value for at least one key")
@@ -53,10 +56,7 @@ def make_plan(composed: Sequence[Composed]) -> Plan:
         if twice:
             raise InputError(f"arm {arm.name}: seed {twice[0]} is asked for twice; name each seed once")
     first = composed[0]
-    names = {study_name(one) for one in composed}
-    if len(names) > 1:
-        raise InputError(f"one command fills one study, this one names {', '.join(sorted(names))}")
-    store = Store(Path(first.settings["results_dir"]) / names.pop())
+    store = Store(Path(first.settings["results_dir"]) / study_name(first))
     finished = [tuple(sorted(store.finished(arm) & set(of_arm))) for arm, of_arm in zip(arms, seeds, strict=True)]
     missing = [[seed for seed in of_arm if seed not in done] for of_arm, done in zip(seeds, finished, strict=True)]
     workers = first.settings["workers"] or len(os.sched_getaffinity(0))
@@ -74,14 +74,29 @@ def _check_values(settings: Mapping[str, Any]) -> None:
     if settings["lanes"] % 32:
         # Blocks fill whole vector registers, so that no run meets the scalar code of a remainder.
         raise InputError(f"lanes={settings['lanes']} must be a multiple of 32")
-    if not 0.0 <= settings["gamma"] <= 1.0:
-        raise InputError(f"gamma={settings['gamma']} is outside [0, 1]")
+    if settings["seed"] + (settings["seeds"] or 1) > LARGEST_SEED + 1:
+        raise InputError(f"seed={settings['seed']} must be at most 2^63 - 1, the last of seeds included")
+    for key, gamma in (("gamma", settings["gamma"]), ("weighting.gamma", settings["weighting"].get("gamma"))):
+        if isinstance(gamma, int | float) and not 0.0 <= gamma <= 1.0:
+            raise InputError(f"{key}={gamma} is outside [0, 1]")
     if settings["evaluation"]["episodes"] < 0:
         raise InputError(f"evaluation.episodes={settings['evaluation']['episodes']} must be at least 0")
     if settings["logger"]["mode"] not in ("online", "offline", "disabled"):
         raise InputError(f"logger.mode={settings['logger']['mode']} is not one of online, offline, disabled")
+    if settings["logger"]["timeout"] < 0:
+        raise InputError(f"logger.timeout={settings['logger']['timeout']} must be at least 0 seconds")
     if settings["device"] not in ("cpu", "cuda"):
         raise InputError(f"device={settings['device']} is not one of cpu, cuda")
+
+
+def _check_one_study(composed: Sequence[Composed]) -> None:
+    """Raises InputError where runs of one command differ in where or how they are to be trained."""
+    for key in ("study", "results_dir", "workers", "fuse", "logger"):
+        for one in composed:
+            differing = difference(composed[0].settings[key], one.settings[key], key)
+            if differing:
+                key, first, other = differing
+                raise InputError(f"{key}={first} and {key}={other}: one command fills one study, in one way")
 
 
 def _distinct_arms(runs: list[Run]) -> list[ArmConfig]:
@@ -89,10 +104,13 @@ def _distinct_arms(runs: list[Run]) -> list[ArmConfig]:
     same: dict[str, str] = {}
     for run in runs:
         known = arms.setdefault(run.arm.name, run.arm)
-        if known.identity != run.arm.identity or known.settings["updates"] != run.arm.settings["updates"]:
+        differing = difference(known.settings["updates"], run.arm.settings["updates"], "updates")
+        differing = differing or difference(known.identity, run.arm.identity)
+        if differing:
+            key, first, second = differing
             raise InputError(
-                f"two different arms would both be written to {run.arm.name}: sweep one key at a time, "
-                "or give each command its own study=NAME"
+                f"{key}={first} and {key}={second} would both be written to arm {run.arm.name}: "
+                "ask for one of them in each command, with a study=NAME of its own"
             )
         other = same.setdefault(canonical(run.arm.identity), run.arm.name)
         if other != run.arm.name:

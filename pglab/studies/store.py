@@ -57,7 +57,7 @@ class Store:
         there = _read_json(self.folder / arm.name / "arm.json")
         if there is None:
             return set()
-        changed = _difference(there["identity"], json.loads(json.dumps(arm.identity)))
+        changed = difference(there["identity"], json.loads(json.dumps(arm.identity)))
         if changed:
             key, old, new = changed
             raise InputError(
@@ -98,6 +98,7 @@ class Store:
                 _replace(folder / f"{name}.parquet", lambda f, frame=frame: frame.to_parquet(f, index=False))
             arrays = {f"{seed}/{name}": array for seed, named in policies.items() for name, array in named.items()}
             arrays |= _load_policies(folder / "policies.npz", set(kept))
+            arrays = dict(sorted(arrays.items(), key=lambda item: int(item[0].partition("/")[0])))
             _replace(folder / "policies.npz", lambda f: np.savez(f, allow_pickle=False, **arrays))
             merged = {str(seed): run for seed, run in sorted((kept | runs).items())}
             about = {
@@ -168,12 +169,12 @@ def _read_json(path: Path) -> Any:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def _difference(there: Any, here: Any, key: str = "") -> tuple[str, Any, Any] | None:
+def difference(there: Any, here: Any, key: str = "") -> tuple[str, Any, Any] | None:
     """The first dotted key that differs, and its two values."""
     if isinstance(there, dict) and isinstance(here, dict):
         for name in sorted(there.keys() | here.keys()):
             dotted = f"{key}.{name}" if key else name
-            found = _difference(there.get(name, "absent"), here.get(name, "absent"), dotted)
+            found = difference(there.get(name, "absent"), here.get(name, "absent"), dotted)
             if found:
                 return found
         return None

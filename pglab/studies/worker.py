@@ -9,6 +9,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ from pglab.errors import InputError
 if TYPE_CHECKING:
     from pglab.training.arm import Measures
     from pglab.training.bundle import Evaluation
+
+PARENT_CHECK = 0.5  # seconds between two looks at whether the parent is still there
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,7 @@ class Worker:
 def serve(descriptor: int) -> None:
     """Carries out one order after another until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     connection = Connection(descriptor)
     import torch
 
@@ -131,6 +136,13 @@ def serve(descriptor: int) -> None:
             return
         except BaseException:
             connection.send(Failed(traceback.format_exc()))
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process once its parent is gone, even in the middle of a user's component."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_CHECK)
+    os._exit(1)
 
 
 def _check(order: Check) -> Checked:

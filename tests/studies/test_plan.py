@@ -1,0 +1,181 @@
+"""Everything that one command does is decided, and refused, before any of it is done."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pglab.cli import compose_runs
+from pglab.errors import InputError
+from pglab.studies.plan import Plan, make_plan
+from pglab.studies.run import Composed
+
+
+@pytest.fixture(autouse=True)
+def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Plans in an empty folder, and sees that it is still empty afterwards."""
+    monkeypatch.chdir(tmp_path)
+    yield
+    assert list(tmp_path.iterdir()) == []
+
+
+def planned(*overrides: str) -> Plan:
+    return make_plan(compose_runs(overrides))
+
+
+def refusal(*overrides: str) -> str:
+    """The one line with which overrides are refused."""
+    with pytest.raises(InputError) as refused:
+        planned(*overrides)
+    message = str(refused.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.fixture(scope="module")
+def default() -> Composed:
+    (composed,) = compose_runs([])
+    return composed
+
+
+def changed(composed: Composed, **values: object) -> Composed:
+    """The same configuration with other values; `group__key` is a key of a group."""
+    settings = {key: dict(part) if isinstance(part, dict) else part for key, part in composed.settings.items()}
+    for name, value in values.items():
+        group, _, key = name.rpartition("__")
+        (settings[group] if group else settings)[key] = value
+    return replace(composed, settings=settings)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("gamma", 1.01),
+        ("gamma", -0.01),
+        ("weighting__gamma", 7.0),
+        ("updates", 0),
+        ("updates", -1),
+        ("seed", -1),
+        ("seed", 2**63),
+        ("seeds", 0),
+        ("seeds", -1),
+        ("seeds", 1.5),
+        ("seeds", "many"),
+        ("seeds", True),
+        ("lanes", 0),
+        ("lanes", -32),
+        ("lanes", 31),
+        ("workers", 0),
+        ("workers", -1),
+        ("workers", 1.5),
+        ("workers", "all"),
+        ("workers", True),
+        ("evaluation__episodes", -1),
+        ("logger__mode", "sometimes"),
+        ("logger__timeout", -1),
+        ("device", "tpu"),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_its_key(default: Composed, key: str, value: object):
+    with pytest.raises(InputError) as refused:
+        make_plan([changed(default, **{key: value})])
+    message = str(refused.value)
+    assert message.startswith(f"{key.replace('__', '.')}={value} ")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("gamma", 0.0), ("gamma", 1.0), ("evaluation__episodes", 0), ("seed", 2**63 - 1)]
+)
+def test_the_ends_of_a_range_belong_to_it(default: Composed, key: str, value: object):
+    assert make_plan([changed(default, **{key: value})]).missing == 1
+
+
+def test_the_last_of_several_seeds_must_be_in_range_too(default: Composed):
+    with pytest.raises(InputError, match="seed="):
+        make_plan([changed(default, seed=2**63 - 1, seeds=2)])
+
+
+def test_the_same_arm_twice_with_different_updates_is_refused():
+    message = refusal("updates=10,50")
+    assert "updates=10" in message
+    assert "updates=50" in message
+
+
+def test_the_same_arm_twice_with_different_evaluations_is_refused():
+    assert "evaluation.episodes=3" in refusal("evaluation.episodes=3,4")
+
+
+def test_equal_configurations_under_two_names_are_refused():
+    assert refusal("gamma=1,1.0") == "arms gamma=1 and gamma=1.0 are the same configuration; ask for one of them"
+
+
+@pytest.mark.parametrize("overrides", [["seed=0,1,0"], ["seed=0,1", "seeds=2"], ["gamma=0.5,5e-1"]], ids=str)
+def test_a_seed_asked_for_twice_is_refused(overrides: list[str]):
+    assert "is asked for twice" in refusal(*overrides)
+
+
+@pytest.mark.parametrize("overrides", [["seed=range(0,0)"], ["weighting=total,rtg", "seed=range(3,3)"]], ids=str)
+def test_an_empty_sweep_is_refused(overrides: list[str]):
+    assert "empty" in refusal(*overrides)
+
+
+@pytest.mark.parametrize(
+    "override", ["study=a,b", "results_dir=a,b", "workers=1,2", "fuse=true,false", "logger.mode=offline,disabled"]
+)
+def test_what_a_command_has_only_once_cannot_be_swept(override: str):
+    key, _, values = override.partition("=")
+    message = refusal(override).lower()
+    for value in values.split(","):
+        assert f"{key}={value}" in message
+
+
+def test_a_sweep_over_seeds_gives_one_arm_with_a_row_for_each():
+    plan = planned("weighting=total,rtg", "seed=3,1,2")
+    assert [arm.name for arm in plan.arms] == ["weighting=total", "weighting=rtg"]
+    assert plan.seeds == ((3, 1, 2), (3, 1, 2))
+
+
+def test_seeds_counts_on_from_seed():
+    plan = planned("seed=5", "seeds=3")
+    assert plan.seeds == ((5, 6, 7),)
+    assert plan.arms[0].name == "default"
+
+
+def test_an_arm_is_named_after_what_was_set_whatever_the_order():
+    first, second = (planned(*order) for order in (["gamma=0.5", "head=sigmoid"], ["head=sigmoid", "gamma=0.5"]))
+    assert first.arms[0].name == second.arms[0].name == "gamma=0.5,head=sigmoid"
+    assert first.store.folder == second.store.folder == Path("results/gamma,head")
+
+
+def test_how_and_where_to_train_is_no_part_of_a_name():
+    plan = planned("workers=1", "fuse=false", "logger.mode=disabled", "seed=4", "updates=3", "results_dir=there")
+    assert plan.arms[0].name == "default"
+    assert plan.store.folder == Path("there/default")
+
+
+def test_runs_of_the_same_shapes_share_a_bundle():
+    plan = planned("weighting=total,rtg", "optimizer.lr=0.1,0.2", "seeds=2", "workers=1")
+    (shard,) = plan.shards
+    assert shard.runs == 8
+
+
+def test_runs_of_different_shapes_do_not():
+    plan = planned("env=cartpole,corridor", "head=softmax,sigmoid", "workers=1")
+    assert sorted(number for shard in plan.shards for number, _ in shard.arms) == [0, 1, 2, 3]
+    assert len(plan.shards) == 4
+
+
+@pytest.mark.parametrize("workers", [1, 3, 12])
+def test_every_run_is_in_one_shard_and_shards_are_of_nearly_equal_size(workers: int):
+    plan = planned("weighting=total,rtg", "seeds=5", f"workers={workers}")
+    runs = [(number, seed) for shard in plan.shards for number, seeds in shard.arms for seed in seeds]
+    assert sorted(runs) == [(number, seed) for number in range(2) for seed in range(5)]
+    sizes = [shard.runs for shard in plan.shards]
+    assert max(sizes) - min(sizes) <= 1
+    assert plan.workers == len(plan.shards) == min(workers, 10)
+
+
+def test_without_fusion_every_run_is_a_shard_of_its_own():
+    plan = planned("weighting=total,rtg", "seeds=3", "fuse=false")
+    assert [shard.runs for shard in plan.shards] == [1] * 6

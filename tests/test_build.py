@@ -1,0 +1,126 @@
+"""Components that do not fit each other or the environment are refused before training."""
+
+import copy
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from pglab.build import check_components
+from pglab.cli import compose_runs
+from pglab.errors import InputError
+
+
+@functools.cache
+def composed(choices: tuple[str, ...]) -> Mapping[str, Any]:
+    (one,) = compose_runs(choices)
+    return one.settings
+
+
+def settings_of(overrides: Sequence[str]) -> Mapping[str, Any]:
+    """Settings with `overrides`; each choice of groups is composed only once, as that takes its time."""
+    if any(override.startswith("baseline.") for override in overrides):  # repeated in weighting
+        return composed(tuple(overrides))
+    values = [override.lstrip("+").partition("=") for override in overrides]
+    settings = copy.deepcopy(composed(tuple(f"{key}={value}" for key, _, value in values if "." not in key)))
+    for key, _, value in values:
+        *groups, name = key.split(".")
+        if groups:
+            group = functools.reduce(dict.__getitem__, groups, settings)
+            group[name] = yaml.safe_load(value)
+    return settings
+
+
+def refusal(*overrides: str) -> str:
+    """The one line with which the components of a configuration are refused."""
+    with pytest.raises(InputError) as refused:
+        check_components(settings_of(overrides))
+    message = str(refused.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named", "said"),
+    [
+        (["env=frozenlake", "head=sigmoid"], "head:", "2 actions"),
+        (["env=frozenlake", "head=sigmoid_action_blind"], "head:", "2 actions"),
+        (["network=tabular"], "network:", "discrete"),
+        (["env=gymnasium", "env.id=Nonsense-v0"], "env ", "Nonsense-v0"),
+        (["env=gymnasium", "env.id=no_such_module:Nonsense-v0"], "env ", "no_such_module"),
+        (["env=gymnasium", "env.id=Pendulum-v1"], "env ", "only Discrete action spaces are supported"),
+        (["env=gymnasium", "+env.kwargs.nonsense=1"], "env ", "nonsense"),
+        (["env=frozenlake", "env.map_name=5x5"], "env ", "map_name='5x5'"),
+        (["env=corridor", "env.horizon=0"], "env ", "horizon=0"),
+        (["env.horizon=-1"], "env ", "horizon=-1"),
+        (["env=bandit", "env.means=[1]"], "env ", "means=[1]"),
+        (["env=bandit", "env.means=[a,b]"], "env ", "means=['a', 'b']"),
+        (["env=bandit", "env.noise=-1"], "env ", "noise=-1"),
+        (["network.sizes=[0]"], "network ", "sizes=[0]"),
+        (["network.activation=step"], "network ", "activation='step'"),
+        (["batch.steps=0"], "batch ", "steps=0"),
+        (["batch=episodes", "batch.episodes=0"], "batch ", "episodes=0"),
+        (["+batch.episodes=2"], "batch ", "either steps or episodes"),
+        (["weighting=gae", "weighting.lam=1.5"], "weighting ", "lam=1.5 is outside [0, 1]"),
+        (["weighting=gae", "weighting.lam=-0.5"], "weighting ", "lam=-0.5 is outside [0, 1]"),
+        (["weighting=baseline", "weighting.returns=none"], "weighting ", "returns='none'"),
+        (["weighting._target_=no_such_module.Nonsense"], "weighting ", "no_such_module"),
+        (["weighting._target_=pglab.algorithms.weightings.Nonsense"], "weighting ", "Nonsense"),
+        (["weighting=baseline", "baseline=value", "baseline.fit_steps=0"], "weighting ", "fit_steps=0"),
+        (["init=gaussian", "init.scale=-1"], "init ", "scale=-1"),
+        (["init=uniform", "init.low=2"], "init ", "low=2"),
+        (["estimator.reduction=none"], "estimator ", "reduction='none'"),
+        (["estimator.truncation=cut"], "estimator ", "truncation='cut'"),
+        (["estimator.entropy_bonus=-1"], "estimator ", "entropy_bonus=-1"),
+        (["estimator.clip_norm=0"], "estimator ", "clip_norm=0"),
+        (["estimator.clip_norm=much"], "estimator ", "clip_norm=much"),
+        (["estimator.min_episode_length=-1"], "estimator ", "min_episode_length=-1"),
+        (["optimizer.lr=-0.1"], "optimizer:", "-0.1"),
+        (["optimizer=sgd", "optimizer.lr=-0.1"], "optimizer:", "-0.1"),
+        (["optimizer._target_=torch.optim.Nonsense"], "optimizer ", "Nonsense"),
+        (["optimizer._target_=torch.optim.LBFGS"], "optimizer:", "LBFGS"),
+        (["optimizer._target_=torch.optim.Muon"], "optimizer:", "couples runs"),
+        (["optimizer._target_=torch.optim.Adafactor"], "optimizer:", "couples runs"),
+    ],
+    ids=lambda part: ",".join(part) if isinstance(part, list) else None,
+)
+def test_components_that_cannot_train_are_named_with_the_reason(overrides: list[str], named: str, said: str):
+    message = refusal(*overrides)
+    assert message.startswith(named)
+    assert said in message
+
+
+def test_the_critics_optimizer_is_checked_like_the_policys():
+    critic = ["weighting=baseline", "baseline=value", "baseline.optimizer._target_=torch.optim.LBFGS"]
+    assert refusal(*critic).startswith("baseline.optimizer:")
+
+
+@pytest.mark.parametrize("overrides", [[], ["baseline=value"], ["weighting=gae", "baseline=leave_one_out"]])
+def test_bootstrapping_needs_a_critic_that_the_weighting_uses(overrides: list[str]):
+    assert refusal("estimator.truncation=bootstrap", *overrides).startswith("estimator.truncation=bootstrap")
+
+
+def test_bootstrapping_with_a_critic_is_accepted():
+    check_components(settings_of(["estimator.truncation=bootstrap", "baseline=value", "weighting=gae"]))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_a_device_that_is_not_there_is_refused():
+    assert refusal("device=cuda").startswith("device=cuda")
+
+
+def test_a_users_file_that_cannot_be_imported_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "broken_weighting.py").write_text("raise RuntimeError('this file is broken')")
+    monkeypatch.syspath_prepend(tmp_path)
+    message = refusal("weighting._target_=broken_weighting.Own")
+    assert message.startswith("weighting (broken_weighting.Own)")
+    assert "this file is broken" in message
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam", "RAdam", "Adamax"])
+def test_an_optimizer_that_keeps_rows_apart_is_accepted(optimizer: str):
+    check_components(settings_of([f"optimizer._target_=torch.optim.{optimizer}"]))

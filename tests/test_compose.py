@@ -1,0 +1,173 @@
+"""What Hydra composes is checked key by key, and a mistake is named in one line."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pglab.cli import compose_runs
+from pglab.compose import CONF
+from pglab.errors import InputError
+
+GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
+
+
+@pytest.fixture(autouse=True)
+def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Composes in an empty folder, and sees that it is still empty afterwards."""
+    monkeypatch.chdir(tmp_path)
+    yield
+    assert list(tmp_path.iterdir()) == []
+
+
+def refusal(*overrides: str) -> str:
+    """The one line with which overrides are refused."""
+    with pytest.raises(InputError) as refused:
+        compose_runs(overrides)
+    message = str(refused.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_an_unknown_choice_is_answered_with_the_choices_there_are(group: str):
+    message = refusal(f"{group}=nonsense")
+    assert message.startswith(f"{group}=nonsense is not a choice")
+    for option in (CONF / group).glob("*.yaml"):
+        assert option.stem in message
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("value", ["null", "3", ""])
+def test_a_choice_that_is_no_name_is_named(group: str, value: str):
+    assert f"{group}={value}" in refusal(f"{group}={value}")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "misspelt", "meant"),
+    [
+        ("", "gama", "gamma"),
+        ("+", "gama", "gamma"),
+        ("++", "gama", "gamma"),
+        ("+", "update", "updates"),
+        ("", "optimizer.learning_rate", "optimizer.lr"),
+        ("+", "optimizer.learning_rate", "optimizer.lr"),
+        ("+", "estimator.normalise", "estimator.normalize"),
+        ("", "evaluation.episode", "evaluation.episodes"),
+        ("+", "logger.modes", "logger.mode"),
+        ("+", "network.size", "network.sizes"),
+        ("+", "env.horizons", "env.horizon"),
+    ],
+)
+def test_a_misspelt_key_is_named_with_a_guess(prefix: str, misspelt: str, meant: str):
+    message = refusal(f"{prefix}{misspelt}=1")
+    assert message.startswith(f"unknown key {misspelt};")
+    assert meant in message
+
+
+def test_an_argument_that_the_component_takes_may_be_added():
+    (composed,) = compose_runs(["optimizer=sgd", "+optimizer.momentum=0.9"])
+    assert composed.settings["optimizer"]["momentum"] == 0.9
+
+
+def test_an_argument_of_another_component_may_not_be_added():
+    assert "optimizer.momentum" in refusal("optimizer=adam", "+optimizer.momentum=0.9")
+
+
+def test_a_mapping_that_is_empty_by_default_takes_any_key():
+    (composed,) = compose_runs(["env=gymnasium", "+env.kwargs.render_mode=rgb_array"])
+    assert composed.settings["env"]["kwargs"] == {"render_mode": "rgb_array"}
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "gamma=high",
+        "gamma=true",
+        "gamma=null",
+        "gamma=[1]",
+        "gamma=nan",
+        "gamma=inf",
+        "optimizer.lr=fast",
+        "optimizer.lr=null",
+        "optimizer.lr=-inf",
+        "updates=many",
+        "updates=1.5",
+        "updates=true",
+        "updates=null",
+        "seed=one",
+        "seed=0.5",
+        "seed=null",
+        "lanes=few",
+        "lanes=32.0",
+        "batch.steps=abc",
+        "network.sizes=32",
+        "env.horizon=1.5",
+        "fuse=1",
+        "estimator.normalize=maybe",
+        "estimator.clip_norm=nan",
+        "evaluation=null",
+        "evaluation.episodes=1.5",
+        "logger.project=null",
+        "logger.timeout=soon",
+        "results_dir=null",
+        "results_dir=3",
+    ],
+)
+def test_a_value_of_the_wrong_type_is_named_with_its_key(override: str):
+    assert refusal(override).startswith(f"{override.partition('=')[0]}=")
+
+
+@pytest.mark.parametrize("key", ["updates", "evaluation", "logger.mode", "weighting", "weighting._target_"])
+def test_a_key_that_every_run_needs_cannot_be_taken_away(key: str):
+    assert refusal(f"~{key}").startswith(f"{key} is missing")
+
+
+def test_a_key_for_which_the_component_has_a_default_can_be_taken_away():
+    (composed,) = compose_runs(["~optimizer.lr"])
+    assert "lr" not in composed.settings["optimizer"]
+
+
+@pytest.mark.parametrize("override", ["foo", "gamma=1=2"])
+def test_what_is_no_override_at_all_is_refused(override: str):
+    with pytest.raises(InputError):
+        compose_runs([override])
+
+
+def test_a_sweep_is_composed_job_by_job_with_the_last_key_fastest():
+    composed = compose_runs(["weighting=total,rtg", "seed=range(0,3)"])
+    asked = [(one.choices["weighting"], one.settings["seed"]) for one in composed]
+    assert asked == [(weighting, seed) for weighting in ("total", "rtg") for seed in range(3)]
+
+
+def test_groups_repeat_the_plain_keys_they_depend_on():
+    (composed,) = compose_runs(["weighting=baseline", "gamma=0.5", "baseline=leave_one_out"])
+    assert composed.settings["weighting"]["gamma"] == 0.5
+    assert composed.settings["weighting"]["baseline"] == composed.settings["baseline"]
+
+
+@pytest.mark.parametrize("experiment", sorted(file.stem for file in (CONF / "experiment").glob("*.yaml")))
+def test_every_experiment_composes(experiment: str):
+    (composed,) = compose_runs([f"experiment={experiment}"])
+    assert composed.choices["experiment"] == experiment
+
+
+@pytest.fixture
+def own_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder of YAML files with a weighting of their own."""
+    folder = tmp_path_factory.mktemp("conf")
+    (folder / "weighting").mkdir()
+    own = {"_target_": "pglab.algorithms.weightings.TotalReturn", "gamma": "${gamma}"}
+    (folder / "weighting" / "own.yaml").write_text(yaml.safe_dump(own))
+    return folder
+
+
+def test_a_users_own_choice_joins_those_there_are(own_folder: Path):
+    own, rtg = compose_runs(["weighting=own,rtg", "gamma=0.25"], own_folder)
+    assert own.settings["weighting"] == {"_target_": "pglab.algorithms.weightings.TotalReturn", "gamma": 0.25}
+    assert rtg.choices["weighting"] == "rtg"
+
+
+def test_keys_of_a_users_own_choice_are_checked_like_any(own_folder: Path):
+    with pytest.raises(InputError, match=r"unknown key weighting\.gama; did you mean weighting\.gamma"):
+        compose_runs(["weighting=own", "weighting.gama=1"], own_folder)

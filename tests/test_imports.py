@@ -1,0 +1,94 @@
+"""Imports point one way, and what must start fast stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pglab
+
+PACKAGE = Path(pglab.__file__).resolve().parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+MATHEMATICS = ("algorithms", "models", "envs")
+MAY_IMPORT = {  # of pglab, besides itself; None: anything
+    "errors": (),
+    "algorithms": MATHEMATICS,
+    "models": MATHEMATICS,
+    "envs": MATHEMATICS,
+    "exact": MATHEMATICS,
+    "testing": (*MATHEMATICS, "exact", "training"),
+    "training": MATHEMATICS,
+    "results": (),
+    "build": (*MATHEMATICS, "errors", "training"),
+    "studies": (*MATHEMATICS, "build", "errors", "results", "training"),
+    "compose": ("errors", "studies"),
+    "cli": ("compose", "errors", "studies"),
+    "benchmark": None,
+    "__main__": ("cli",),
+    "__init__": ("cli", "results"),
+}
+KNOWS_HYDRA = {"cli", "compose", "build"}
+
+
+def part_of(file: Path) -> str:
+    """The top-level module or subpackage of pglab that a file belongs to."""
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(file: Path) -> set[str]:
+    """Every module that a file imports, anywhere in it, by its full name."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} imports relatively"
+            found |= {f"{node.module}.{name.name}" for name in node.names}
+    return found
+
+
+def test_the_parser_finds_imports_inside_functions_too():
+    assert "pglab.build.check_components" in imported(PACKAGE / "studies" / "worker.py")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_imports_point_one_way(file: Path):
+    part = part_of(file)
+    assert part in MAY_IMPORT, f"say in this test what {part} may import"
+    if MAY_IMPORT[part] is None:
+        return
+    others = {module.split(".")[1] for module in imported(file) if module.startswith("pglab.")} - {part}
+    assert others <= set(MAY_IMPORT[part])
+
+
+def test_only_the_command_line_composition_and_building_know_hydra():
+    knowing = {part_of(file) for file in FILES for module in imported(file) if module.split(".")[0] == "hydra"}
+    assert knowing == KNOWS_HYDRA
+
+
+def modules_after(code: str) -> set[str]:
+    """What a fresh interpreter has loaded after some code."""
+    program = f"import sys\n{code}\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_reading_results_imports_neither_torch_nor_hydra_nor_wandb():
+    loaded = modules_after("import pglab, pglab.results")
+    assert "pglab.results.load" in loaded
+    assert not {"torch", "hydra", "wandb", "gymnasium"} & loaded
+
+
+def test_results_can_be_read_as_the_final_line_of_a_study_says():
+    assert "pglab.results.load" in modules_after("import pglab\nassert callable(pglab.results.load)")
+
+
+def test_planning_a_study_imports_neither_torch_nor_wandb(tmp_path: Path):
+    plan = f"make_plan(compose_runs(['weighting=total,rtg', 'results_dir={tmp_path}']))"
+    loaded = modules_after(f"from pglab.cli import compose_runs\nfrom pglab.studies.plan import make_plan\n{plan}")
+    assert "pglab.studies.study" in loaded
+    assert not {"torch", "wandb", "gymnasium"} & loaded
