@@ -154,8 +154,8 @@ def test_by_default_nothing_is_added_to_the_estimate():
         ({"truncation": "cut"}, "truncation='cut' is not one of end, bootstrap"),
         ({"entropy_bonus": -0.1}, "entropy_bonus=-0.1 must be at least 0"),
         ({"entropy_bonus": float("nan")}, "entropy_bonus=nan must be at least 0"),
-        ({"clip_norm": 0.0}, "clip_norm=0.0 must be above 0"),
-        ({"clip_norm": float("nan")}, "clip_norm=nan must be above 0"),
+        ({"clip_norm": 0.0}, "clip_norm=0.0 must be a number above 0"),
+        ({"clip_norm": float("nan")}, "clip_norm=nan must be a number above 0"),
         ({"min_episode_length": -1}, "min_episode_length=-1 must be at least 0"),
     ],
 )
