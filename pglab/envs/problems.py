@@ -1,4 +1,8 @@
-"""Small problems with known structure, as finite MDPs."""
+"""Small problems with known structure, as finite MDPs.
+
+Terminal states share the symbol of state 0: no policy ever acts in one, so a table of
+parameters needs no row for it.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,15 +30,16 @@ def contextual_bandit(means: Sequence[Sequence[float]], probabilities: Sequence[
         raise ValueError(f"means={[list(row) for row in means]} must be rows of one length, of at least 2 actions")
     table = np.asarray(means, dtype=float)
     contexts, actions = table.shape
-    probabilities = [1.0 / contexts] * contexts if probabilities is None else probabilities
-    if len(probabilities) != contexts:
-        raise ValueError(f"probabilities={list(probabilities)} must be one for each of the {contexts} contexts")
+    shown = [1.0 / contexts] * contexts if probabilities is None else list(probabilities)
+    if len(shown) != contexts:
+        raise ValueError(f"probabilities={shown} must be one for each of the {contexts} contexts")
     transition = np.zeros((contexts + 1, actions, contexts + 1))
     transition[..., -1] = 1.0
     reward = np.zeros_like(transition)
     reward[:contexts, :, -1] = table
-    start = np.append(np.asarray(probabilities, dtype=float), 0.0)
-    return FiniteMDP(transition, reward, start, _only(contexts + 1, contexts), horizon=1)
+    start = np.append(np.asarray(shown, dtype=float), 0.0)
+    symbol = np.append(np.arange(contexts), 0)
+    return FiniteMDP(transition, reward, start, _only(contexts + 1, contexts), 1, symbol)
 
 
 def two_state_loop(horizon: int | None = 20, slip: float = 0.0) -> FiniteMDP:
@@ -81,7 +86,8 @@ def binary_tree(depth: int = 4, slip: float = 0.0) -> FiniteMDP:
     reward = np.zeros_like(transition)
     reward[:, :, leaf] = (leaf - inner) / (states - 1 - inner)
     terminal = np.arange(states) >= inner
-    return FiniteMDP(transition, reward, np.eye(states)[0], terminal)
+    symbol = np.where(terminal, 0, np.arange(states))
+    return FiniteMDP(transition, reward, np.eye(states)[0], terminal, symbol=symbol)
 
 
 def random_mdp(
@@ -126,10 +132,11 @@ def random_mdp(
         for action in range(actions):
             following = generator.choice(states, branching, replace=False)
             transition[state, action, following] = (1 - end) * generator.dirichlet(np.ones(branching))
-    transition[:, :, states] = 1.0 - transition[:, :, :states].sum(-1)
+    transition[:states, :, states] = end
+    transition[states, :, states] = 1.0
     reward = generator.normal(size=transition.shape)
     start = np.append(np.full(states, 1.0 / states), 0.0)
-    symbol = None if symbols is None else np.append(np.arange(states) % symbols, 0)
+    symbol = np.append(np.arange(states) % (symbols or states), 0)
     return FiniteMDP(transition, reward, start, _only(states + 1, states), horizon, symbol)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import torch
@@ -138,6 +139,8 @@ def estimate_moments(
     Raises:
         ValueError: more than `limit` batches, or as `enumerate_trajectories`.
     """
+    if reduction not in get_args(Reduction):
+        raise ValueError(f"reduction={reduction!r} is not one of {', '.join(get_args(Reduction))}")
     trajectories = enumerate_trajectories(mdp, pi, limit)
     if (count := len(trajectories.probability)) ** episodes > limit:
         raise ValueError(

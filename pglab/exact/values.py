@@ -55,6 +55,23 @@ def values(mdp: FiniteMDP, pi: np.ndarray, gamma: float) -> Values:
     return Values(full_state, full_action, float(chain.start @ state[0]))
 
 
+def return_variance(mdp: FiniteMDP, pi: np.ndarray, gamma: float) -> float:
+    """Variance of an episode's return R(τ) = Σ_k γ^k r_k, over the first state too.
+
+    From E[G²] = E[r² + 2 γ r V(s')] + γ² E[G'²]. (Sobel 1982.)
+
+    Raises:
+        ValueError: as `values`.
+    """
+    check_gamma(gamma)
+    chain = Chain(mdp, pi)
+    reward = mdp.reward[chain.live]
+    value = chain.solve((chain.reach * reward).sum((1, 2))[None], gamma)
+    cross = np.einsum("nam,tm->tn", (chain.reach * reward)[..., chain.live], chain.ahead(value))
+    square = chain.solve((chain.reach * reward**2).sum((1, 2)) + 2 * gamma * cross, gamma**2)
+    return float(chain.start @ square[0] - (chain.start @ value[0]) ** 2)
+
+
 def visitation(mdp: FiniteMDP, pi: np.ndarray, gamma: float) -> np.ndarray:
     """Discounted visits d(s) = Σ_t γ^t P(s_t = s), not normalised, `[S]`.
 
