@@ -69,6 +69,10 @@ class Reach:
         flat = x.reshape(*x.shape[:2], 1, -1)
         return (self.on[k] @ flat.swapaxes(1, 2)).reshape(*x.shape[:2], -1, *x.shape[2:])
 
+    def next_mean(self, k: int, x: np.ndarray) -> np.ndarray:
+        """E[ρ^k x' | s], `[T, n, ...]`: `next` summed over the actions, which would be large for matrices."""
+        return (self.on[k].sum(2) @ x.reshape(*x.shape[:2], -1)).reshape(x.shape)
+
 
 def sum_to_go(chain: Chain, rho: np.ndarray, kappa: float, u: np.ndarray, w: np.ndarray, decay: float) -> Moments:
     """Moments of g = Σ_t d^t (u_t G_t + w_t) with G_t = ρ_t + κ G_{t+1}.
@@ -94,7 +98,7 @@ def sum_to_go(chain: Chain, rho: np.ndarray, kappa: float, u: np.ndarray, w: np.
 
     mean = solve(plain(q1, u) + plain(reach.all[0], w), decay)
     y = ahead(mean)
-    product = plain(q2, u) + plain(q1, w) + decay * reach.next(1, y).sum(2)
+    product = plain(q2, u) + plain(q1, w) + decay * reach.next_mean(1, y)
     gy = ahead(solve(product, decay * kappa))
     now = outer(q2[..., None] * u, u) + outer(reach.all[0][..., None] * w, w)
     ahead_u = reach.next(1, y) + kappa * reach.next(0, gy)
@@ -134,8 +138,8 @@ def sum_of_totals(chain: Chain, gamma: float, u: np.ndarray, w: np.ndarray) -> M
         h = lower(k, x, 0) + gamma**k * reach.next(0, x[k])
         mixed = np.einsum("tnai,tnaj->tnij", e, h, optimize=True)
         now = np.einsum("tnai,tnaj->tnij", q[..., None] * e, e, optimize=True)
-        past = np.asarray(lower(k, xx, 0))
-        source = now + mixed + mixed.swapaxes(-1, -2) + (past.sum(2) if k else 0.0)
+        past = sum((comb(k, i) * gamma**i * reach.next_mean(k - i, xx[i]) for i in range(k)), start=0.0)
+        source = now + mixed + mixed.swapaxes(-1, -2) + past
         seconds.append(chain.solve(source, gamma**k))
         xx.append(chain.ahead(seconds[k]))
 

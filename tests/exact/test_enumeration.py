@@ -49,7 +49,8 @@ def test_every_episode_follows_the_tables():
 
 
 def test_a_batch_carries_what_a_weighting_reads():
-    case = case_on(random_mdp(0, states=3, actions=2, branching=2, horizon=2, symbols=2), 0)
+    mdp = random_mdp(0, states=3, actions=2, branching=2, horizon=2)
+    case = case_on(replace(mdp, symbol=np.array([1, 0, 1, 0])), 0)
     episodes = enumerate_trajectories(case.mdp, case.pi)
     table = np.array([[1.0, 2.0, 3.0, 9.0], [4.0, 5.0, 6.0, 9.0]])
     probability, batch = episodes.batches(2, table)
@@ -62,7 +63,7 @@ def test_a_batch_carries_what_a_weighting_reads():
     for row in (0, count + 3, count**2 - 1):
         for e, i in enumerate(pairs[row]):
             assert batch.reward[row, e].tolist() == episodes.reward[i].tolist()
-            assert batch.obs[row, e, :, 0].tolist() == (episodes.state[i] % 2 * episodes.mask[i]).tolist()
+            assert batch.obs[row, e, :, 0].tolist() == ((1 - episodes.state[i] % 2) * episodes.mask[i]).tolist()
             expected = [table[t, episodes.state[i, t]] * episodes.mask[i, t] for t in range(2)]
             assert batch.value is not None
             assert batch.value[row, e].tolist() == expected

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 from exact_cases import DISCOUNTS, Case, bandit_at, case_on, corridor_at, open_cases, short_cases, table_on
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pglab.algorithms.baselines import Constant
 from pglab.algorithms.heads import ActionBlindSigmoid
 from pglab.algorithms.weightings import GeneralizedAdvantage, ReturnMinusBaseline, RewardToGo, TotalReturn
 from pglab.envs.finite import corridor
-from pglab.envs.problems import binary_tree
+from pglab.envs.problems import binary_tree, random_mdp
 from pglab.exact.enumeration import estimate_moments
 from pglab.exact.estimators import best_baseline, gae, reward_to_go, total_return
 from pglab.exact.gradients import gradient_by_theorem
@@ -22,6 +22,8 @@ from pglab.exact.values import values
 from pglab.models.networks import Tabular
 
 TIMES = st.booleans()
+# Four steps, every table different: no term of the recursions vanishes.
+RICH = case_on(random_mdp(3, states=3, actions=2, branching=2, end=0.3, horizon=4), 1)
 LAMBDAS = st.sampled_from([0.0, 0.5, 0.95, 1.0])
 
 
@@ -95,6 +97,7 @@ def test_the_bandit_has_the_known_best_baseline_with_the_variance_quadratic_and_
 
 
 @given(case=short_cases(), gamma=DISCOUNTS, seed=st.integers(0, 99), by_time=TIMES)
+@example(case=RICH, gamma=0.5, seed=1, by_time=True)
 @settings(max_examples=40)
 def test_the_total_return_has_the_moments_of_all_its_episodes(case, gamma, seed, by_time):
     table = table_on(case.mdp, seed, by_time)
@@ -105,6 +108,7 @@ def test_the_total_return_has_the_moments_of_all_its_episodes(case, gamma, seed,
 
 
 @given(case=short_cases(), gamma=DISCOUNTS, seed=st.integers(0, 99), by_time=TIMES, factor=st.booleans())
+@example(case=RICH, gamma=0.5, seed=1, by_time=True, factor=True)
 @settings(max_examples=40)
 def test_the_reward_to_go_has_the_moments_of_all_its_episodes(case, gamma, seed, by_time, factor):
     table = table_on(case.mdp, seed, by_time)
@@ -116,6 +120,7 @@ def test_the_reward_to_go_has_the_moments_of_all_its_episodes(case, gamma, seed,
 
 
 @given(case=short_cases(), gamma=DISCOUNTS, lam=LAMBDAS, seed=st.integers(0, 99), by_time=TIMES, factor=st.booleans())
+@example(case=RICH, gamma=0.5, lam=0.5, seed=1, by_time=True, factor=True)
 @settings(max_examples=60)
 def test_gae_has_the_moments_of_all_its_episodes(case, gamma, lam, seed, by_time, factor):
     table = table_on(case.mdp, seed, by_time)
@@ -136,6 +141,9 @@ def test_a_problem_that_ends_by_itself_has_the_same_moments_solved_and_enumerate
 
 
 @given(case=open_cases(), gamma=DISCOUNTS, lam=LAMBDAS, factor=st.booleans(), seed=st.integers(0, 99))
+@example(
+    case=case_on(random_mdp(3, states=3, actions=2, branching=2, end=0.4), 1), gamma=0.9, lam=0.5, factor=True, seed=1
+)
 @settings(max_examples=30)
 def test_without_a_horizon_the_moments_are_the_limit_of_long_horizons(case, gamma, lam, factor, seed):
     mdp, pi, score = case.tables

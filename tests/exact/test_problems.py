@@ -110,7 +110,7 @@ def test_the_best_return_of_taxi_counts_the_fewest_steps_from_every_start():
     for count in range(1, 30):
         for state in np.flatnonzero(np.isinf(steps)):
             entries = [entries[0] for entries in table[state].values()]
-            if any(end and gain == 20 or not end and steps[after] == count - 1 for _, after, gain, end in entries):
+            if any((gain == 20) if end else (steps[after] == count - 1) for _, after, gain, end in entries):
                 steps[state] = count
     started = taxi.start > 0
     assert optimal_values(taxi, 1.0)[started] == pytest.approx(21 - steps[started])
