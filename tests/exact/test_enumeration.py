@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from exact_cases import Case, case_on, corridor_at, short_cases
 from hypothesis import given, settings
 
 from pglab.algorithms.baselines import BatchMean, LeaveOneOut, NoBaseline
@@ -16,6 +15,7 @@ from pglab.envs.problems import binary_tree, random_mdp, two_state_loop
 from pglab.exact.enumeration import enumerate_trajectories, estimate_moments
 from pglab.exact.estimators import reward_to_go
 from pglab.exact.gradients import fisher_information
+from tests.exact.exact_cases import Case, case_on, corridor_at, short_cases
 
 
 @pytest.mark.parametrize("p", [0.3, 0.5])

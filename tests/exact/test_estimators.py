@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from exact_cases import DISCOUNTS, Case, bandit_at, case_on, corridor_at, open_cases, short_cases, table_on
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from pglab.exact.gradients import gradient_by_theorem
 from pglab.exact.policy import policy_on, score_table
 from pglab.exact.values import values
 from pglab.models.networks import Tabular
+from tests.exact.exact_cases import DISCOUNTS, Case, bandit_at, case_on, corridor_at, open_cases, short_cases, table_on
 
 TIMES = st.booleans()
 # Four steps, every table different: no term of the recursions vanishes.

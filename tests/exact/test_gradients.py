@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from exact_cases import DISCOUNTS, Case, bandit_at, corridor_at, open_cases, short_cases
 from hypothesis import given
 
 from pglab.algorithms.losses import surrogate_loss
@@ -16,6 +15,7 @@ from pglab.exact.estimators import total_return
 from pglab.exact.gradients import fisher_information, gradient_by_autograd, gradient_by_theorem
 from pglab.exact.policy import log_policy, policy_table
 from pglab.exact.values import values
+from tests.exact.exact_cases import DISCOUNTS, Case, bandit_at, corridor_at, open_cases, short_cases
 
 BANDIT = bandit_at([0.0, 3.0, 5.0])
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from exact_cases import NETWORKS, SEEDS, case_on, corridor_at
 from hypothesis import given, settings
 
 from pglab.algorithms.heads import ActionBlindSigmoid, Sigmoid, Softmax
@@ -11,6 +10,7 @@ from pglab.envs.finite import corridor
 from pglab.envs.problems import random_mdp
 from pglab.exact.policy import log_policy, policy_on, policy_table, score_table
 from pglab.models.networks import MLP, Tabular
+from tests.exact.exact_cases import NETWORKS, SEEDS, case_on, corridor_at
 
 
 @given(seed=SEEDS, network_and_head=NETWORKS)

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from exact_cases import DISCOUNTS, corridor_at, open_cases, short_cases
 from hypothesis import given
 
 from pglab.envs.finite import corridor, frozen_lake
 from pglab.envs.problems import random_mdp, two_state_loop
 from pglab.exact.enumeration import enumerate_trajectories
 from pglab.exact.values import action_values, greedy, optimal_values, return_variance, values, visitation
+from tests.exact.exact_cases import DISCOUNTS, corridor_at, open_cases, short_cases
 
 
 def test_the_corridor_has_its_closed_form_at_every_p():
