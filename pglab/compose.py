@@ -35,7 +35,7 @@ def composed(config: DictConfig, hydra_config: DictConfig) -> Composed:
     found_by = [f"hydra.searchpath={json.dumps(list(hydra_config.searchpath or []))}"]
     found_by += [f"{group}={choice}" for group, choice in choices.items()]
     expected = GlobalHydra.instance().config_loader().load_configuration(CONFIG, found_by, run_mode=RunMode.RUN)
-    keys = [key for key in expected if key != "hydra"]
+    keys = [str(key) for key in expected if key != "hydra"]
     expected = _plain(OmegaConf.to_container(OmegaConf.masked_copy(expected, keys), resolve=True))
     _check_complete(expected, settings)
     plain_first = sorted(settings.items(), key=lambda item: isinstance(item[1], Mapping))
