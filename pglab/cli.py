@@ -32,9 +32,6 @@ BAD_INPUT = 2  # exit status
 
 def main() -> int:
     """Composes the runs of the command line, trains them, and returns the exit status."""
-    signal.signal(signal.SIGTERM, _interrupt_once)  # a scheduler's stop is a Ctrl-C
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a shell's background jobs have it
-        signal.signal(signal.SIGINT, _interrupt_once)
     handed_in: list[Composed] = []
     problems: list[InputError] = []
 
@@ -52,6 +49,7 @@ def main() -> int:
             problems.append(error)
 
     try:
+        _listen_for_interruption()
         with _arguments() as plain_sweep:
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=CONFIG)(task)()
         if problems:
@@ -70,6 +68,13 @@ def main() -> int:
         return INTERRUPTED
     print(f"error: {message}", file=sys.stderr)
     return BAD_INPUT
+
+
+def _listen_for_interruption() -> None:
+    """Makes a scheduler's stop the same as a Ctrl-C, and either come at most once."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a shell's background jobs have it
+        signal.signal(signal.SIGINT, _interrupt_once)
+    signal.signal(signal.SIGTERM, _interrupt_once)
 
 
 def _interrupt_once(number: int, frame: FrameType | None) -> None:

@@ -93,18 +93,28 @@ def tiny() -> tuple[str, ...]:
     return TINY
 
 
-@pytest.fixture
-def own_weightings(tmp_path: Path) -> list[str]:
-    """Puts a user's own file of weightings into `tmp_path`; the options with which they are found there.
+@pytest.fixture(scope="session")
+def put_own_weightings() -> Callable[[Path], list[str]]:
+    """Puts a user's own weightings into a folder; returns the options with which they are found there.
 
     `weighting=raises`, `dies` (the process ends), `sleeps` (for good), `counts` (its calls).
     """
-    (tmp_path / "own_weightings.py").write_text(OWN_WEIGHTINGS)
-    folder = tmp_path / "conf" / "weighting"
-    folder.mkdir(parents=True)
-    for name in ("Raises", "Dies", "Sleeps", "Counts"):
-        (folder / f"{name.lower()}.yaml").write_text(f"_target_: own_weightings.{name}\n")
-    return ["--config-dir", "conf"]
+
+    def put(folder: Path) -> list[str]:
+        (folder / "own_weightings.py").write_text(OWN_WEIGHTINGS)
+        choices = folder / "conf" / "weighting"
+        choices.mkdir(parents=True)
+        for name in ("Raises", "Dies", "Sleeps", "Counts"):
+            (choices / f"{name.lower()}.yaml").write_text(f"_target_: own_weightings.{name}\n")
+        return ["--config-dir", "conf"]
+
+    return put
+
+
+@pytest.fixture
+def own_weightings(put_own_weightings: Callable[[Path], list[str]], tmp_path: Path) -> list[str]:
+    """The same in `tmp_path`."""
+    return put_own_weightings(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -54,11 +54,11 @@ class Console:
             self._live = Live(console=self._terminal, get_renderable=self._view, refresh_per_second=4, transient=True)
             self._live.start()
 
-    def show(self, number: int, measures) -> None:
+    def show(self, number: int, measures: dict[str, np.ndarray]) -> None:
         """Takes note of one update of some of an arm's runs."""
-        self._last[number] |= dict(zip(measures.seed.tolist(), measures.return_mean.tolist(), strict=True))
-        self._updates[number] += len(measures.seed)
-        self._progress.advance(self._task, len(measures.seed))
+        self._last[number] |= dict(zip(measures["seed"].tolist(), measures["return_mean"].tolist(), strict=True))
+        self._updates[number] += len(measures["seed"])
+        self._progress.advance(self._task, len(measures["seed"]))
 
     def tick(self) -> None:
         now = time.monotonic()

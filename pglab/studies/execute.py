@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ import pandas as pd
 from pglab.studies.console import Console
 from pglab.studies.mirror import Mirror
 from pglab.studies.plan import Plan, Shard
-from pglab.studies.worker import Done, Failed, Job, Progress, Worker
+from pglab.studies.worker import Done, Failed, Job, Progress, Result, Worker
 
 TICK = 0.1  # seconds between two looks at the clock while no worker reports
 
@@ -35,8 +34,8 @@ class _Records:
     def __init__(self) -> None:
         self._measures: dict[int, list[dict[str, np.ndarray]]] = defaultdict(list)
 
-    def add(self, number: int, measures: Any) -> None:
-        self._measures[number].append(vars(measures))
+    def add(self, number: int, measures: dict[str, np.ndarray]) -> None:
+        self._measures[number].append(measures)
 
     def of(self, number: int, seeds: Iterable[int]) -> pd.DataFrame:
         """The rows of some seeds of an arm, in order of (seed, update)."""
@@ -146,15 +145,16 @@ def _store(
     mirror.finish(number, status)
 
 
-def _evaluation(result: Any) -> pd.DataFrame | None:
+def _evaluation(result: Result) -> pd.DataFrame | None:
     if result.evaluation is None:
         return None
-    runs, played = result.evaluation.returns.shape
+    returns, length = result.evaluation["returns"], result.evaluation["length"]
+    runs, played = returns.shape
     return pd.DataFrame(
         {
             "seed": np.repeat(result.seeds, played),
             "episode": np.tile(np.arange(1, played + 1), runs),
-            "return": result.evaluation.returns.ravel(),
-            "length": result.evaluation.length.ravel(),
+            "return": returns.ravel(),
+            "length": length.ravel(),
         }
     )

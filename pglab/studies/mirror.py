@@ -15,6 +15,8 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
 
+import numpy as np
+
 from pglab.studies.plan import Plan
 
 
@@ -44,9 +46,9 @@ class Mirror:
         self._queue.put(("open", plan.store.folder.name, str(plan.store.folder), logger, arms))
         threading.Thread(target=self._feed, daemon=True).start()
 
-    def log(self, number: int, measures: Any) -> None:
+    def log(self, number: int, measures: Mapping[str, np.ndarray]) -> None:
         if self._process:
-            self._queue.put(("log", number, {name: column.tolist() for name, column in vars(measures).items()}))
+            self._queue.put(("log", number, {name: column.tolist() for name, column in measures.items()}))
 
     def finish(self, number: int, status: Mapping[int, str]) -> None:
         if self._process:

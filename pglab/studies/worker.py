@@ -16,15 +16,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pglab.errors import InputError
-
-if TYPE_CHECKING:
-    from pglab.training.arm import Measures
-    from pglab.training.bundle import Evaluation
 
 PARENT_CHECK = 0.5  # seconds between two looks at whether the parent is still there
 
@@ -52,9 +48,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Progress:
-    """One update: of each arm in training its number and what its runs showed."""
+    """One update: of each arm in training its number and what its runs showed.
 
-    measures: "list[tuple[int, Measures]]"
+    Plain arrays here and in `Result`: a class of the trainer's would bring torch into the parent.
+    """
+
+    measures: list[tuple[int, dict[str, np.ndarray]]]
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Result:
 
     number: int
     seeds: list[int]
-    evaluation: "Evaluation | None"
+    evaluation: dict[str, np.ndarray] | None
     parameters: dict[str, np.ndarray]
 
 
@@ -164,12 +163,12 @@ def _train(job: Job, connection: Connection) -> Done:
     numbers = [number for number, _, _ in job.arms]
     bundle = Bundle(build_shapes(settings), [build_arm(of_arm, seeds) for _, of_arm, seeds in job.arms])
     while not bundle.finished:
-        connection.send(Progress([(numbers[arm], measures) for arm, measures in bundle.step()]))
+        connection.send(Progress([(numbers[arm], vars(measures)) for arm, measures in bundle.step()]))
     episodes = settings["evaluation"]["episodes"]
     evaluations = bundle.evaluate(episodes) if episodes else [None] * len(numbers)
     return Done(
         [
-            Result(number, seeds, evaluation, parameters)
+            Result(number, seeds, vars(evaluation) if evaluation else None, parameters)
             for (number, _, seeds), evaluation, parameters in zip(
                 job.arms, evaluations, bundle.parameters(), strict=True
             )

@@ -1,0 +1,81 @@
+"""A component of the user's that fails takes its own runs with it and no others."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pglab.cli import compose_runs
+from pglab.results import load, load_evaluation
+from pglab.studies.plan import make_plan
+from pglab.studies.study import train
+
+EXPERIMENT = """# @package _global_
+defaults:
+  - override /weighting: {weighting}
+  - override /head: {head}
+"""
+
+
+@pytest.fixture(scope="module")
+def failing(command_line, tmp_path_factory: pytest.TempPathFactory, tiny, put_own_weightings):
+    """Three bundles of two seeds on one worker: one raises, in one the process dies, one is fine."""
+    folder = tmp_path_factory.mktemp("failing")
+    options = put_own_weightings(folder)
+    experiments = folder / "conf" / "experiment"
+    experiments.mkdir()
+    for weighting, head in (("raises", "sigmoid"), ("dies", "sigmoid_action_blind"), ("rtg", "softmax")):
+        (experiments / f"{weighting}.yaml").write_text(EXPERIMENT.format(weighting=weighting, head=head))
+    sweep = ["-m", "experiment=dies,raises,rtg", "seed=0,1", "workers=1", *tiny[:-1], "study=failing"]
+    return command_line([*options, *sweep], folder), folder / "results" / "failing"
+
+
+def runs(study: Path, weighting: str) -> dict[str, dict]:
+    (about,) = study.glob(f"*experiment={weighting}*/arm.json")
+    return json.loads(about.read_text())["runs"]
+
+
+def test_the_command_ends_with_status_1_and_shows_the_traceback(failing: tuple[subprocess.CompletedProcess[str], Path]):
+    done, _ = failing
+    assert done.returncode == 1
+    assert "own_weightings.py" in done.stdout
+    assert "RuntimeError: my own mistake" in done.stdout
+    assert "the worker process ended without a word" in done.stdout
+    assert "4 runs failed; the same command again tries them anew" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_the_other_bundles_runs_are_finished(failing):
+    _, study = failing
+    assert runs(study, "rtg") == {str(s): {"status": "finished", "updates": 2, "asked": 2} for s in (0, 1)}
+    finished = load(study).query("status == 'finished'")
+    assert len(finished) == 2 * 2
+    assert len(load_evaluation(study)) == 2 * 100
+
+
+@pytest.mark.parametrize("weighting", ["raises", "dies"])
+def test_failed_runs_are_recorded_as_failed(failing, weighting: str):
+    assert runs(failing[1], weighting) == {str(s): {"status": "failed", "updates": 0, "asked": 2} for s in (0, 1)}
+
+
+def test_the_mirror_has_every_run_and_marks_the_failed_ones(failing, mirrored):
+    done, study = failing
+    assert "warning" not in done.stdout
+    status = {name: (run.summary["status"], run.exit_code) for name, run in mirrored(study).items()}
+    assert len(status) == 6
+    for name, seen in status.items():
+        assert seen == (("finished", 0) if "experiment=rtg" in name else ("failed", 1))
+
+
+def test_a_study_in_which_every_run_fails_says_why_and_can_be_tried_again(
+    tmp_path: Path, tiny, own_weightings: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    composed = compose_runs(["weighting=raises", *tiny, f"results_dir={tmp_path / 'results'}"], tmp_path / "conf")
+    assert train(composed).exit_status == 1
+    out, _ = capfd.readouterr()
+    assert "RuntimeError: my own mistake" in out
+    assert "1 runs failed" in out
+    assert make_plan(composed).missing == 1
+    assert len(load(tmp_path / "results")) == 0

@@ -1,0 +1,169 @@
+"""Ctrl-C, a scheduler's stop and a killed parent: quickly over, nothing half-written, nothing left running."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pglab.cli import compose_runs
+from pglab.results import load
+from pglab.studies.console import Console
+from pglab.studies.execute import execute
+from pglab.studies.plan import make_plan
+from pglab.studies.store import Store
+from pglab.studies.study import ready_workers
+
+PROMISED = 2.0  # seconds from Ctrl-C to the end
+ENDLESS = ("updates=100000", "workers=2", "study=long")
+
+
+def until(holds: Callable[[], Any], seconds: float) -> bool:
+    """Waits for something to hold, at most so long."""
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def running_in(folder: Path) -> list[str]:
+    """The processes that have `folder` as their working directory."""
+
+    def is_there(process: Path) -> bool:
+        try:
+            return (process / "cwd").readlink() == folder
+        except OSError:
+            return False
+
+    return [process.name for process in Path("/proc").iterdir() if process.name.isdigit() and is_there(process)]
+
+
+def calls(folder: Path) -> int:
+    """How often the user's own weighting has been called there."""
+    return sum(max(1, file.stat().st_size) for file in folder.glob("called-*"))
+
+
+def catches_sigterm(process: subprocess.Popen[str]) -> bool:
+    (caught,) = (
+        line.split()[1] for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if "SigCgt" in line
+    )
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def interrupt(process: subprocess.Popen[str], press: Callable[[], None], times: int) -> tuple[float, str, str]:
+    """Presses Ctrl-C, up to so many times; seconds to the end, and what was said."""
+    began = time.monotonic()
+    for _ in range(times):
+        try:
+            press()
+        except ProcessLookupError:
+            break
+        if until(lambda: process.poll() is not None, 0.02):
+            break
+    process.wait(timeout=60)
+    took = time.monotonic() - began
+    out, err = process.communicate()
+    return took, out, err
+
+
+def whole_files(study: Path) -> bool:
+    """Whether every arm has its files and there is no half-written one beside them."""
+    arms = [arm for arm in study.iterdir() if arm.name != "wandb"]
+    expected = {"arm.json", "config.yaml", "updates.parquet", "evaluation.parquet", "policies.npz"}
+    return bool(arms) and all({path.name for path in arm.iterdir()} == expected for arm in arms)
+
+
+def test_ctrl_c_ends_in_time_keeps_the_rows_and_the_same_command_starts_again(
+    command_line, tmp_path: Path, tiny, own_weightings: list[str]
+):
+    study = tmp_path / "results" / "long"
+    sweep = [*own_weightings, "-m", "weighting=counts,rtg", "seed=0,1", *tiny, *ENDLESS]
+
+    def interrupted(press: Callable[[subprocess.Popen[str]], None], times: int, logger: str) -> pd.DataFrame:
+        for file in tmp_path.glob("called-*"):
+            file.unlink()
+        with command_line.start([*sweep, f"logger.mode={logger}"], tmp_path) as process:
+            assert until(lambda: calls(tmp_path) > 20, 60)
+            took, out, err = interrupt(process, lambda: press(process), times)
+        assert (process.returncode, err) == (130, "")
+        assert took < PROMISED
+        assert "Interrupted. Kept in results/long: 0 finished runs" in out
+        assert until(lambda: not running_in(tmp_path), 10)
+        assert whole_files(study)
+        rows = load(study)
+        assert set(rows["status"]) == {"stopped"}
+        assert f"the rows so far of {rows.groupby(['arm', 'seed']).ngroups} that were stopped" in out
+        for _, run in rows.groupby(["arm", "seed"]):
+            assert run["update"].tolist() == list(range(1, len(run) + 1))
+        return rows.set_index(["arm", "seed", "update"])
+
+    first = interrupted(lambda process: os.killpg(process.pid, signal.SIGINT), times=100, logger="offline")
+    second = interrupted(lambda process: process.send_signal(signal.SIGTERM), times=1, logger="disabled")
+    both = first.index.intersection(second.index)
+    assert len(both)
+    pd.testing.assert_frame_equal(first.loc[both], second.loc[both])
+
+
+def test_ctrl_c_ends_in_time_while_a_users_weighting_sleeps(
+    command_line, tmp_path: Path, tiny, own_weightings: list[str]
+):
+    with command_line.start([*own_weightings, "weighting=sleeps", *tiny, *ENDLESS], tmp_path) as process:
+        assert until(lambda: calls(tmp_path), 60)
+        took, out, err = interrupt(process, lambda: os.killpg(process.pid, signal.SIGINT), times=1)
+    assert (process.returncode, err) == (130, "")
+    assert took < PROMISED
+    assert "Interrupted. Kept in results/long: 0 finished runs, and the rows so far of 0" in out
+    assert running_in(tmp_path) == []
+    assert list((tmp_path / "results" / "long").iterdir()) == []
+
+
+def test_workers_end_by_themselves_when_the_parent_is_killed(
+    command_line, tmp_path: Path, tiny, own_weightings: list[str]
+):
+    # Their standard error stays open as long as they live, so the parent's must not be read to its end.
+    with command_line.start([*own_weightings, "weighting=sleeps", *tiny, *ENDLESS], tmp_path) as process:
+        assert until(lambda: calls(tmp_path), 60)
+        process.kill()
+        process.wait()
+        assert until(lambda: not running_in(tmp_path), 5)
+
+
+def test_ctrl_c_before_training_writes_nothing(command_line, tmp_path: Path):
+    with command_line.start(["-m", "seed=range(0,1000)"], tmp_path) as process:
+        assert until(lambda: catches_sigterm(process), 60)
+        took, out, err = interrupt(process, lambda: os.killpg(process.pid, signal.SIGINT), times=1)
+    assert process.returncode == 130
+    assert took < PROMISED
+    assert (out, err) == ("", "Interrupted before training; nothing was written.\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+class InterruptedStore(Store):
+    """A store in which Ctrl-C comes in the middle of adding an arm, once."""
+
+    interrupted = False
+
+    def add(self, arm, runs, updates, evaluation, policies) -> None:
+        if arm.name.endswith("rtg") and not self.interrupted:
+            self.interrupted = True
+            signal.raise_signal(signal.SIGINT)
+        super().add(arm, runs, updates, evaluation, policies)
+
+
+def test_a_finished_shard_is_kept_when_ctrl_c_comes_while_it_is_stored(tmp_path: Path, tiny: Sequence[str]):
+    sweep = ["weighting=total,rtg,baseline", "seed=0,1", *tiny, "workers=1", f"results_dir={tmp_path}"]
+    plan = make_plan(compose_runs(sweep))
+    plan = dataclasses.replace(plan, store=InterruptedStore(plan.store.folder))
+    outcome = execute(plan, ready_workers(plan), Console())
+    assert outcome.interrupted
+    assert len(outcome.status) == 6
+    assert set(outcome.status.values()) == {"finished"}
+    assert set(load(tmp_path)["status"]) == {"finished"}
+    assert make_plan(compose_runs(sweep)).missing == 0

@@ -1,0 +1,68 @@
+"""W&B mirrors what is stored, and losing it costs a warning."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from pglab.results import load
+
+MEASURES = ("env_steps", "episodes", "return_mean", "return_std", "length_mean", "loss", "entropy", "grad_norm")
+
+
+def test_every_run_has_a_folder_of_its_own(diverging: Path, mirrored):
+    assert len(list(diverging.glob("wandb/offline-run-*"))) == 4
+    assert set(mirrored(diverging)) == {f"{arm},seed={s}" for arm in load(diverging)["arm"].unique() for s in (0, 1)}
+
+
+def test_a_run_says_what_it_belongs_to(diverging: Path, mirrored):
+    for name, run in mirrored(diverging).items():
+        assert run.project == "pglab"
+        assert run.group == name.rpartition(",seed=")[0]
+        assert run.tags == ["diverging"]
+
+
+def test_a_run_has_its_resolved_configuration_and_its_choices(diverging: Path, mirrored):
+    rates = load(diverging).groupby("arm")["optimizer.lr"].first()
+    for name, run in mirrored(diverging).items():
+        assert run.config["seed"] == int(name[-1])
+        assert run.config["optimizer"]["lr"] == rates[run.group]
+        assert run.config["weighting"]["gamma"] == run.config["gamma"] == 1.0
+        assert run.config["choices"]["network"] == "linear"
+
+
+def test_the_history_has_the_stored_numbers_of_every_update(diverging: Path, mirrored):
+    runs = mirrored(diverging)
+    for (arm, seed), rows in load(diverging).groupby(["arm", "seed"]):
+        history = runs[f"{arm},seed={seed}"].history
+        assert [row["update"] for row in history] == rows["update"].tolist()
+        for here, there in zip(history, rows.to_dict("records"), strict=True):
+            for measure in MEASURES:
+                shown = float(here[measure])
+                assert shown == there[measure] or (math.isnan(shown) and math.isnan(there[measure]))
+
+
+def test_a_diverged_run_is_marked_as_failed_and_with_its_update(diverging: Path, mirrored):
+    runs = mirrored(diverging)
+    for (arm, seed), rows in load(diverging).groupby(["arm", "seed"]):
+        run = runs[f"{arm},seed={seed}"]
+        diverged = rows["status"].iloc[0] == "diverged"
+        assert run.summary["status"] == rows["status"].iloc[0]
+        assert run.summary.get("diverged_at") == (rows["update"].max() if diverged else None)
+        assert run.exit_code == diverged
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": "http://127.0.0.1:9"},
+        {"WANDB_API_KEY": "", "WANDB_BASE_URL": "http://127.0.0.1:9"},
+    ],
+    ids=["a server that does not answer", "no key"],
+)
+def test_losing_wandb_costs_a_warning_and_no_run(command_line, tmp_path: Path, tiny, variables: dict[str, str]):
+    online = [*tiny[:-1], "logger.mode=online", "logger.timeout=5", "study=online"]
+    done = command_line(online, tmp_path, HOME=str(tmp_path), NETRC=str(tmp_path / "netrc"), **variables)
+    assert done.returncode == 0, done.stderr
+    assert "warning: W&B has an incomplete mirror" in done.stdout
+    assert load(tmp_path / "results")["status"].tolist() == ["finished", "finished"]
