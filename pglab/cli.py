@@ -64,7 +64,7 @@ def main() -> int:
     except OSError as error:
         message = f"cannot store the results: {error}"
     except KeyboardInterrupt:
-        print("Interrupted. What was finished before is kept.", file=sys.stderr)
+        print("Interrupted before training; nothing was written.", file=sys.stderr)
         return INTERRUPTED
     print(f"error: {message}", file=sys.stderr)
     return BAD_INPUT
