@@ -113,6 +113,8 @@ def _report(study: Study, console: Console) -> None:
         console.say(f"W&B, offline: upload with `wandb sync {folder}/wandb/offline-run-*`")
     if outcome.failures:
         console.say(f"{outcome.count('failed')} runs failed; the same command again tries them anew.")
+    elif not outcome.interrupted:
+        console.say("Next: more seeds narrow the intervals, and `seeds=20` trains only those that are new.")
 
 
 def _table(study: Study) -> Table:
