@@ -13,7 +13,7 @@ import pytest
 import pglab
 
 ROOT = Path(pglab.__file__).resolve().parent.parent
-TINY = ("env=corridor", "batch=episodes", "batch.episodes=2", "updates=2", "logger.mode=disabled")
+TINY = ("env=corridor", "batch=episodes", "batch.episodes=2", "updates=2", "workers=1", "logger.mode=disabled")
 
 OWN_WEIGHTINGS = """
 import os
@@ -117,7 +117,7 @@ def main_flow(
 ) -> tuple[subprocess.CompletedProcess[str], Path]:
     """Two arms with three seeds each, trained by the command line: what it said, and its folder."""
     folder = tmp_path_factory.mktemp("main_flow")
-    return command_line(["-m", "weighting=total,rtg", "seed=0,1,2", "study=small", *TINY], folder), folder
+    return command_line(["-m", "weighting=total,rtg", "seed=0,1,2", "study=small", *TINY, "workers=2"], folder), folder
 
 
 @pytest.fixture(scope="session")

@@ -91,6 +91,7 @@ def test_ctrl_c_ends_in_time_keeps_the_rows_and_the_same_command_starts_again(
             file.unlink()
         with command_line.start([*sweep, f"logger.mode={logger}"], tmp_path) as process:
             assert until(lambda: calls(tmp_path) > 20, 60)
+            assert "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text()  # only the workers need it
             took, out, err = interrupt(process, lambda: press(process), times)
         assert (process.returncode, err) == (130, "")
         assert took < PROMISED
