@@ -1,6 +1,7 @@
 """W&B mirrors what is stored, and losing it costs a warning."""
 
 import math
+from contextlib import ExitStack
 from pathlib import Path
 
 from pglab.results import load
@@ -54,13 +55,16 @@ def test_losing_wandb_costs_a_warning_and_no_run(command_line, tmp_path: Path, t
     closed = {"WANDB_BASE_URL": "http://127.0.0.1:9", "HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc")}
     online = [*tiny[:-1], "logger.mode=online", "logger.timeout=5"]
     keys = {"without_an_answer": "0" * 40, "without_a_key": ""}
-    processes = [
-        command_line.start([*online, f"study={study}"], tmp_path, WANDB_API_KEY=key, **closed)
-        for study, key in keys.items()
-    ]
-    for study, process in zip(keys, processes, strict=True):
-        with process:
+    problems = {"without_an_answer": "it did not end in time", "without_a_key": "No API key configured"}
+    with ExitStack() as both:
+        processes = {
+            study: both.enter_context(
+                command_line.started([*online, f"study={study}"], tmp_path, WANDB_API_KEY=key, **closed)
+            )
+            for study, key in keys.items()
+        }
+        for study, process in processes.items():
             out, err = process.communicate(timeout=100)
-        assert process.returncode == 0, err
-        assert "warning: W&B has an incomplete mirror" in out
-        assert load(tmp_path / "results" / study)["status"].tolist() == ["finished", "finished"]
+            assert process.returncode == 0, err
+            assert f"warning: W&B has an incomplete mirror ({problems[study]}" in out.replace("UsageError: ", "")
+            assert load(tmp_path / "results" / study)["status"].tolist() == ["finished", "finished"]
