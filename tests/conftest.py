@@ -5,7 +5,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ settings.load_profile("pglab")
 torch.set_num_threads(1)
 
 ROOT = Path(pglab.__file__).resolve().parent.parent
-TINY = ("env=corridor", "batch=episodes", "batch.episodes=2", "updates=2", "logger.mode=disabled")
+TINY = ("env=corridor", "batch=episodes", "batch.episodes=2", "updates=2", "workers=1", "logger.mode=disabled")
 
 OWN_WEIGHTINGS = """
 import os
@@ -61,9 +62,10 @@ class Counts:
 class CommandLine:
     """`python -m pglab`, in a process of its own."""
 
-    def start(self, arguments: Sequence[str], folder: Path, **variables: str) -> subprocess.Popen[str]:
-        """Starts it in `folder`, as the leader of a process group like that of a terminal."""
-        return subprocess.Popen(
+    @contextmanager
+    def started(self, arguments: Sequence[str], folder: Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
+        """Starts it in `folder`, at the head of a process group like that of a terminal; ends all of that at last."""
+        process = subprocess.Popen(
             [sys.executable, "-m", "pglab", *arguments],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **variables},
@@ -74,10 +76,16 @@ class CommandLine:
             # A shell ignores Ctrl-C for what it runs in the background, and children inherit that.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
+        with process:
+            try:
+                yield process
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
 
     def __call__(self, arguments: Sequence[str], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         """Runs it to its end."""
-        with self.start(arguments, folder, **variables) as process:
+        with self.started(arguments, folder, **variables) as process:
             out, err = process.communicate(timeout=100)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
@@ -123,7 +131,7 @@ def main_flow(
 ) -> tuple[subprocess.CompletedProcess[str], Path]:
     """Two arms with three seeds each, trained by the command line: what it said, and its folder."""
     folder = tmp_path_factory.mktemp("main_flow")
-    return command_line(["-m", "weighting=total,rtg", "seed=0,1,2", "study=small", *TINY], folder), folder
+    return command_line(["-m", "weighting=total,rtg", "seed=0,1,2", "study=small", *TINY, "workers=2"], folder), folder
 
 
 @pytest.fixture(scope="session")

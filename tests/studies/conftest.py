@@ -79,7 +79,7 @@ def mirrored() -> Callable[[Path], dict[str, MirroredRun]]:
 
 @pytest.fixture(scope="session")
 def diverging(command_line, tmp_path_factory: pytest.TempPathFactory, tiny) -> Path:
-    """A study, mirrored as by default, of an arm that learns beside one that diverges."""
+    """A study, mirrored as by default, of an arm that learns in one bundle with one that diverges."""
     folder = tmp_path_factory.mktemp("diverging")
     overrides = [*tiny[:-1], *LEARNING, "optimizer.lr=0.1,3e38", "seed=0,1", "study=diverging"]
     done = command_line(["-m", *overrides], folder)

@@ -89,8 +89,9 @@ def test_ctrl_c_ends_in_time_keeps_the_rows_and_the_same_command_starts_again(
     def interrupted(press: Callable[[subprocess.Popen[str]], None], times: int, logger: str) -> pd.DataFrame:
         for file in tmp_path.glob("called-*"):
             file.unlink()
-        with command_line.start([*sweep, f"logger.mode={logger}"], tmp_path) as process:
+        with command_line.started([*sweep, f"logger.mode={logger}"], tmp_path) as process:
             assert until(lambda: calls(tmp_path) > 20, 60)
+            assert "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text()  # only the workers need it
             took, out, err = interrupt(process, lambda: press(process), times)
         assert (process.returncode, err) == (130, "")
         assert took < PROMISED
@@ -114,7 +115,7 @@ def test_ctrl_c_ends_in_time_keeps_the_rows_and_the_same_command_starts_again(
 def test_ctrl_c_ends_in_time_while_a_users_weighting_sleeps(
     command_line, tmp_path: Path, tiny, own_weightings: list[str]
 ):
-    with command_line.start([*own_weightings, "weighting=sleeps", *tiny, *ENDLESS], tmp_path) as process:
+    with command_line.started([*own_weightings, "weighting=sleeps", *tiny, *ENDLESS], tmp_path) as process:
         assert until(lambda: calls(tmp_path), 60)
         took, out, err = interrupt(process, lambda: os.killpg(process.pid, signal.SIGINT), times=1)
     assert (process.returncode, err) == (130, "")
@@ -127,8 +128,7 @@ def test_ctrl_c_ends_in_time_while_a_users_weighting_sleeps(
 def test_workers_end_by_themselves_when_the_parent_is_killed(
     command_line, tmp_path: Path, tiny, own_weightings: list[str]
 ):
-    # Their standard error stays open as long as they live, so the parent's must not be read to its end.
-    with command_line.start([*own_weightings, "weighting=sleeps", *tiny, *ENDLESS], tmp_path) as process:
+    with command_line.started([*own_weightings, "weighting=sleeps", *tiny, *ENDLESS], tmp_path) as process:
         assert until(lambda: calls(tmp_path), 60)
         process.kill()
         process.wait()
@@ -136,7 +136,7 @@ def test_workers_end_by_themselves_when_the_parent_is_killed(
 
 
 def test_ctrl_c_before_training_writes_nothing(command_line, tmp_path: Path):
-    with command_line.start(["-m", "seed=range(0,1000)"], tmp_path) as process:
+    with command_line.started(["-m", "seed=range(0,1000)"], tmp_path) as process:
         assert until(lambda: catches_sigterm(process), 60)
         took, out, err = interrupt(process, lambda: os.killpg(process.pid, signal.SIGINT), times=1)
     assert process.returncode == 130

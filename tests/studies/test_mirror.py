@@ -1,9 +1,8 @@
 """W&B mirrors what is stored, and losing it costs a warning."""
 
 import math
+from contextlib import ExitStack
 from pathlib import Path
-
-import pytest
 
 from pglab.results import load
 
@@ -52,17 +51,20 @@ def test_a_diverged_run_is_marked_as_failed_and_with_its_update(diverging: Path,
         assert run.exit_code == diverged
 
 
-@pytest.mark.parametrize(
-    "variables",
-    [
-        {"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": "http://127.0.0.1:9"},
-        {"WANDB_API_KEY": "", "WANDB_BASE_URL": "http://127.0.0.1:9"},
-    ],
-    ids=["a server that does not answer", "no key"],
-)
-def test_losing_wandb_costs_a_warning_and_no_run(command_line, tmp_path: Path, tiny, variables: dict[str, str]):
-    online = [*tiny[:-1], "logger.mode=online", "logger.timeout=5", "study=online"]
-    done = command_line(online, tmp_path, HOME=str(tmp_path), NETRC=str(tmp_path / "netrc"), **variables)
-    assert done.returncode == 0, done.stderr
-    assert "warning: W&B has an incomplete mirror" in done.stdout
-    assert load(tmp_path / "results")["status"].tolist() == ["finished", "finished"]
+def test_losing_wandb_costs_a_warning_and_no_run(command_line, tmp_path: Path, tiny):
+    closed = {"WANDB_BASE_URL": "http://127.0.0.1:9", "HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc")}
+    online = [*tiny[:-1], "logger.mode=online", "logger.timeout=5"]
+    keys = {"without_an_answer": "0" * 40, "without_a_key": ""}
+    problems = {"without_an_answer": "it did not end in time", "without_a_key": "UsageError: No API key configured"}
+    with ExitStack() as both:
+        processes = {
+            study: both.enter_context(
+                command_line.started([*online, f"study={study}"], tmp_path, WANDB_API_KEY=key, **closed)
+            )
+            for study, key in keys.items()
+        }
+        for study, process in processes.items():
+            out, err = process.communicate(timeout=100)
+            assert process.returncode == 0, err
+            assert f"warning: W&B has an incomplete mirror ({problems[study]}" in out
+            assert load(tmp_path / "results" / study)["status"].tolist() == ["finished", "finished"]
