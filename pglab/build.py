@@ -47,11 +47,11 @@ def check_components(settings: Settings) -> None:
     _fits("head", shapes.policy)
     _fits("network", lambda: shapes.policy().model.layout)
     _fits("optimizer", lambda: check_rows_apart(arm.optimizer))
-    if isinstance(arm.baseline, Value):
-        critic = arm.baseline
-        _fits("baseline.network", lambda: Model(critic.network, shapes.world.observation, 1).layout)
-        _fits("baseline.optimizer", lambda: check_rows_apart(critic.optimizer))
-    elif arm.estimator.truncation == "bootstrap":
+    chosen = _make(settings, "baseline")  # right even where the weighting uses none
+    if isinstance(chosen, Value):
+        _fits("baseline.network", lambda: Model(chosen.network, shapes.world.observation, 1).layout)
+        _fits("baseline.optimizer", lambda: check_rows_apart(chosen.optimizer))
+    if arm.estimator.truncation == "bootstrap" and not isinstance(arm.baseline, Value):
         raise InputError(
             "estimator.truncation=bootstrap needs a learned critic: "
             "choose baseline=value and a weighting that uses it (baseline or gae)"

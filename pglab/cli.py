@@ -21,6 +21,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from pglab.compose import CONF, CONFIG, composed, explain, unnamed_choice
 from pglab.errors import InputError
@@ -57,7 +58,7 @@ def main() -> int:
         return train(handed_in).exit_status if handed_in or plain_sweep else 0
     except InputError as error:
         message = str(error)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         message = explain(error)
     except ValueError as error:
         message = unnamed_choice(error, sys.argv[1:])
@@ -119,7 +120,7 @@ def compose_runs(overrides: Sequence[str], config_dir: str | Path | None = None)
                 with open_dict(config):
                     del config["hydra"]
                 asked.append(composed(config, hydra_config))
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise InputError(explain(error)) from error
     except InputError:
         raise

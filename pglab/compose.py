@@ -14,6 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
 
 from pglab.errors import InputError
 from pglab.studies.run import Composed
@@ -63,6 +64,8 @@ def unnamed_choice(error: ValueError, overrides: Iterable[str]) -> str:
 def explain(error: Exception) -> str:
     """What Hydra or OmegaConf complains of, without advice that does not apply here."""
     text = str(error)
+    if isinstance(error, YAMLError):
+        return f"a configuration file is no YAML: {' '.join(text.split())}"
     if key := re.search(r"Could not override '([^']+)'", text):
         with initialize_config_dir(str(CONF), version_base="1.3"):
             defaults = OmegaConf.to_container(compose(CONFIG))
