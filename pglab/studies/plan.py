@@ -92,7 +92,7 @@ def _check_values(settings: Mapping[str, Any]) -> None:
     if study is not None and not (isinstance(study, str) and re.fullmatch(r"[^/\0]+", study) and study.strip(". ")):
         raise InputError(f"study={study} must be the name of a folder, without a path; see results_dir=PATH for that")
     if not settings["results_dir"].strip():
-        raise InputError("results_dir= is empty; name a folder, such as results")
+        raise InputError(f"results_dir={settings['results_dir']} names no folder; results is one")
     if settings["logger"]["timeout"] < 0:
         raise InputError(f"logger.timeout={settings['logger']['timeout']} must be at least 0 seconds")
     if settings["device"] not in ("cpu", "cuda"):
