@@ -97,8 +97,11 @@ def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> 
 
     Raises:
         InputError: bad input; nothing was trained or written.
+        RuntimeError: a component raised; the other runs are trained and stored.
     """
     study = train(compose_runs(overrides, config_dir))
+    if study.outcome.failures:
+        raise RuntimeError(f"{study.outcome.count('failed')} runs failed:\n{study.outcome.failures[0]}")
     if study.outcome.interrupted:
         raise KeyboardInterrupt
     return study.rows()

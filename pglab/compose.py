@@ -126,7 +126,8 @@ def _check_argument(key: str, name: str, parent: Mapping[str, Any], known: Mappi
 
 
 def _unknown(key: str, known: Iterable[str]) -> str:
-    guesses = difflib.get_close_matches(key, list(known), n=3)
+    plain = [name for name in known if not name.endswith(("_target_", "_partial_"))]
+    guesses = difflib.get_close_matches(key, plain, n=3)
     hint = f"; did you mean {' or '.join(guesses)}?" if guesses else ""
     return f"unknown key {key}{hint} (`python -m pglab --cfg job` prints every key)"
 

@@ -1,5 +1,7 @@
 """What a person sees while a study trains: a live view on a terminal, plain lines elsewhere."""
 
+import os
+import sys
 import time
 
 import numpy as np
@@ -15,13 +17,21 @@ EVERY = 2.0  # seconds between two plain lines at first; a fifth of the time so 
 MOST_ARMS = 20  # arms shown while training; the final table shows all
 
 
+class _Terminal(Terminal):
+    """A terminal whose reader may leave: nothing is shown from then on, and training goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class Console:
     """Progress of one plan."""
 
     def __init__(self) -> None:
-        self._terminal = Terminal(highlight=False)
+        self._terminal = _Terminal(highlight=False)
         if not self._terminal.is_terminal:
-            self._terminal.width = 120  # a file or pipe has no width of its own
+            self._terminal.width = 240  # a file or pipe has no width of its own
         self._live: Live | None = None
 
     def say(self, text: str) -> None:
