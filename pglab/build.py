@@ -8,6 +8,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from pglab.algorithms.baselines import Value
+from pglab.algorithms.batch import Batch
 from pglab.errors import InputError
 from pglab.models.model import Model
 from pglab.models.optimizers import check_rows_apart
@@ -47,14 +48,42 @@ def check_components(settings: Settings) -> None:
     _fits("head", shapes.policy)
     _fits("network", lambda: shapes.policy().model.layout)
     _fits("optimizer", lambda: check_rows_apart(arm.optimizer))
-    if isinstance(arm.baseline, Value):
-        critic = arm.baseline
-        _fits("baseline.network", lambda: Model(critic.network, shapes.world.observation, 1).layout)
-        _fits("baseline.optimizer", lambda: check_rows_apart(critic.optimizer))
-    elif arm.estimator.truncation == "bootstrap":
+    _check_weights(shapes, arm)
+    chosen = _make(settings, "baseline")  # right even where the weighting uses none
+    if isinstance(chosen, Value):
+        _fits("baseline.network", lambda: Model(chosen.network, shapes.world.observation, 1).layout)
+        _fits("baseline.optimizer", lambda: check_rows_apart(chosen.optimizer))
+    if arm.estimator.truncation == "bootstrap" and not isinstance(arm.baseline, Value):
         raise InputError(
             "estimator.truncation=bootstrap needs a learned critic: "
             "choose baseline=value and a weighting that uses it (baseline or gae)"
+        )
+
+
+def _check_weights(shapes: Shapes, arm: Arm) -> None:
+    """Tries the weighting on two short episodes; one that raises is left for training to report."""
+    shape, size = (2, 3), shapes.world.observation.stored
+    none = torch.zeros(shape, dtype=torch.bool)
+    batch = Batch(
+        obs=torch.zeros(*shape, size),
+        action=torch.zeros(shape, dtype=torch.int64),
+        reward=torch.ones(shape),
+        mask=~none,
+        terminated=none,
+        truncated=none,
+        value=torch.zeros(shape),
+    )
+    if not callable(arm.weighting):
+        raise InputError(f"weighting: {arm.weighting} cannot be called with a batch; its YAML needs a _target_")
+    try:
+        psi = arm.weighting(batch)
+    except Exception:
+        return
+    if not isinstance(psi, torch.Tensor) or psi.shape != shape:
+        got = f"shape {list(psi.shape)}" if isinstance(psi, torch.Tensor) else type(psi).__name__
+        raise InputError(
+            f"weighting: {type(arm.weighting).__name__} returned {got} for rewards of shape {list(shape)}; "
+            "one weight for every reward is needed"
         )
 
 

@@ -13,6 +13,7 @@ import hydra
 import pandas as pd
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -20,6 +21,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from pglab.compose import CONF, CONFIG, composed, explain, unnamed_choice
 from pglab.errors import InputError
@@ -56,7 +58,7 @@ def main() -> int:
         return train(handed_in).exit_status if handed_in or plain_sweep else 0
     except InputError as error:
         message = str(error)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         message = explain(error)
     except ValueError as error:
         message = unnamed_choice(error, sys.argv[1:])
@@ -95,8 +97,11 @@ def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> 
 
     Raises:
         InputError: bad input; nothing was trained or written.
+        RuntimeError: a component raised; the other runs are trained and stored.
     """
     study = train(compose_runs(overrides, config_dir))
+    if study.outcome.failures:
+        raise RuntimeError(f"{study.outcome.count('failed')} runs failed:\n{study.outcome.failures[0]}")
     if study.outcome.interrupted:
         raise KeyboardInterrupt
     return study.rows()
@@ -118,7 +123,7 @@ def compose_runs(overrides: Sequence[str], config_dir: str | Path | None = None)
                 with open_dict(config):
                     del config["hydra"]
                 asked.append(composed(config, hydra_config))
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise InputError(explain(error)) from error
     except InputError:
         raise
@@ -127,11 +132,10 @@ def compose_runs(overrides: Sequence[str], config_dir: str | Path | None = None)
     return asked
 
 
-def _hands_in(config: DictConfig) -> bool:
+def _hands_in(config: HydraConf) -> bool:
     """Whether Hydra only composes here: its other launchers and sweepers want each job trained."""
-    if config.mode == RunMode.RUN:
-        return True
-    return config.launcher._target_.endswith("BasicLauncher") and config.sweeper._target_.endswith("BasicSweeper")
+    parts = (config.launcher._target_, config.sweeper._target_)
+    return config.mode == RunMode.RUN or all(".Basic" in part for part in parts)
 
 
 def _first_override(arguments: Sequence[str]) -> int:

@@ -14,6 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
 
 from pglab.errors import InputError
 from pglab.studies.run import Composed
@@ -23,7 +24,7 @@ _IN_WHEEL = Path(__file__).resolve().parent / "conf"
 CONF = _IN_WHEEL if _IN_WHEEL.exists() else _IN_WHEEL.parent.parent / "conf"
 
 
-def composed(config: DictConfig, hydra_config: DictConfig) -> Composed:
+def composed(config: DictConfig, hydra_config: Any) -> Composed:
     """One configuration, checked key by key. Call it while Hydra is set up.
 
     Raises:
@@ -63,6 +64,8 @@ def unnamed_choice(error: ValueError, overrides: Iterable[str]) -> str:
 def explain(error: Exception) -> str:
     """What Hydra or OmegaConf complains of, without advice that does not apply here."""
     text = str(error)
+    if isinstance(error, YAMLError):
+        return f"a configuration file is no YAML: {' '.join(text.split())}"
     if key := re.search(r"Could not override '([^']+)'", text):
         with initialize_config_dir(str(CONF), version_base="1.3"):
             defaults = OmegaConf.to_container(compose(CONFIG))
@@ -123,7 +126,8 @@ def _check_argument(key: str, name: str, parent: Mapping[str, Any], known: Mappi
 
 
 def _unknown(key: str, known: Iterable[str]) -> str:
-    guesses = difflib.get_close_matches(key, list(known), n=3)
+    plain = [name for name in known if not name.endswith(("_target_", "_partial_"))]
+    guesses = difflib.get_close_matches(key, plain, n=3)
     hint = f"; did you mean {' or '.join(guesses)}?" if guesses else ""
     return f"unknown key {key}{hint} (`python -m pglab --cfg job` prints every key)"
 

@@ -1,4 +1,4 @@
-"""The real command line, and one small study trained with it once and read by many tests."""
+"""One verdict every time (fixed examples, one thread); one small study, trained once by the real command line."""
 
 import os
 import shutil
@@ -10,8 +10,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import torch
+from hypothesis import settings
 
 import pglab
+
+settings.register_profile("pglab", derandomize=True, deadline=None, database=None)
+settings.load_profile("pglab")
+torch.set_num_threads(1)
 
 ROOT = Path(pglab.__file__).resolve().parent.parent
 TINY = ("env=corridor", "batch=episodes", "batch.episodes=2", "updates=2", "workers=1", "logger.mode=disabled")

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 import torch
@@ -19,9 +20,13 @@ TAU = 0.02  # seconds between steps
 X_LIMIT = 2.4
 ANGLE_LIMIT = 12 * 2 * math.pi / 360
 
-_LEFT = torch.tensor(-FORCE / TOTAL_MASS, dtype=torch.float64)
-_INERTIA = torch.tensor(LENGTH * 4.0 / 3.0, dtype=torch.float64)
-_REWARD = torch.ones(())
+
+@cache
+def _constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """-F / M, l · 4/3 and the reward: CUDA takes no `addcmul` with its first operand on the CPU."""
+    left = torch.tensor(-FORCE / TOTAL_MASS, dtype=torch.float64, device=device)
+    inertia = torch.tensor(LENGTH * 4.0 / 3.0, dtype=torch.float64, device=device)
+    return left, inertia, torch.ones((), device=device)
 
 
 @dataclass(frozen=True)
@@ -50,13 +55,14 @@ class CartPole:
 
     def step(self, state: State, action: Tensor, uniform: Tensor) -> Step:
         x, x_dot, theta, theta_dot = state
+        left, most_inertia, reward = _constants(x.device)
         cos, sin = torch.cos(theta), torch.sin(theta)
         # With F = ±FORCE = (2a - 1) FORCE, as few passes over the lanes as the equations allow:
         # temp = (F + m l θ̇² sin θ) / M;  θ̈ = (g sin θ - cos θ · temp) / (l (4/3 - m cos² θ / M));
         # ẍ = temp - m l θ̈ cos θ / M.
-        temp = torch.addcmul(_LEFT, theta_dot.square(), sin, value=POLE_MASS_LENGTH / TOTAL_MASS)
+        temp = torch.addcmul(left, theta_dot.square(), sin, value=POLE_MASS_LENGTH / TOTAL_MASS)
         temp = temp.add_(action, alpha=2 * FORCE / TOTAL_MASS)
-        inertia = torch.addcmul(_INERTIA, cos, cos, value=-POLE_MASS_LENGTH / TOTAL_MASS)
+        inertia = torch.addcmul(most_inertia, cos, cos, value=-POLE_MASS_LENGTH / TOTAL_MASS)
         theta_acc = (sin * GRAVITY).addcmul_(cos, temp, value=-1.0).div_(inertia)
         x_acc = temp.addcmul_(theta_acc, cos, value=-POLE_MASS_LENGTH / TOTAL_MASS)
         x = torch.add(x, x_dot, alpha=TAU)
@@ -64,4 +70,4 @@ class CartPole:
         theta = torch.add(theta, theta_dot, alpha=TAU)
         theta_dot = torch.add(theta_dot, theta_acc, alpha=TAU)
         terminated = (x.abs() > X_LIMIT).logical_or_(theta.abs() > ANGLE_LIMIT)
-        return Step((x, x_dot, theta, theta_dot), _REWARD.expand_as(x), terminated)
+        return Step((x, x_dot, theta, theta_dot), reward.expand_as(x), terminated)

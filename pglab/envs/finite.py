@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -125,8 +125,9 @@ def frozen_lake(map_name: str = "4x4", is_slippery: bool = True, horizon: int | 
     """Gymnasium's FrozenLake from its own transition table; 100 steps as `FrozenLake-v1`."""
     if map_name not in ("4x4", "8x8"):
         raise ValueError(f"map_name={map_name!r} is not one of '4x4', '8x8'")
-    env = gymnasium.make("FrozenLake-v1", map_name=map_name, is_slippery=is_slippery).unwrapped
-    return from_gymnasium_table(env.P, env.initial_state_distrib, horizon)
+    env = gymnasium.make("FrozenLake-v1", map_name=map_name, is_slippery=is_slippery)
+    inner: Any = env.unwrapped
+    return from_gymnasium_table(inner.P, inner.initial_state_distrib, horizon)
 
 
 def from_gymnasium_table(table: dict, start: np.ndarray, horizon: int | None = None) -> FiniteMDP:

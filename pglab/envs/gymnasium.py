@@ -14,29 +14,30 @@ from pglab.envs.world import Box, Discrete, State, Step
 
 
 class Parked(gymnasium.Wrapper):
-    """After the end of an episode, stands still until it is reset with a seed.
+    """Stands still once its episode has ended or is not needed, until it is reset with a seed.
 
-    A vector environment steps all its environments together; one whose episode has ended must
+    A vector environment steps all its environments together; one that nobody waits for must
     neither play on nor use up time or randomness while its neighbours finish.
     """
 
     def __init__(self, env: gymnasium.Env) -> None:
         super().__init__(env)
-        self._last: tuple[Any, bool, bool] | None = None
+        self.parked = False
+        self._last: tuple[Any, bool, bool] = (None, False, False)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict]:
-        if seed is None and self._last is not None:
-            return self._last[0], {}
-        self._last = None
-        return self.env.reset(seed=seed, options=options)
+        if seed is not None:
+            observation, _ = self.env.reset(seed=seed, options=options)
+            self.parked, self._last = False, (observation, False, False)
+        return self._last[0], {}
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict]:
-        if self._last is not None:
-            observation, terminated, truncated = self._last
-            return observation, 0.0, terminated, truncated, {}
-        observation, reward, terminated, truncated, _ = self.env.step(action)
-        if terminated or truncated:
+        reward = 0.0
+        if not self.parked:
+            observation, reward, terminated, truncated, _ = self.env.step(action)
+            self.parked = terminated or truncated
             self._last = (observation, terminated, truncated)
+        observation, terminated, truncated = self._last
         return observation, reward, terminated, truncated, {}
 
 
@@ -48,19 +49,22 @@ class GymnasiumWorld:
     Args:
         id: registered id, such as `Acrobot-v1` or `module:Name-v0`.
         kwargs: further arguments of `gymnasium.make`.
+        max_episode_steps: cut episodes after as many steps; None: where the id says.
 
     Raises:
-        ValueError: the id is unknown, or its spaces are not supported.
+        ValueError: the environment cannot be made, or its spaces are not supported.
     """
 
     reset_draws = 1
     step_draws = 0
 
-    def __init__(self, id: str, kwargs: dict[str, Any] | None = None) -> None:
+    def __init__(self, id: str, kwargs: dict[str, Any] | None = None, max_episode_steps: int | None = None) -> None:
         self.id, self._kwargs = id, dict(kwargs or {})
+        if max_episode_steps is not None:
+            self._kwargs["max_episode_steps"] = max_episode_steps
         try:
             env = gymnasium.make(id, **self._kwargs)
-        except (gymnasium.error.Error, ImportError, TypeError, ValueError) as error:
+        except Exception as error:  # an environment's own code raises what it likes
             raise ValueError(f"Gymnasium cannot make {id!r}: {error}") from error
         observed, acted = env.observation_space, env.action_space
         spec = env.spec
@@ -113,6 +117,11 @@ class GymnasiumWorld:
 
         state = (number, self._tensor(obs, action))
         return Step(state, tensor(reward).float(), tensor(terminated), tensor(truncated))
+
+    def park(self, state: State, alive: Tensor) -> None:
+        """Stops the lanes where `alive` is false: nobody waits for their episodes."""
+        for block, lanes in zip(state[0].tolist(), (~alive).tolist(), strict=True):
+            self._blocks[block].set_attr("parked", lanes)
 
     def close(self) -> None:
         for block in self._blocks:

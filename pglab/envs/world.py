@@ -1,7 +1,7 @@
 """What an environment must offer to be played in many lanes at once."""
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -38,13 +38,22 @@ class Step(NamedTuple):
     """What follows an action in every lane.
 
     `truncated` is for a world that cuts episodes by a rule of its own; None where only
-    `horizon` does.
+    `horizon` does. Such a world must stand still after it, so that its last observation stays.
     """
 
     state: State
     reward: Tensor
     terminated: Tensor
     truncated: Tensor | None = None
+
+
+@runtime_checkable
+class Parking(Protocol):
+    """A world whose lanes cost time one by one, so that it is worth saying which may stop."""
+
+    def park(self, state: State, alive: Tensor) -> None:
+        """Lanes `[...]` where `alive` is false will not be looked at again."""
+        ...
 
 
 class World(Protocol):

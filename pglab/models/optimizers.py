@@ -23,8 +23,9 @@ class Rows:
     def step(self, gradient: Tensor, may_change: Tensor) -> Tensor:
         """One optimizer step for the runs where `may_change` `[k]` is true.
 
-        A run whose parameters would no longer be finite does not take it: its row and its
-        optimizer state stay as they were, as for the runs that may not change.
+        A run whose parameters or optimizer state would no longer be finite does not take it: its
+        row and its optimizer state stay as they were, as for the runs that may not change. Only a
+        step counter (Adam's, for its bias correction) is common to all rows and goes on.
 
         Returns:
             Which runs took the step, boolean `[k]`.
@@ -32,7 +33,8 @@ class Rows:
         before = {name: tensor.clone() for name, tensor in self._row_tensors().items()}
         self._leaf.grad = gradient
         self._optimizer.step()
-        took = may_change & self.parameters.isfinite().all(-1)
+        finite = [tensor.reshape(len(tensor), -1).isfinite().all(-1) for tensor in self._row_tensors().values()]
+        took = may_change & torch.stack(finite).all(0)
         if not took.all():
             for name, tensor in self._row_tensors().items():
                 tensor[~took] = before[name][~took] if name in before else 0.0

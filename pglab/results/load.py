@@ -86,7 +86,7 @@ def _differing_keys(abouts: list[dict[str, Any]]) -> list[str]:
         if key.partition(".")[0] not in (*abouts[0]["identity"], "updates"):
             continue
         values = {json.dumps(about["given"].get(key)) for about in abouts}
-        if key.endswith(("._target_", "._partial_")):
+        if key.partition(".")[0] in GROUPS and key.endswith(("._target_", "._partial_")):
             choice = [about["choices"].get(key.partition(".")[0]) for about in abouts]
             named = {(c, json.dumps(about["given"].get(key))) for c, about in zip(choice, abouts, strict=True)}
             if len(named) == len(set(choice)):

@@ -45,7 +45,7 @@ def summarize(updates: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
     for arm, of_arm in runs.groupby(level="arm", sort=False):
         status = of_arm["status"].value_counts()
         ended = of_arm[of_arm["status"].isin(["finished", "diverged"])]
-        mean, low, high = mean_interval(ended["score"]) if len(ended) else (np.nan, np.nan, np.nan)
+        mean, low, high = mean_interval(ended["score"].to_numpy()) if len(ended) else (np.nan, np.nan, np.nan)
         row = {"arm": arm, "seeds": len(of_arm), "score": mean, "low": low, "high": high}
         row["env_steps"] = int(of_arm["env_steps"].sum())
         row |= {name: int(status.get(name, 0)) for name in ("finished", "diverged", "stopped", "failed")}

@@ -1,5 +1,7 @@
 """What a person sees while a study trains: a live view on a terminal, plain lines elsewhere."""
 
+import os
+import sys
 import time
 
 import numpy as np
@@ -11,17 +13,25 @@ from rich.table import Table
 
 from pglab.studies.plan import Plan
 
-EVERY = 5.0  # seconds between two plain lines at first; a tenth of the time so far later on
+EVERY = 2.0  # seconds between two plain lines at first; a fifth of the time so far later on
 MOST_ARMS = 20  # arms shown while training; the final table shows all
+
+
+class _Terminal(Terminal):
+    """A terminal whose reader may leave: nothing is shown from then on, and training goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Console:
     """Progress of one plan."""
 
     def __init__(self) -> None:
-        self._terminal = Terminal(highlight=False)
+        self._terminal = _Terminal(highlight=False)
         if not self._terminal.is_terminal:
-            self._terminal.width = 120  # a file or pipe has no width of its own
+            self._terminal.width = 240  # a file or pipe has no width of its own
         self._live: Live | None = None
 
     def say(self, text: str) -> None:
@@ -62,10 +72,10 @@ class Console:
 
     def tick(self) -> None:
         now = time.monotonic()
-        if self._live is None and now - self._said >= max(EVERY, (now - self._began) / 10):
+        if self._live is None and now - self._said >= max(EVERY, (now - self._began) / 5):
             self._said = now
             task = self._progress.tasks[0]
-            left = (self._said - self._began) * (task.total / max(task.completed, 1) - 1)
+            left = (self._said - self._began) * ((task.total or 1) / max(task.completed, 1) - 1)
             arms = "  ".join(f"{arm.name} {self._mean(number)}" for number, arm in self._shown())
             self.say(f"{task.percentage:3.0f} %  {left:.0f} s left  mean return now: {arms}")
 

@@ -11,7 +11,7 @@ import pandas as pd
 from pglab.studies.console import Console
 from pglab.studies.mirror import Mirror
 from pglab.studies.plan import Plan, Shard
-from pglab.studies.worker import Done, Job, Progress, Result, Worker
+from pglab.studies.worker import Done, Failed, Job, Progress, Result, Worker
 
 TICK = 0.1  # seconds between two looks at the clock while no worker reports
 
@@ -77,7 +77,7 @@ def execute(plan: Plan, workers: list[Worker], console: Console) -> Outcome:
                 if isinstance(message, Done):
                     landed = message
                     _store_done(plan, records, message, outcome, mirror)
-                else:
+                elif isinstance(message, Failed):
                     outcome.failures.append(message.traceback)
                     _store_unfinished(plan, records, busy[worker], "failed", outcome, mirror)
                 del busy[worker]
@@ -116,10 +116,10 @@ def _store_done(plan: Plan, records: _Records, done: Done, outcome: Outcome, mir
 def _store_unfinished(
     plan: Plan, records: _Records, shard: Shard, status: str, outcome: Outcome, mirror: Mirror
 ) -> None:
-    for number, seeds in shard.arms:
+    for number, asked in shard.arms:
+        seeds = [seed for seed in asked if (number, seed) not in outcome.status]
         frame = records.of(number, seeds)
         begun = seeds if status == "failed" else sorted(set(frame["seed"]))
-        begun = [seed for seed in begun if (number, seed) not in outcome.status]
         if begun:
             _store(plan, number, frame, dict.fromkeys(begun, status), None, {}, outcome, mirror)
 

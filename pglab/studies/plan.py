@@ -1,6 +1,7 @@
 """From the runs that were asked for to the work that is left: checked, and cut into shards."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -83,6 +84,15 @@ def _check_values(settings: Mapping[str, Any]) -> None:
         raise InputError(f"evaluation.episodes={settings['evaluation']['episodes']} must be at least 0")
     if settings["logger"]["mode"] not in ("online", "offline", "disabled"):
         raise InputError(f"logger.mode={settings['logger']['mode']} is not one of online, offline, disabled")
+    for group, optimizer in (("", settings["optimizer"]), ("baseline.", settings["baseline"].get("optimizer", {}))):
+        rate = optimizer.get("lr")
+        if isinstance(rate, int | float) and rate <= 0:
+            raise InputError(f"{group}optimizer.lr={rate} must be above 0")
+    study = settings["study"]
+    if study is not None and not (isinstance(study, str) and re.fullmatch(r"[^/\0]+", study) and study.strip(". ")):
+        raise InputError(f"study={study} must be the name of a folder, without a path; see results_dir=PATH for that")
+    if not settings["results_dir"].strip():
+        raise InputError(f"results_dir={settings['results_dir']} names no folder; results is one")
     if settings["logger"]["timeout"] < 0:
         raise InputError(f"logger.timeout={settings['logger']['timeout']} must be at least 0 seconds")
     if settings["device"] not in ("cpu", "cuda"):

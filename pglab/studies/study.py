@@ -61,6 +61,10 @@ def train(composed: Sequence[Composed]) -> Study:
     """
     plan = make_plan(composed)
     console = Console()
+    for arm in plan.arms:
+        chosen = arm.composed.choices.get("baseline", "none")
+        if chosen != "none" and "baseline" not in arm.settings["weighting"]:
+            console.say(f"note: {arm.name}: this weighting uses no baseline, so baseline={chosen} changes nothing")
     outcome = execute(plan, ready_workers(plan), console) if plan.shards else Outcome()
     study = Study(plan, outcome)
     _report(study, console)
@@ -97,7 +101,7 @@ def _report(study: Study, console: Console) -> None:
         console.say(failure.rstrip())
     done = sum(len(seeds) for seeds in plan.finished)
     if done:
-        console.say(f"{done} runs were finished before and are kept as they are.")
+        console.say(f"Finished before and kept as they are: {done} of {done + plan.missing} runs.")
     if outcome.interrupted:
         console.say(
             f"Interrupted. Kept in {folder}: {done + outcome.count('finished') + outcome.count('diverged')} "
@@ -113,6 +117,8 @@ def _report(study: Study, console: Console) -> None:
         console.say(f"W&B, offline: upload with `wandb sync {folder}/wandb/offline-run-*`")
     if outcome.failures:
         console.say(f"{outcome.count('failed')} runs failed; the same command again tries them anew.")
+    elif not outcome.interrupted:
+        console.say("Next: more seeds narrow the intervals, and `seeds=20` trains only those that are new.")
 
 
 def _table(study: Study) -> Table:

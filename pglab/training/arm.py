@@ -18,9 +18,10 @@ from pglab.models.optimizers import MakeOptimizer, Rows
 from pglab.models.parameters import Init
 from pglab.training.blocks import episode_blocks
 from pglab.training.critic import Critic
+from pglab.training.episodes import Episodes
 from pglab.training.gradient import Gradient, clip_norm
 from pglab.training.randomness import fold_in, generator, stream_keys
-from pglab.training.rollout import Episodes, Streams, Target
+from pglab.training.rollout import Streams, Target
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class ArmState:
                 reward = self._bootstrapped(episodes, self._critic)
         psi, returns = torch.zeros_like(reward), torch.zeros_like(reward)
         terminated, truncated = (_at_last_steps(episodes, ended) for ended in (episodes.terminated, episodes.truncated))
-        learns = self._critic is not None or hasattr(arm.baseline, "remember")
+        remembers = hasattr(arm.baseline, "remember")
         remembered = []
         for rows, index in episode_blocks(episodes):
             batch = Batch(
@@ -146,10 +147,11 @@ class ArmState:
             )
             # Padding is written to the entry for padding, which stays zero.
             psi[index] = self._scaled(arm.weighting(batch), batch)
-            if learns:
-                batch_returns = rewards_to_go(batch.reward, arm.gamma)
-                returns[index] = torch.where(batch.mask, batch_returns, 0.0)
-            if hasattr(arm.baseline, "remember"):
+            if self._critic is None and not remembers:
+                continue
+            batch_returns = rewards_to_go(batch.reward, arm.gamma)
+            returns[index] = torch.where(batch.mask, batch_returns, 0.0)
+            if remembers:
                 remembered.append((rows, arm.baseline.remember(batch.memory, batch, batch_returns)))
         self._keep(remembered)
         if self._critic is not None:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.training.rollout import Episodes
+from pglab.training.episodes import Episodes
 
 SMALLEST, LARGEST = 32, 1024  # steps in a block
 CACHED = 8192  # steps computed at a time: what a core's cache holds of a small network
@@ -62,7 +62,7 @@ def episode_blocks(episodes: Episodes) -> Iterator[Block]:
     device = episodes.obs.device
     rows, first, count = np.unique(run, return_index=True, return_counts=True)
     longest = np.maximum.reduceat(length, first)
-    shapes = np.stack((_round_up(np.maximum(count, 2)), _round_up(np.maximum(longest, 16))), 1)
+    shapes = np.stack((_round_up(np.maximum(count, 4)), _round_up(np.maximum(longest, 16))), 1)
     total = int(length.sum())
     for shape in np.unique(shapes, axis=0):
         members = np.flatnonzero((shapes == shape).all(1))
@@ -81,7 +81,7 @@ def _power_of_two(n: np.ndarray) -> np.ndarray:
 
 
 def _round_up(n: np.ndarray) -> np.ndarray:
-    """The smallest of 2, 4, 8, 16, 24, 32, 48, 64, 96, … that is at least n ≥ 2."""
+    """The smallest of 4, 8, 16, 24, 32, 48, 64, 96, … that is at least n ≥ 4."""
     above = _power_of_two(n)
     between = above * 3 // 4
     return np.where((above > 16) & (n <= between), between, above)

@@ -9,8 +9,8 @@ from pglab.envs.world import Observation
 from pglab.models.model import Model
 from pglab.models.optimizers import Rows
 from pglab.training.blocks import step_blocks
+from pglab.training.episodes import Episodes
 from pglab.training.randomness import generator
-from pglab.training.rollout import Episodes
 
 
 class Critic:

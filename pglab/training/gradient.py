@@ -8,7 +8,7 @@ from torch import Tensor
 from pglab.algorithms.losses import surrogate_loss
 from pglab.models.model import Policy
 from pglab.training.blocks import step_blocks
-from pglab.training.rollout import Episodes
+from pglab.training.episodes import Episodes
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.envs.world import World
+from pglab.envs.world import Parking, World
 from pglab.models.model import Policy
+from pglab.training.episodes import Episodes
 from pglab.training.randomness import fold_in, uniform
 
 SEGMENT = 16  # steps between two looks at which episodes have ended
@@ -42,83 +43,13 @@ class Streams:
     actions: Tensor
 
 
-@dataclass(frozen=True)
-class Episodes:
-    """M whole episodes of several runs, S steps end to end, by run and in order of start.
-
-    The per-step tensors carry one more entry at the end, all zeros: index S pads.
-
-    Attributes:
-        run: row of the run in the bundle, `[M]`, ascending.
-        length: steps, `[M]`.
-        terminated, truncated: how the episode ended, `[M]`; both when the end came on the
-            last allowed step.
-        last_obs: the observation after the last step, `[M, D]`.
-        obs, action, reward: `[S + 1, D]`, `[S + 1]`, `[S + 1]`.
-    """
-
-    run: np.ndarray
-    length: np.ndarray
-    terminated: np.ndarray
-    truncated: np.ndarray
-    last_obs: Tensor
-    obs: Tensor
-    action: Tensor
-    reward: Tensor
-
-    @property
-    def start(self) -> np.ndarray:
-        """Where each episode's first step lies, `[M]`."""
-        return np.cumsum(self.length) - self.length
-
-    def returns(self) -> np.ndarray:
-        """Undiscounted return of each episode, `[M]`, summed in double precision."""
-        return np.add.reduceat(self.reward[:-1].double().cpu().numpy(), self.start)
-
-    def select(self, keep: np.ndarray) -> "Episodes":
-        """Only the episodes where `keep` `[M]` is true."""
-        if keep.all():
-            return self
-        steps = np.flatnonzero(np.append(np.repeat(keep, self.length), True))
-        index = torch.from_numpy(steps).to(self.obs.device)
-        kept = torch.from_numpy(np.flatnonzero(keep)).to(self.obs.device)
-        return Episodes(
-            self.run[keep],
-            self.length[keep],
-            self.terminated[keep],
-            self.truncated[keep],
-            self.last_obs[kept],
-            self.obs[index],
-            self.action[index],
-            self.reward[index],
-        )
-
-    def of_runs(self, first: int, rows: np.ndarray) -> "Episodes":
-        """The episodes of the runs first, first + 1, … as those of the given rows `[n]`."""
-        begin, end = np.searchsorted(self.run, (first, first + len(rows)))
-        steps = slice(int(self.length[:begin].sum()), int(self.length[:end].sum()))
-
-        def cut(packed: Tensor) -> Tensor:
-            return torch.cat((packed[steps], packed[-1:]))
-
-        return Episodes(
-            rows[self.run[begin:end] - first],
-            self.length[begin:end],
-            self.terminated[begin:end],
-            self.truncated[begin:end],
-            self.last_obs[begin:end],
-            cut(self.obs),
-            cut(self.action),
-            cut(self.reward),
-        )
-
-
 class _Wave:
     """Blocks of lanes that begin together, and what happened in each lane."""
 
-    def __init__(self, run: np.ndarray, first_episode: np.ndarray, lanes: int, device: torch.device) -> None:
+    def __init__(self, run: np.ndarray, first_episode: np.ndarray, lanes: int) -> None:
         self.run = run  # [B] ascending
         self.episode = first_episode[:, None] + np.arange(lanes)  # [B, C]
+        self.begun = np.ones(self.episode.shape, dtype=bool)
         self.length = np.zeros(self.episode.shape, dtype=np.int64)
         self.alive = np.ones(self.episode.shape, dtype=bool)
         self.terminated = np.zeros(self.episode.shape, dtype=bool)
@@ -135,11 +66,11 @@ class _Wave:
         """
         lengths = self.length.reshape(-1)
         before = np.cumsum(lengths) - lengths
-        run = np.repeat(self.run, self.length.shape[1])
+        run = np.repeat(self.run, self.episode.shape[1])
         first = np.searchsorted(run, run)
         steps = played[run] + before - before[first]
         short = (steps < target.steps[run]) | (self.episode.reshape(-1) < target.episodes[run])
-        return short.reshape(self.length.shape)
+        return short.reshape(self.length.shape) & self.begun
 
     def close(self, live: np.ndarray, terminated: Tensor, truncated: Tensor, last_obs: Tensor) -> None:
         """Takes note of the episodes that ended in a segment; the arguments are `[n, L, C]`."""
@@ -187,10 +118,15 @@ def collect(
     waves = []
     with torch.inference_mode():
         while len(pending):
-            blocks = _blocks_to_begin(pending, played, begun, target, expected_length, lanes)
+            count = _episodes_to_begin(pending, played, begun, target, expected_length, lanes)
+            blocks = -(-count // lanes)
+            if blocks.sum() == 1:  # a matrix product alone in its batch would have other bits
+                blocks += 1
             run = np.repeat(pending, blocks)
             order = np.arange(len(run)) - np.repeat(np.cumsum(blocks) - blocks, blocks)
-            wave = _Wave(run, begun[run] + order * lanes, lanes, parameters.device)
+            wave = _Wave(run, begun[run] + order * lanes, lanes)
+            if isinstance(world, Parking):  # elsewhere the rest of a block costs nothing
+                wave.begun = wave.episode < (begun[pending] + count).repeat(blocks)[:, None]
             _play(wave, world, policy, parameters, streams, played, target)
             wave.alive = wave.needed(played, target)
             steps = np.where(wave.alive, wave.length, 0).sum(1)
@@ -202,7 +138,7 @@ def collect(
     return _pack(waves)
 
 
-def _blocks_to_begin(
+def _episodes_to_begin(
     pending: np.ndarray,
     played: np.ndarray,
     begun: np.ndarray,
@@ -210,12 +146,12 @@ def _blocks_to_begin(
     expected_length: np.ndarray,
     lanes: int,
 ) -> np.ndarray:
+    """How many episodes of each pending run to begin at once; a block where nothing is known."""
     length = np.where(begun > 0, played / np.maximum(begun, 1), expected_length)[pending]
     by_steps = (target.steps - played)[pending] / length * SURPLUS
-    by_steps = np.where(np.isnan(by_steps), 1, by_steps)
     by_episodes = (target.episodes - begun)[pending]
-    blocks = np.maximum(np.ceil(np.maximum(by_steps, by_episodes) / lanes), 1).astype(np.int64)
-    return blocks if blocks.sum() > 1 else blocks + 1  # never one alone, see `_play`
+    count = np.fmax(np.where(np.isnan(by_steps), lanes, by_steps), by_episodes)
+    return np.maximum(np.ceil(count), 1).astype(np.int64)
 
 
 def _play(
@@ -233,13 +169,16 @@ def _play(
     keys = {name: fold_in(getattr(streams, name)[run][:, None], episode) for name in ("transitions", "actions")}
     first_keys = fold_in(streams.first_states[run][:, None], episode)
     state = world.reset(_uniforms(first_keys, world.reset_draws, torch.float64))
-    weights = policy.model.layout.unflatten(parameters[run])
+    flat = parameters[run]
+    weights = policy.model.layout.unflatten(flat)
     wave.alive &= wave.needed(played, target)
     live = np.arange(len(wave.run))
     t = 0
     while wave.alive.any():
+        if isinstance(world, Parking):
+            world.park(state, torch.from_numpy(wave.alive[live]))
         steps = SEGMENT if world.horizon is None else min(SEGMENT, world.horizon - t)
-        shape = (steps, len(live), wave.length.shape[1])
+        shape = (steps, len(live), wave.episode.shape[1])
         times = torch.arange(t, t + steps, device=device)[:, None, None]
         action_uniform = uniform(fold_in(keys["actions"], times))
         step_uniform = _uniforms(fold_in(keys["transitions"], times), world.step_draws, torch.float32)
@@ -268,7 +207,7 @@ def _play(
         wave.segments.append((log_obs, log_action, log_reward))
         wave.close(live, terminated, truncated, world.observe(state))
         wave.alive &= wave.needed(played, target)
-        stay = wave.alive[live].any(1)
+        stay = np.asarray(wave.alive[live].any(1))
         if stay.sum() == 1:  # a matrix product alone in its batch would have other bits
             stay[np.flatnonzero(~stay)[:1]] = True
         if not stay.all():
@@ -276,7 +215,8 @@ def _play(
             index = torch.from_numpy(np.flatnonzero(stay)).to(device)
             state = tuple(part.index_select(0, index) for part in state)
             keys = {name: key.index_select(0, index) for name, key in keys.items()}
-            weights = {name: weight.index_select(0, index) for name, weight in weights.items()}
+            flat = flat.index_select(0, index)
+            weights = policy.model.layout.unflatten(flat)
 
 
 def _uniforms(keys: Tensor, draws: int, dtype: torch.dtype) -> Tensor:
@@ -289,7 +229,7 @@ def _pack(waves: list[_Wave]) -> Episodes:
     parts, index = [], []
     offset = 0
     for wave in waves:
-        lanes = wave.length.shape[1]
+        lanes = wave.episode.shape[1]
         block, lane = np.nonzero(wave.alive)
         parts.append((wave, block, lane))
         sizes = np.array([segment[1].numel() for segment in wave.segments])

@@ -93,7 +93,7 @@ def test_the_same_command_again_trains_nothing_and_leaves_every_byte(
     before = contents(copied_study)
     done = command_line([*SWEEP, "seed=0,1,2", *tiny], tmp_path)
     assert done.returncode == 0
-    assert "6 runs were finished before" in done.stdout
+    assert "kept as they are: 6 of 6 runs" in done.stdout
     assert "Training" not in done.stdout
     assert contents(copied_study) == before
 

@@ -73,6 +73,13 @@ def changed(composed: Composed, **values: object) -> Composed:
         ("evaluation__episodes", -1),
         ("logger__mode", "sometimes"),
         ("logger__timeout", -1),
+        ("optimizer__lr", 0.0),
+        ("optimizer__lr", -0.01),
+        ("study", ""),
+        ("study", ".."),
+        ("study", "a/b"),
+        ("study", True),
+        ("results_dir", " "),
         ("device", "tpu"),
     ],
 )

@@ -1,0 +1,140 @@
+"""Exact mean and covariance of the one-episode estimate of ∇J, one function a weighting.
+
+All take the problem, the policy's tables π `[S, A]` and ∇log π `[S, A, P]` (see
+`pglab.exact.policy`), and γ. The estimate is the sum over the episode's steps; the estimate
+from n episodes, averaged over them, has the same mean and 1/n of the covariance as long as no
+weight depends on another episode. An episode that reaches the horizon counts as ended.
+
+Weights are those of `pglab.algorithms.weightings`. All raise a ValueError where π is no
+distribution, a table has the wrong shape, or an episode without horizon may never end.
+"""
+
+import numpy as np
+
+from pglab.envs.finite import FiniteMDP
+from pglab.exact.chain import Chain
+from pglab.exact.moments import Moments, sum_of_totals, sum_to_go
+from pglab.exact.values import check_gamma
+
+Table = np.ndarray | float
+
+
+def total_return(mdp: FiniteMDP, pi: np.ndarray, score: np.ndarray, gamma: float, baseline: Table = 0.0) -> Moments:
+    """Ψ_t = R(τ) - b(s_t), where R(τ) = Σ_k γ^k r_k.
+
+    Args:
+        mdp, pi, score, gamma: see the module.
+        baseline: b, a number or a table `[S]` or, with a horizon, `[H, S]`.
+    """
+    chain, u = _scores(mdp, pi, score, gamma)
+    return sum_of_totals(chain, gamma, u, -chain.at_live(baseline)[..., None, None] * u)
+
+
+def reward_to_go(
+    mdp: FiniteMDP,
+    pi: np.ndarray,
+    score: np.ndarray,
+    gamma: float,
+    baseline: Table = 0.0,
+    discount_states: bool = False,
+) -> Moments:
+    """Ψ_t = G_t - b(s_t), where G_t = Σ_{k≥t} γ^{k-t} r_k; times γ^t with `discount_states`.
+
+    Args:
+        mdp, pi, score, gamma: see the module.
+        baseline: b, a number or a table `[S]` or, with a horizon, `[H, S]`.
+        discount_states: the factor γ^t, without which γ < 1 gives another mean than ∇J.
+    """
+    chain, u = _scores(mdp, pi, score, gamma)
+    w = -chain.at_live(baseline)[..., None, None] * u
+    return sum_to_go(chain, _reward(chain), gamma, u, w, gamma if discount_states else 1.0)
+
+
+def gae(
+    mdp: FiniteMDP,
+    pi: np.ndarray,
+    score: np.ndarray,
+    gamma: float,
+    lam: float,
+    value: Table,
+    discount_states: bool = False,
+) -> Moments:
+    """Ψ_t = Σ_{k≥t} (γλ)^{k-t} δ_k with δ_t = r_t + γ V(s_{t+1}) - V(s_t), V = 0 after the end.
+
+    (Schulman et al. 2016, eq. 16.)
+
+    Args:
+        mdp, pi, score, gamma: see the module.
+        lam: λ in [0, 1].
+        value: V, a number or a table `[S]` or, with a horizon, `[H, S]`.
+        discount_states: the factor γ^t.
+    """
+    if not 0.0 <= lam <= 1.0:
+        raise ValueError(f"lam={lam} is outside [0, 1]")
+    chain, u = _scores(mdp, pi, score, gamma)
+    now = chain.at_live(value)
+    if mdp.horizon is not None:
+        now = np.broadcast_to(now, (chain.times, now.shape[1]))
+    following = np.zeros((len(now), len(mdp.transition)))
+    following[:, chain.live] = chain.ahead(now)
+    delta = _reward(chain) + gamma * following[:, None, None, :] - now[..., None, None]
+    return sum_to_go(chain, delta, gamma * lam, u, np.zeros_like(u), gamma if discount_states else 1.0)
+
+
+def best_baseline(
+    mdp: FiniteMDP,
+    pi: np.ndarray,
+    score: np.ndarray,
+    gamma: float,
+    returns: str = "rtg",
+    discount_states: bool = False,
+    features: np.ndarray | None = None,
+) -> np.ndarray:
+    """The baseline b(s) = Σ_i β_i φ_i(s) of least total variance, `[S]`.
+
+    With g = h - Σ_i β_i Z_i, where h is the estimate without a baseline and
+    Z_i = Σ_t φ_i(s_t) ∇log π(a_t|s_t) (times γ^t where h has it), the total variance is
+    quadratic in β; its minimum solves tr Cov(Z_i, Z_j) β_j = tr Cov(h, Z_i). Where several β
+    do equally well, the shortest. (Greensmith, Bartlett and Baxter 2004; Sutton and Barto 2018,
+    exercise 13.5 for one constant.)
+
+    Args:
+        mdp, pi, score, gamma, discount_states: as `reward_to_go`.
+        returns: baseline of the return "rtg" or "total".
+        features: φ, `[S, F]`; by default one constant. The identity gives the best of all
+            baselines that depend on the state, ones only for states of one symbol the best
+            that a policy's own observation allows.
+    """
+    if returns not in ("rtg", "total"):
+        raise ValueError(f"returns={returns!r} is not one of 'rtg', 'total'")
+    if features is None:
+        features = np.ones((len(mdp.transition), 1))
+    if features.ndim != 2 or len(features) != len(mdp.transition):
+        raise ValueError(f"features {features.shape} must be [S, F] with S = {len(mdp.transition)}")
+    chain, u = _scores(mdp, pi, score, gamma)
+    with_feature = [features[chain.live, i, None, None] * u for i in range(features.shape[1])]
+    zeros = [np.zeros_like(u)]
+    stacked_u = np.concatenate([u, *zeros * len(with_feature)], -1)
+    stacked_w = np.concatenate([*zeros, *with_feature], -1)
+    if returns == "total":
+        joint = sum_of_totals(chain, gamma, stacked_u, stacked_w)
+    else:
+        decay = gamma if discount_states else 1.0
+        joint = sum_to_go(chain, _reward(chain), gamma, stacked_u, stacked_w, decay)
+    parts, p = 1 + features.shape[1], u.shape[-1]
+    traces = np.einsum("ipjp->ij", joint.covariance.reshape(parts, p, parts, p))
+    return features @ np.linalg.lstsq(traces[1:, 1:], traces[1:, 0], rcond=1e-12)[0]
+
+
+def _scores(mdp: FiniteMDP, pi: np.ndarray, score: np.ndarray, gamma: float) -> tuple[Chain, np.ndarray]:
+    check_gamma(gamma)
+    chain = Chain(mdp, pi)
+    if score.ndim != 3 or score.shape[:2] != mdp.transition.shape[:2]:
+        raise ValueError(
+            f"the score table is {score.shape}, this MDP needs [S, A, P] = {(*mdp.transition.shape[:2], 'P')}"
+        )
+    return chain, score[None, chain.live]
+
+
+def _reward(chain: Chain) -> np.ndarray:
+    return chain.mdp.reward[None, chain.live]

@@ -1,0 +1,147 @@
+"""The README does what it says."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pglab.results import load
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+QUICK = ["updates=2", "batch.steps=200", "evaluation.episodes=3", "logger.mode=disabled"]
+
+
+def block(language, beginning):
+    """The README's code block of a language that begins like this."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return next(code for code in blocks if code.startswith(beginning))
+
+
+def pglab(folder, *arguments):
+    command = [sys.executable, "-m", "pglab", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_a_weighting_of_ones_own_joins_the_fused_grid_as_shown(tmp_path):
+    (tmp_path / "near_sighted.py").write_text(block("python", "from dataclasses"))
+    (tmp_path / "my_conf/weighting").mkdir(parents=True)
+    (tmp_path / "my_conf/weighting/near_sighted.yaml").write_text(block("yaml", "_target_: near_sighted"))
+    command = block("bash", "python -m pglab --config-dir").split()
+    ended = pglab(tmp_path, *command[3:], *QUICK)
+    assert ended.returncode == 0, ended.stderr
+    rows = load(tmp_path / "results")
+    assert set(rows["weighting"]) == {"rtg", "near_sighted"}
+    assert rows.groupby("arm")["seed"].nunique().tolist() == [3, 3]
+    # Both arms begin with the same batch and learn from other weights.
+    first = rows[rows["update"] == 1].pivot(index="seed", columns="weighting", values=["return_mean", "loss"])
+    assert first["return_mean", "rtg"].tolist() == first["return_mean", "near_sighted"].tolist()
+    assert (first["loss", "rtg"] > first["loss", "near_sighted"]).all()
+
+
+PARTS = {
+    "head": (
+        """
+        from dataclasses import dataclass
+        from pglab.algorithms.heads import Softmax
+
+        @dataclass(frozen=True)
+        class Cooled:
+            temperature: float
+
+            def width(self, actions):
+                return actions
+
+            def sample(self, logits, uniform):
+                return Softmax().sample(logits / self.temperature, uniform)
+
+            def log_prob(self, logits, action):
+                return Softmax().log_prob(logits / self.temperature, action)
+
+            def entropy(self, logits):
+                return Softmax().entropy(logits / self.temperature)
+        """,
+        "_target_: mine.Cooled\ntemperature: 2.0\n",
+        ["head=softmax,mine"],
+    ),
+    "baseline": (
+        """
+        from dataclasses import dataclass
+
+        @dataclass(frozen=True)
+        class Half:
+            def __call__(self, batch, returns):
+                return 0.5 * returns[..., :1].mean(-2, keepdim=True).expand_as(returns)
+        """,
+        "_target_: mine.Half\n",
+        ["weighting=baseline", "baseline=none,mine"],
+    ),
+    "env": (
+        """
+        import torch
+        from pglab.envs.world import Box, Step
+
+        class Walk:
+            observation, actions, horizon, reset_draws, step_draws = Box(1), 2, 50, 1, 0
+
+            def reset(self, uniform):
+                return (uniform[..., 0] - 0.5,)
+
+            def observe(self, state):
+                return state[0].float()[..., None]
+
+            def step(self, state, action, uniform):
+                position = state[0] + action - 0.5
+                return Step((position,), -position.abs().float(), position.abs() > 3)
+        """,
+        "_target_: mine.Walk\n",
+        ["env=cartpole,mine"],
+    ),
+}
+
+
+@pytest.mark.parametrize("group", PARTS)
+def test_a_part_of_ones_own_trains_beside_the_built_in_ones(tmp_path, group):
+    code, yaml, overrides = PARTS[group]
+    (tmp_path / "mine.py").write_text(code.replace("\n        ", "\n"))
+    (tmp_path / "conf" / group).mkdir(parents=True)
+    (tmp_path / "conf" / group / "mine.yaml").write_text(yaml)
+    ended = pglab(tmp_path, "--config-dir", "conf", "-m", *overrides, "seeds=2", *QUICK)
+    assert ended.returncode == 0, ended.stderr
+    rows = load(tmp_path / "results")
+    assert "mine" in set(rows[group])
+    assert len(rows) == 2 * 2 * 2
+    assert rows["status"].eq("finished").all()
+
+
+def test_the_table_of_choices_names_every_choice_there_is():
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", README, re.MULTILINE))
+    groups = {
+        folder.name: {file.stem for file in folder.iterdir()} for folder in (ROOT / "conf").iterdir() if folder.is_dir()
+    }
+    for group, choices in groups.items():
+        if group != "logger":
+            assert choices <= set(re.findall(r"`(\w+)`", rows[group])), group
+
+
+def test_the_test_line_is_what_continuous_integration_runs():
+    assert "grep -m1 'python -m pytest$' README.md" in (ROOT / ".ci/run").read_text()
+    assert len([line for line in README.splitlines() if line.endswith("python -m pytest")]) == 1
+
+
+def test_a_wheel_carries_the_configuration_and_runs_without_the_source(tmp_path):
+    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    installed = tmp_path / "installed"
+    subprocess.run([sys.executable, "-m", "zipfile", "-e", str(wheel), str(installed)], check=True)
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    command = [sys.executable, "-m", "pglab", "-m", "weighting=total,rtg", *QUICK]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    where = "import pglab; print(pglab.__file__)"
+    shown = subprocess.run([sys.executable, "-c", where], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert shown.stdout.startswith(str(installed))
+    assert set(load(tmp_path / "results")["weighting"]) == {"total", "rtg"}

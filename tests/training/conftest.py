@@ -1,0 +1,70 @@
+"""Small arms and bundles to train in tests."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+
+from pglab.algorithms.heads import Softmax
+from pglab.algorithms.losses import Estimator
+from pglab.algorithms.weightings import RewardToGo
+from pglab.envs.cartpole import CartPole
+from pglab.models.networks import MLP
+from pglab.models.parameters import PyTorchDefault
+from pglab.training.arm import Arm, BatchSize
+from pglab.training.bundle import Bundle, Shapes
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Arithmetic as in a worker: one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def make_arm() -> Callable[..., Arm]:
+    def make(**changes: Any) -> Arm:
+        plain = {
+            "weighting": RewardToGo(1.0),
+            "init": PyTorchDefault(),
+            "optimizer": partial(torch.optim.Adam, lr=1e-2),
+            "estimator": Estimator(),
+            "batch": BatchSize(steps=200),
+            "gamma": 1.0,
+            "updates": 3,
+            "seeds": [0],
+        }
+        return Arm(**{**plain, **changes})
+
+    return make
+
+
+@pytest.fixture
+def make_shapes() -> Callable[..., Shapes]:
+    def make(**changes: Any) -> Shapes:
+        plain = {"world": CartPole(60), "head": Softmax(), "network": MLP((16,)), "lanes": 32, "device": CPU}
+        return Shapes(**{**plain, **changes})
+
+    return make
+
+
+@pytest.fixture
+def train() -> Callable[[Shapes, list[Arm]], Bundle]:
+    """Trains a bundle to its end; the measures of each arm are in `history`."""
+
+    def train(shapes: Shapes, arms: list[Arm]) -> Bundle:
+        bundle = Bundle(shapes, arms)
+        bundle.history = [[] for _ in arms]
+        while not bundle.finished:
+            for number, measures in bundle.step():
+                bundle.history[number].append(measures)
+        return bundle
+
+    return train
