@@ -65,17 +65,20 @@ class CommandLine:
     @contextmanager
     def started(self, arguments: Sequence[str], folder: Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
         """Starts it in `folder`, at the head of a process group like that of a terminal; ends all of that at last."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pglab", *arguments],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            # A shell ignores Ctrl-C for what it runs in the background, and children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
+        # A shell ignores Ctrl-C for what it runs in the background, and children inherit that.
+        handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pglab", *arguments],
+                cwd=folder,
+                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **variables},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+        finally:
+            signal.signal(signal.SIGINT, handler)
         with process:
             try:
                 yield process

@@ -139,7 +139,8 @@ def test_ctrl_c_before_training_writes_nothing(command_line, tmp_path: Path):
     with command_line.started(["-m", "seed=range(0,1000)"], tmp_path) as process:
         assert until(lambda: catches_sigterm(process), 60)
         took, out, err = interrupt(process, lambda: os.killpg(process.pid, signal.SIGINT), times=1)
-    assert process.returncode == 130
+    # CPython ends by the signal itself where it came within exec() of a text; a shell sees 130 too.
+    assert process.returncode in (130, -signal.SIGINT)
     assert took < PROMISED
     assert (out, err) == ("", "Interrupted before training; nothing was written.\n")
     assert list(tmp_path.iterdir()) == []
@@ -153,7 +154,7 @@ class InterruptedStore(Store):
     def add(self, arm, runs, updates, evaluation, policies) -> None:
         if arm.name.endswith("rtg") and not self.interrupted:
             self.interrupted = True
-            signal.raise_signal(signal.SIGINT)
+            raise KeyboardInterrupt
         super().add(arm, runs, updates, evaluation, policies)
 
 
