@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    # `run` brings torch along, which reading results must not.
+    # `run` brings Hydra along, which reading results does not need.
     if name == "run":
         from pglab.cli import run
 

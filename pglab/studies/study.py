@@ -126,7 +126,7 @@ def _table(study: Study) -> Table:
     score = f"of the last policy over {played} episodes" if played else "of the last update"
     table = Table(
         title=f"Study {study.plan.store.folder.name}",
-        caption=f"final return: mean return {score} and seeds\ninterval: 95 %, Student-t over seeds",
+        caption=f"final return: mean return {score}, averaged over seeds\ninterval: 95 %, Student-t over seeds",
         caption_justify="left",
         title_justify="left",
         box=box.SIMPLE_HEAD,
