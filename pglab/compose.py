@@ -40,8 +40,9 @@ def composed(config: DictConfig, hydra_config: Any) -> Composed:
     expected = _plain(OmegaConf.to_container(OmegaConf.masked_copy(expected, keys), resolve=True))
     _check_complete(expected, settings)
     plain_first = sorted(settings.items(), key=lambda item: isinstance(item[1], Mapping))
+    known = dict(_leaves(expected))
     for key, value in plain_first:  # groups repeat plain keys by interpolation
-        _compare(key, value, expected, dict(_leaves(expected)))
+        _compare(key, value, expected, known)
     given = dict(_leaves(OmegaConf.to_container(config, resolve=False)))
     given = {key: value for key, value in given.items() if "${" not in str(value)}
     return Composed(settings, given, choices, tuple(hydra_config.overrides.task))

@@ -41,6 +41,11 @@ class Layout:
         """Named leaf tensors of `[..., P]`, to take gradients with respect to."""
         return {name: view.detach().requires_grad_() for name, view in self.unflatten(flat).items()}
 
+    def gradient(self, total: Tensor, leaves: dict[str, Tensor]) -> Tensor:
+        """The gradient of a scalar with respect to `leaves`, `[..., P]`."""
+        slopes = torch.autograd.grad(total, list(leaves.values()))
+        return self.flatten(dict(zip(leaves, slopes, strict=True)))
+
     def flatten(self, named: dict[str, Tensor]) -> Tensor:
         """`[..., P]` of named parameters `[..., *shape]`, zeros in the padding."""
         parts = [named[name].flatten(-len(shape)) for name, shape in self.shapes.items()]

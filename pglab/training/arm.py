@@ -244,7 +244,7 @@ class ArmState:
         ends = torch.cat((episodes.last_obs, torch.zeros_like(episodes.obs[:1])))
         value = critic.values(episodes.run, np.ones_like(episodes.length), ends)[:-1]
         cut = torch.from_numpy(episodes.truncated & ~episodes.terminated).to(self._device)
-        last = torch.from_numpy(episodes.start + episodes.length - 1).to(self._device)
+        last = torch.from_numpy(episodes.last).to(self._device)
         reward = episodes.reward.clone()
         reward[last] += self.arm.gamma * value * cut
         return reward
@@ -262,5 +262,5 @@ def _at_last_steps(episodes: Episodes, ended: np.ndarray) -> Tensor:
     """A boolean `[S + 1]` with each episode's flag at its last step."""
     device = episodes.obs.device
     flags = torch.zeros(len(episodes.reward), dtype=torch.bool, device=device)
-    flags[torch.from_numpy(episodes.start + episodes.length - 1).to(device)] = torch.from_numpy(ended).to(device)
+    flags[torch.from_numpy(episodes.last).to(device)] = torch.from_numpy(ended).to(device)
     return flags

@@ -50,6 +50,5 @@ class Critic:
                 error = self._model(leaves, episodes.obs[index])[..., 0] - returns[index]
                 error = torch.where(index < len(returns) - 1, error, 0.0)
                 loss = (error.square().sum(-1) * weight[rows]).sum()
-                slopes = torch.autograd.grad(loss, list(leaves.values()))
-                gradient.index_add_(0, rows, layout.flatten(dict(zip(leaves, slopes, strict=True))))
+                gradient.index_add_(0, rows, layout.gradient(loss, leaves))
             self.rows.step(gradient, may_change)

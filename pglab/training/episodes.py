@@ -36,6 +36,11 @@ class Episodes:
         """Where each episode's first step lies, `[M]`."""
         return np.cumsum(self.length) - self.length
 
+    @property
+    def last(self) -> np.ndarray:
+        """Where each episode's last step lies, `[M]`."""
+        return self.start + self.length - 1
+
     def returns(self) -> np.ndarray:
         """Undiscounted return of each episode, `[M]`, summed in double precision."""
         return np.add.reduceat(self.reward[:-1].double().cpu().numpy(), self.start)

@@ -43,8 +43,7 @@ def policy_gradient(
             block_entropy = (policy.head.entropy(logits) * mask).sum(-1)
         block_loss = surrogate_loss(log_prob, psi[index]) - entropy_weight[rows] * block_entropy
         # Summed over runs, never averaged: each run's gradient is its own.
-        slopes = torch.autograd.grad(block_loss.sum(), list(leaves.values()))
-        gradient.index_add_(0, rows, layout.flatten(dict(zip(leaves, slopes, strict=True))))
+        gradient.index_add_(0, rows, layout.gradient(block_loss.sum(), leaves))
         loss.index_add_(0, rows, block_loss.detach())
         entropy.index_add_(0, rows, block_entropy.detach())
         steps.index_add_(0, rows, mask.sum(-1).float())
