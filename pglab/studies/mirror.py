@@ -8,16 +8,15 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 
 from pglab.studies.plan import Plan
+from pglab.studies.process import start
 
 
 class Mirror:
@@ -30,18 +29,13 @@ class Mirror:
         self._process: subprocess.Popen | None = None
         if logger["mode"] == "disabled" or not plan.shards:
             return
-        self._connection, theirs = Pipe()
-        descriptor = theirs.fileno()
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", f"from pglab.studies.mirror import serve; serve({descriptor})"],
-            pass_fds=[descriptor],
-            stdin=subprocess.DEVNULL,
+        self._process, self._connection = start(
+            __name__,
+            {},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
             start_new_session=True,  # a Ctrl-C must not reach the client's own service
         )
-        theirs.close()
         arms = [(arm.name, dict(arm.settings), dict(arm.composed.choices)) for arm in plan.arms]
         self._queue.put(("open", plan.store.folder.name, str(plan.store.folder), logger, arms))
         threading.Thread(target=self._feed, daemon=True).start()

@@ -7,20 +7,19 @@ user's component is doing.
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 
 from pglab.errors import InputError
+from pglab.studies.process import start
 
 PARENT_CHECK = 0.5  # seconds between two looks at whether the parent is still there
 
@@ -84,17 +83,8 @@ class Worker:
     """The parent's end of a worker process."""
 
     def __init__(self) -> None:
-        self.connection, theirs = Pipe()
-        descriptor = theirs.fileno()
         single = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", f"from pglab.studies.worker import serve; serve({descriptor})"],
-            pass_fds=[descriptor],
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr.fileno(),
-            env={**os.environ, **single, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
-        )
-        theirs.close()
+        self._process, self.connection = start(__name__, single, stdout=sys.stderr.fileno())
 
     def send(self, order: Check | Job) -> None:
         self.connection.send(order)
