@@ -70,7 +70,7 @@ def explain(error: Exception) -> str:
     if key := re.search(r"Could not override '([^']+)'", text):
         with initialize_config_dir(str(CONF), version_base="1.3"):
             defaults = OmegaConf.to_container(compose(CONFIG))
-        return _unknown(key[1], [name for name, _ in _leaves(defaults)])
+        return _unknown(key[1], {**_plain(defaults), **dict(_leaves(defaults))})
     if group := re.search(r"Could not find '(.+)/([^/']*)'\s+Available options in '.*':\n((?:\t.*\n?)+)", text):
         return f"{group[1]}={group[2]} is not a choice; choose one of {', '.join(group[3].split())}"
     if several := re.search(r"Ambiguous value for argument '(.+)'", text):
