@@ -8,12 +8,14 @@ from earlier batches, never from the one that it is subtracted from:
   that the next call finds in `batch.memory`;
 - `value` in `Value` is a critic that the trainer fits after each update.
 
+A baseline that biases the gradient says so in an attribute `bias`: a reason, or a tuple of them.
+
 "The return of an episode" below is `returns` at its first step: R(τ).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -46,6 +48,8 @@ class BatchMean:
     b = (1/N) Σ_j R(τ_j). Biased: the mean gradient shrinks by exactly 1 - 1/N.
     """
 
+    bias: ClassVar[str] = "the batch mean includes the episode itself, which shrinks the mean gradient by 1/N"
+
     def __call__(self, batch: Batch, returns: Tensor) -> Tensor:
         total, episodes = _episode_returns(batch, returns)
         mean = total.sum(-1) / episodes.clamp(min=1)
@@ -76,6 +80,10 @@ class RunningMean:
     """
 
     include_current: bool = False
+
+    @property
+    def bias(self) -> tuple[str, ...]:
+        return ("the running mean includes the batch itself",) if self.include_current else ()
 
     def __call__(self, batch: Batch, returns: Tensor) -> Tensor:
         memory = self.remember(batch.memory, batch, returns) if self.include_current else batch.memory

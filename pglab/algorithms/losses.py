@@ -46,6 +46,19 @@ class Estimator:
         if self.min_episode_length < 0:
             raise ValueError(f"min_episode_length={self.min_episode_length} must be at least 0")
 
+    @property
+    def bias(self) -> tuple[str, ...]:
+        """Why the estimate's mean is not ∇J (with "sum": a multiple of it), whatever the weighting."""
+        reasons = {
+            "the sum is divided by the batch's steps, whose number is random": self.reduction == "steps",
+            "the weights are standardised over the batch": self.normalize,
+            "the entropy bonus adds its own gradient": self.entropy_bonus > 0,
+            "the gradient's norm is clipped": self.clip_norm is not None,
+            "short episodes are left out": self.min_episode_length > 1,
+            "truncated episodes are continued by the critic": self.truncation == "bootstrap",
+        }
+        return tuple(reason for reason, applies in reasons.items() if applies)
+
     def scale(self, steps: Tensor, episodes: Tensor) -> Tensor:
         """What the sum over a run's steps is multiplied by, `[K]`, from its counts `[K]`."""
         if self.reduction == "sum":

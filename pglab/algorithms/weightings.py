@@ -4,7 +4,8 @@
 
 A weighting is a frozen dataclass called with a `Batch`; it returns Ψ `[..., E, T]` with no
 gradient attached and zeros after the end of each episode. One that needs a baseline holds it
-in a field named `baseline`.
+in a field named `baseline`; one whose mean is not ∇J says why in an attribute `bias`, a reason or
+a tuple of them (see `declared_bias`).
 
 The factor γ^t (`discount_states`) belongs to the gradient of the discounted objective
 E[Σ γ^t r_t]; nearly all published code drops it, so it is off by default. The total return is
@@ -13,7 +14,7 @@ discounted from the start of the episode, so it never takes the factor.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -26,6 +27,16 @@ from pglab.algorithms.returns import (
 )
 
 Baseline = Callable[[Batch, Tensor], Tensor]
+
+
+def declared_bias(component: Any) -> tuple[str, ...]:
+    """Why a component's estimates do not have mean ∇J, as it says itself; empty: they have."""
+    reasons = getattr(component, "bias", ())
+    return (reasons,) if isinstance(reasons, str) else tuple(reasons)
+
+
+def _dropped_discount(gamma: float, discount_states: bool) -> tuple[str, ...]:
+    return ("the factor γ^t is dropped",) if gamma < 1 and not discount_states else ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,10 @@ class RewardToGo:
     gamma: float
     discount_states: bool = False
 
+    @property
+    def bias(self) -> tuple[str, ...]:
+        return _dropped_discount(self.gamma, self.discount_states)
+
     def __call__(self, batch: Batch) -> Tensor:
         psi = rewards_to_go(batch.reward, self.gamma)
         return _weight(psi, batch, self.gamma, self.discount_states)
@@ -75,6 +90,11 @@ class ReturnMinusBaseline:
     def __post_init__(self) -> None:
         if self.returns not in ("rtg", "total"):
             raise ValueError(f"returns={self.returns!r} is not one of 'rtg', 'total'")
+
+    @property
+    def bias(self) -> tuple[str, ...]:
+        own = () if self.returns == "total" else _dropped_discount(self.gamma, self.discount_states)
+        return own + declared_bias(self.baseline)
 
     def __call__(self, batch: Batch) -> Tensor:
         if self.returns == "total":
@@ -102,6 +122,11 @@ class GeneralizedAdvantage:
     def __post_init__(self) -> None:
         if not 0.0 <= self.lam <= 1.0:
             raise ValueError(f"lam={self.lam} is outside [0, 1]")
+
+    @property
+    def bias(self) -> tuple[str, ...]:
+        short = ("λ < 1 trusts a value function that is not the true one",) if self.lam < 1 else ()
+        return short + _dropped_discount(self.gamma, self.discount_states) + declared_bias(self.baseline)
 
     def __call__(self, batch: Batch) -> Tensor:
         value = self.baseline(batch, rewards_to_go(batch.reward, self.gamma)) * batch.mask

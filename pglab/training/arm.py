@@ -12,6 +12,7 @@ from pglab.algorithms.baselines import Value
 from pglab.algorithms.batch import Batch
 from pglab.algorithms.losses import Estimator, standardize
 from pglab.algorithms.returns import rewards_to_go
+from pglab.algorithms.weightings import declared_bias
 from pglab.envs.world import Observation
 from pglab.models.model import Policy
 from pglab.models.optimizers import MakeOptimizer, Rows
@@ -36,6 +37,11 @@ class BatchSize:
         if len(sizes) != 1 or sizes[0] < 1:
             raise ValueError(f"a batch needs either steps or episodes, at least 1; got {self}")
 
+    @property
+    def bias(self) -> tuple[str, ...]:
+        """Why a mean over the batch's episodes is not unbiased."""
+        return () if self.steps is None else ("the batch ends by its steps, so its number of episodes is random",)
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -54,6 +60,11 @@ class Arm:
     def baseline(self) -> Any:
         """The baseline that the weighting uses, if it uses one."""
         return getattr(self.weighting, "baseline", None)
+
+    @property
+    def bias(self) -> tuple[str, ...]:
+        """Every declared reason why the mean of its gradient estimate is not ∇J; empty: it is."""
+        return declared_bias(self.weighting) + self.estimator.bias + self.batch.bias
 
 
 @dataclass(frozen=True)
