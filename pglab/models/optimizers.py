@@ -1,6 +1,6 @@
 """Any `torch.optim` class on the flat rows of an arm, provided that rows stay apart."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -39,6 +39,20 @@ class Rows:
             for name, tensor in self._row_tensors().items():
                 tensor[~took] = before[name][~took] if name in before else 0.0
         return took
+
+    def state(self) -> dict[str, Tensor]:
+        """Copies of the parameters and all optimizer state, by name; rows `[k, …]` but for what all share."""
+        state = self._optimizer.state.get(self._leaf, {})
+        tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+        return {name: tensor.detach().clone() for name, tensor in ({"parameters": self._leaf} | tensors).items()}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Takes the place of what `state` was called on; shapes must agree."""
+        with torch.no_grad():
+            self._leaf.copy_(state["parameters"])
+        if len(state) > 1:
+            kept = {name: value.clone() for name, value in state.items() if name != "parameters"}
+            self._optimizer.state[self._leaf] = kept
 
     def _row_tensors(self) -> dict[str, Tensor]:
         """The parameters and every piece of optimizer state that has a row for each run."""

@@ -1,6 +1,6 @@
 """One arm in training: a row of parameters, critic, memory and counters for each seed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -190,6 +190,33 @@ class ArmState:
         scale = estimator.scale(torch.from_numpy(steps), torch.from_numpy(count))
         return (estimator.entropy_bonus * scale).to(self._device)
 
+    def clipped(self, gradient: Tensor) -> Tensor:
+        """The gradients `[R, P]` as the step takes them."""
+        largest = self.arm.estimator.clip_norm
+        return gradient if largest is None else clip_norm(gradient, largest)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that an update changes, by name; a row for each seed, but for what all share."""
+        parts = {"policy": self.policy.state(), "memory": self._memory, "counters": self._counters()}
+        if self._critic is not None:
+            parts["critic"] = self._critic.rows.state()
+        return {f"{part}/{name}": tensor.clone() for part, named in parts.items() for name, tensor in named.items()}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Takes the place of what `state` was called on."""
+        parts: dict[str, dict[str, Tensor]] = {"policy": {}, "memory": {}, "counters": {}, "critic": {}}
+        for key, tensor in state.items():
+            part, name = key.split("/")
+            parts[part][name] = tensor.to(self._device)
+        self.policy.restore(parts["policy"])
+        self._memory = {name: tensor.clone() for name, tensor in parts["memory"].items()}
+        if self._critic is not None:
+            self._critic.rows.restore(parts["critic"])
+        counters = {name: tensor.cpu().numpy().copy() for name, tensor in parts["counters"].items()}
+        self._update = int(counters["update"])
+        self._diverged, self._env_steps = counters["diverged"], counters["env_steps"]
+        self._episodes, self._length = counters["episodes"], counters["length"]
+
     def update(self, rows: np.ndarray, estimate: Gradient, kept: np.ndarray) -> np.ndarray:
         """One step on the gradients `[R, P]` of the given rows.
 
@@ -204,11 +231,8 @@ class ArmState:
         index = torch.from_numpy(rows).to(self._device)
         finite = estimate.loss.isfinite() & estimate.gradient.isfinite().all(-1)
         steps = finite & torch.from_numpy(kept).to(self._device)
-        slope = estimate.gradient
-        if self.arm.estimator.clip_norm is not None:
-            slope = clip_norm(slope, self.arm.estimator.clip_norm)
         gradient = torch.zeros_like(self.policy.parameters)
-        gradient[index] = slope
+        gradient[index] = self.clipped(estimate.gradient)
         may_change = torch.zeros(len(gradient), dtype=torch.bool, device=self._device)
         may_change[index] = steps
         took = self.policy.step(gradient, may_change)[index]
@@ -245,6 +269,11 @@ class ArmState:
             grad_norm=estimate.gradient.norm(dim=-1).cpu().numpy(),
             diverged=diverged,
         )
+
+    def _counters(self) -> dict[str, Tensor]:
+        counted = {"diverged": self._diverged, "env_steps": self._env_steps, "episodes": self._episodes}
+        tensors = {name: torch.from_numpy(count.copy()) for name, count in counted.items()}
+        return tensors | {"length": torch.from_numpy(self._length.copy()), "update": torch.tensor(self._update)}
 
     def _streams(self, prefix: str) -> Streams:
         names = ("first_states", "transitions", "actions")
