@@ -1,6 +1,6 @@
 """Every episode that a policy can play in a finite MDP, with its probability."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
@@ -53,12 +53,15 @@ class Trajectories:
         along = table[self.state] if table.ndim == 1 else table[np.arange(self.state.shape[1]), self.state]
         return np.where(self.mask, along, 0.0)
 
-    def batches(self, episodes: int = 1, value: np.ndarray | None = None) -> tuple[np.ndarray, Batch]:
+    def batches(
+        self, episodes: int = 1, value: np.ndarray | None = None, memory: Mapping[str, Tensor] | None = None
+    ) -> tuple[np.ndarray, Batch]:
         """Every batch of so many independent episodes, with its probability.
 
         Args:
             episodes: E in a batch, so that there are N^E batches.
             value: V of a critic, `[S]` or `[H, S]`, for `Batch.value`; none by default.
+            memory: `Batch.memory` of one run, each entry `[1]`; empty by default.
 
         Returns:
             Probabilities `[N^E]` and a batch with axes `[N^E, E, T]`, in double precision.
@@ -77,6 +80,7 @@ class Trajectories:
             terminated=pick(self.terminated),
             truncated=pick(self.truncated),
             value=None if value is None else pick(self.look_up(value)),
+            memory={name: kept.expand(len(index), *kept.shape[1:]) for name, kept in (memory or {}).items()},
         )
         return self.probability[index].prod(-1), batch
 
@@ -121,6 +125,7 @@ def estimate_moments(
     reduction: Reduction = "episodes",
     normalize: bool = False,
     limit: int = 100_000,
+    memory: Mapping[str, Tensor] | None = None,
 ) -> Moments:
     """Exact mean and covariance of the estimate that a weighting makes of a batch of episodes.
 
@@ -135,6 +140,7 @@ def estimate_moments(
         value: V of a critic for `Batch.value`, `[S]` or `[H, S]`.
         reduction, normalize: as in `pglab.algorithms.losses.Estimator`.
         limit: the most batches that are enumerated.
+        memory: what the baseline has kept of earlier batches, each entry `[1]`.
 
     Raises:
         ValueError: more than `limit` batches, or as `enumerate_trajectories`.
@@ -147,7 +153,7 @@ def estimate_moments(
             f"{count} trajectories make {count}^{episodes} batches of {episodes} episodes, more than limit={limit}: "
             "shorten the horizon, take fewer episodes or raise limit"
         )
-    probability, batch = trajectories.batches(episodes, value)
+    probability, batch = trajectories.batches(episodes, value, memory)
     psi = weighting(batch)
     if normalize:
         psi = standardize(psi, batch.mask)

@@ -1,4 +1,4 @@
-"""Exact mean and covariance of the one-episode estimate of ∇J, one function a weighting.
+"""Exact mean and covariance of the estimate of ∇J from one episode, one function a weighting.
 
 All take the problem, the policy's tables π `[S, A]` and ∇log π `[S, A, P]` (see
 `pglab.exact.policy`), and γ. The estimate is the sum over the episode's steps; the estimate
@@ -14,7 +14,7 @@ import numpy as np
 from pglab.envs.finite import FiniteMDP
 from pglab.exact.chain import Chain
 from pglab.exact.moments import Moments, sum_of_totals, sum_to_go
-from pglab.exact.values import check_gamma
+from pglab.exact.values import check_gamma, return_variance, values
 
 Table = np.ndarray | float
 
@@ -105,10 +105,77 @@ def best_baseline(
             baselines that depend on the state, ones only for states of one symbol the best
             that a policy's own observation allows.
     """
-    if returns not in ("rtg", "total"):
-        raise ValueError(f"returns={returns!r} is not one of 'rtg', 'total'")
     if features is None:
         features = np.ones((len(mdp.transition), 1))
+    joint = _with_features(mdp, pi, score, gamma, returns, discount_states, features)
+    parts, p = 1 + features.shape[1], score.shape[-1]
+    traces = np.einsum("ipjp->ij", joint.covariance.reshape(parts, p, parts, p))
+    return features @ np.linalg.lstsq(traces[1:, 1:], traces[1:, 0], rcond=1e-12)[0]
+
+
+def leave_one_out(
+    mdp: FiniteMDP,
+    pi: np.ndarray,
+    score: np.ndarray,
+    gamma: float,
+    episodes: int,
+    returns: str = "rtg",
+    discount_states: bool = False,
+) -> Moments:
+    """The mean of a *batch* of n episodes, each less the mean return of the others.
+
+    With h = Σ_t G_t ∇log π, z = Σ_t ∇log π (times γ^t where the weighting has it) and the
+    return R of one episode, E[z] = 0 and E[R z] = ρ:
+
+        ĝ = (1/n) Σ_i (h_i - b_i z_i),   b_i = Σ_{j≠i} R_j / (n - 1)
+        n Cov ĝ = Cov h - J E[h zᵀ + z hᵀ] + (J² + Var R / (n - 1)) E[z zᵀ] + ρ ρᵀ / (n - 1)
+
+    The last term is the covariance of two episodes, each in the other's baseline.
+
+    Args:
+        mdp, pi, score, gamma, discount_states: as `reward_to_go`; `score` must be that of π.
+        episodes: n, at least 2.
+        returns: baseline of the return "rtg" or "total".
+
+    Returns:
+        Moments of ĝ: the covariance is that of the batch, not n times it.
+    """
+    if episodes < 2:
+        raise ValueError(f"episodes={episodes} must be at least 2: a single episode has no others")
+    joint = _with_features(mdp, pi, score, gamma, returns, discount_states, np.ones((len(mdp.transition), 1)))
+    p = score.shape[-1]
+    hh, hz, zz = joint.covariance[:p, :p], joint.covariance[:p, p:], joint.covariance[p:, p:]
+    rho = return_times_score(mdp, pi, score, gamma, discount_states and returns == "rtg")
+    mean, variance = values(mdp, pi, gamma).objective, return_variance(mdp, pi, gamma)
+    one = hh - mean * (hz + hz.T) + (mean**2 + variance / (episodes - 1)) * zz
+    return Moments(joint.mean[:p], (one + np.outer(rho, rho) / (episodes - 1)) / episodes)
+
+
+def return_times_score(
+    mdp: FiniteMDP, pi: np.ndarray, score: np.ndarray, gamma: float, discount_states: bool = False
+) -> np.ndarray:
+    """ρ = E[R(τ) Σ_t d^t ∇log π(a_t|s_t)], `[P]`, with d = γ for `discount_states`, else 1.
+
+    A baseline with share 1/n of the episode's own return shifts the mean gradient by -ρ/n. What
+    was earned before an action is uncorrelated with its score, so ρ = E[Σ_t (d γ)^t G_t ∇log π].
+    """
+    chain, u = _scores(mdp, pi, score, gamma)
+    decay = gamma * (gamma if discount_states else 1.0)
+    return sum_to_go(chain, _reward(chain), gamma, u, np.zeros_like(u), decay).mean
+
+
+def _with_features(
+    mdp: FiniteMDP,
+    pi: np.ndarray,
+    score: np.ndarray,
+    gamma: float,
+    returns: str,
+    discount_states: bool,
+    features: np.ndarray,
+) -> Moments:
+    """Joint moments of h and of Z_i = Σ_t φ_i(s_t) ∇log π(a_t|s_t), stacked: `[(1 + F) P]`."""
+    if returns not in ("rtg", "total"):
+        raise ValueError(f"returns={returns!r} is not one of 'rtg', 'total'")
     if features.ndim != 2 or len(features) != len(mdp.transition):
         raise ValueError(f"features {features.shape} must be [S, F] with S = {len(mdp.transition)}")
     chain, u = _scores(mdp, pi, score, gamma)
@@ -117,13 +184,9 @@ def best_baseline(
     stacked_u = np.concatenate([u, *zeros * len(with_feature)], -1)
     stacked_w = np.concatenate([*zeros, *with_feature], -1)
     if returns == "total":
-        joint = sum_of_totals(chain, gamma, stacked_u, stacked_w)
-    else:
-        decay = gamma if discount_states else 1.0
-        joint = sum_to_go(chain, _reward(chain), gamma, stacked_u, stacked_w, decay)
-    parts, p = 1 + features.shape[1], u.shape[-1]
-    traces = np.einsum("ipjp->ij", joint.covariance.reshape(parts, p, parts, p))
-    return features @ np.linalg.lstsq(traces[1:, 1:], traces[1:, 0], rcond=1e-12)[0]
+        return sum_of_totals(chain, gamma, stacked_u, stacked_w)
+    decay = gamma if discount_states else 1.0
+    return sum_to_go(chain, _reward(chain), gamma, stacked_u, stacked_w, decay)
 
 
 def _scores(mdp: FiniteMDP, pi: np.ndarray, score: np.ndarray, gamma: float) -> tuple[Chain, np.ndarray]:

@@ -1,0 +1,1 @@
+"""Is the estimator right? The pipeline that trains, held against exact gradients of solvable problems."""
