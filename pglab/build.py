@@ -8,6 +8,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from pglab.algorithms.baselines import Value
+from pglab.envs.finite import FiniteMDP
 from pglab.errors import InputError
 from pglab.models.model import Model
 from pglab.models.optimizers import check_rows_apart
@@ -21,18 +22,20 @@ def build_shapes(settings: Settings) -> Shapes:
     """What the runs of one bundle share, from the settings of any of its arms."""
     device = torch.device(settings["device"])
     with device:
-        world = _make(settings, "env")
-    return Shapes(world, _make(settings, "head"), _make(settings, "network"), settings["lanes"], device)
+        world = build_component(settings, "env")
+    return Shapes(
+        world, build_component(settings, "head"), build_component(settings, "network"), settings["lanes"], device
+    )
 
 
 def build_arm(settings: Settings, seeds: list[int]) -> Arm:
     """An arm's components and its seeds."""
     return Arm(
-        weighting=_make(settings, "weighting"),
-        init=_make(settings, "init"),
-        optimizer=_make(settings, "optimizer"),
-        estimator=_make(settings, "estimator"),
-        batch=_make(settings, "batch"),
+        weighting=build_component(settings, "weighting"),
+        init=build_component(settings, "init"),
+        optimizer=build_component(settings, "optimizer"),
+        estimator=build_component(settings, "estimator"),
+        batch=build_component(settings, "batch"),
         gamma=settings["gamma"],
         updates=settings["updates"],
         seeds=seeds,
@@ -44,12 +47,14 @@ def check_components(settings: Settings) -> None:
     if settings["device"] == "cuda" and not torch.cuda.is_available():
         raise InputError("device=cuda: PyTorch finds no CUDA device here; use device=cpu")
     shapes, arm = build_shapes(settings), build_arm(settings, [0])
+    if isinstance(shapes.world, FiniteMDP):
+        _fits("env", shapes.world.check_ends)
     _fits("head", shapes.policy)
     _fits("network", lambda: shapes.policy().model.layout)
     _fits("optimizer", lambda: check_rows_apart(arm.optimizer))
     if not callable(arm.weighting):
         raise InputError(f"weighting: {arm.weighting} cannot be called with a batch; its YAML needs a _target_")
-    chosen = _make(settings, "baseline")  # right even where the weighting uses none
+    chosen = build_component(settings, "baseline")  # right even where the weighting uses none
     if isinstance(chosen, Value):
         _fits("baseline.network", lambda: Model(chosen.network, shapes.world.observation, 1).layout)
         _fits("baseline.optimizer", lambda: check_rows_apart(chosen.optimizer))
@@ -60,7 +65,7 @@ def check_components(settings: Settings) -> None:
         )
 
 
-def _make(settings: Settings, group: str) -> Any:
+def build_component(settings: Settings, group: str) -> Any:
     try:
         return instantiate(settings[group], _convert_="all")
     except InstantiationException as error:

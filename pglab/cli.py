@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -33,17 +33,36 @@ BAD_INPUT = 2  # exit status
 
 def main() -> int:
     """Composes the runs of the command line, trains them, and returns the exit status."""
+
+    def here(job: Composed) -> float | None:
+        study = train([job])
+        if study.outcome.interrupted:
+            raise SystemExit(study.exit_status)  # no job after this one
+        if study.outcome.failures:
+            raise RuntimeError(f"this job's training failed:\n{study.outcome.failures[0]}")
+        return study.objective()
+
+    return command(CONFIG, lambda jobs: train(jobs).exit_status, here)
+
+
+def command(
+    config_name: str, together: Callable[[list[Composed]], int], one_by_one: Callable[[Composed], float | None]
+) -> int:
+    """Composes what the command line asks for and has it done; returns the exit status.
+
+    Bad input becomes one line and status 2.
+
+    Args:
+        config_name: the file in `conf/` that the command starts from.
+        together: does all jobs of the command line.
+        one_by_one: does one job, where a launcher or sweeper wants them so.
+    """
     handed_in: list[Composed] = []
     problems: list[InputError] = []
 
     def task(config: DictConfig) -> float | None:
         if not _hands_in(HydraConfig.get()):
-            study = train([composed(config, HydraConfig.get())])
-            if study.outcome.interrupted:
-                raise SystemExit(study.exit_status)  # no job after this one
-            if study.outcome.failures:
-                raise RuntimeError(f"this job's training failed:\n{study.outcome.failures[0]}")
-            return study.objective()
+            return one_by_one(composed(config, HydraConfig.get()))
         try:
             handed_in.append(composed(config, HydraConfig.get()))
         except InputError as error:  # raised here, Hydra would print a heading of its own
@@ -52,20 +71,20 @@ def main() -> int:
     try:
         _listen_for_interruption()
         with _arguments() as plain_sweep:
-            hydra.main(version_base="1.3", config_path=str(CONF), config_name=CONFIG)(task)()
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
         if problems:
             raise problems[0]
-        return train(handed_in).exit_status if handed_in or plain_sweep else 0
+        return together(handed_in) if handed_in or plain_sweep else 0
     except InputError as error:
         message = str(error)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        message = explain(error)
+        message = explain(error, config_name)
     except ValueError as error:
         message = unnamed_choice(error, sys.argv[1:])
     except OSError as error:
         message = f"cannot store the results: {error}"
     except KeyboardInterrupt:
-        print("Interrupted before training; nothing was written.", file=sys.stderr)
+        print("Interrupted; nothing was written.", file=sys.stderr)
         return INTERRUPTED
     print(f"error: {message}", file=sys.stderr)
     return BAD_INPUT
@@ -124,7 +143,7 @@ def compose_runs(overrides: Sequence[str], config_dir: str | Path | None = None)
                     del config["hydra"]
                 asked.append(composed(config, hydra_config))
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        raise InputError(explain(error)) from error
+        raise InputError(explain(error, CONFIG)) from error
     except InputError:
         raise
     except ValueError as error:

@@ -7,7 +7,8 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -35,7 +36,8 @@ def composed(config: DictConfig, hydra_config: Any) -> Composed:
     settings = _plain(OmegaConf.to_container(config, resolve=True))
     found_by = [f"hydra.searchpath={json.dumps(list(hydra_config.searchpath or []))}"]
     found_by += [f"{group}={choice}" for group, choice in choices.items()]
-    expected = GlobalHydra.instance().config_loader().load_configuration(CONFIG, found_by, run_mode=RunMode.RUN)
+    loader = GlobalHydra.instance().config_loader()
+    expected = loader.load_configuration(hydra_config.job.config_name, found_by, run_mode=RunMode.RUN)
     keys = [str(key) for key in expected if key != "hydra"]
     expected = _plain(OmegaConf.to_container(OmegaConf.masked_copy(expected, keys), resolve=True))
     _check_complete(expected, settings)
@@ -62,14 +64,14 @@ def unnamed_choice(error: ValueError, overrides: Iterable[str]) -> str:
     return f"the choice of a group must be a name, not {kind[1]}: see {', '.join(guilty)}"
 
 
-def explain(error: Exception) -> str:
+def explain(error: Exception, config_name: str) -> str:
     """What Hydra or OmegaConf complains of, without advice that does not apply here."""
     text = str(error)
     if isinstance(error, YAMLError):
         return f"a configuration file is no YAML: {' '.join(text.split())}"
     if key := re.search(r"Could not override '([^']+)'", text):
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            defaults = OmegaConf.to_container(compose(CONFIG))
+            defaults = OmegaConf.to_container(compose(config_name))
         return _unknown(key[1], {**_plain(defaults), **dict(_leaves(defaults))})
     if group := re.search(r"Could not find '(.+)/([^/']*)'\s+Available options in '.*':\n((?:\t.*\n?)+)", text):
         return f"{group[1]}={group[2]} is not a choice; choose one of {', '.join(group[3].split())}"
@@ -107,6 +109,7 @@ def _compare(key: str, value: Any, parent: Mapping[str, Any], known: Mapping[str
     wrong = allowed is not None and not isinstance(value, allowed)
     wrong |= isinstance(value, bool) and not isinstance(expected, bool | None)
     wrong |= isinstance(value, float) and not math.isfinite(value)
+    wrong &= not (value is None and _takes_none(name, parent))
     if wrong:
         kind = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list"}
         if expected is None:
@@ -118,12 +121,25 @@ def _check_argument(key: str, name: str, parent: Mapping[str, Any], known: Mappi
     """A key beyond those of the YAML file is right only where the component takes it."""
     if "_target_" not in parent:
         raise InputError(_unknown(key, known))
-    try:
-        parameters = inspect.signature(get_object(parent["_target_"])).parameters
-    except (ImportError, ValueError, TypeError):
+    parameters = _parameters(parent["_target_"])
+    if parameters is None:
         return  # said better when the component is built
     if name not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         raise InputError(_unknown(key, [f"{key.rpartition('.')[0]}.{argument}" for argument in parameters]))
+
+
+def _takes_none(name: str, parent: Mapping[str, Any]) -> bool:
+    """Whether the component's signature allows None for an argument, as `horizon: int | None` does."""
+    parameters = _parameters(parent.get("_target_"))
+    return bool(parameters) and name in parameters and NoneType in get_args(parameters[name].annotation)
+
+
+def _parameters(target: Any) -> Mapping[str, inspect.Parameter] | None:
+    """The arguments that a component takes; None where it cannot be found."""
+    try:
+        return inspect.signature(get_object(target)).parameters
+    except (ImportError, ValueError, TypeError, AttributeError):
+        return None
 
 
 def _unknown(key: str, known: Iterable[str]) -> str:

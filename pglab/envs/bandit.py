@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from pglab.envs.finite import FiniteMDP
 from pglab.envs.world import Discrete, State, Step
 
 
@@ -37,6 +39,19 @@ class Bandit:
     @property
     def actions(self) -> int:
         return len(self.means)
+
+    def finite_mdp(self) -> FiniteMDP:
+        """The same problem with a noise of ± `noise`, each with probability ½.
+
+        The gradient estimate has the same mean and covariance, as these depend on the first two
+        moments of the reward only.
+        """
+        transition = np.zeros((3, self.actions, 3))
+        transition[..., 1:] = 0.5
+        reward = np.zeros_like(transition)
+        reward[0] = np.asarray(self.means)[:, None] + self.noise * np.array([0.0, 1.0, -1.0])
+        start = np.array([1.0, 0.0, 0.0])
+        return FiniteMDP(transition, reward, start, start == 0, self.horizon, np.zeros(3, dtype=np.int64))
 
     def reset(self, uniform: Tensor) -> State:
         return (torch.zeros(uniform.shape[:-1], device=uniform.device),)

@@ -46,9 +46,27 @@ class FiniteMDP:
             raise ValueError(f"start {self.start.shape} and terminal {self.terminal.shape} must be [{states}]")
         for name, rows in (("transition", self.transition), ("start", self.start)):
             if (rows < 0).any() or not np.allclose(rows.sum(-1), 1.0, rtol=0, atol=1e-9):
-                raise ValueError(f"every row of {name} must be a distribution: non-negative and summing to 1")
+                raise ValueError(f"every row of {name} must be a distribution: {_first_fault(rows)}")
         if self.horizon is not None and self.horizon < 1:
             raise ValueError(f"horizon={self.horizon} must be at least 1 (or null for none)")
+
+    def check_ends(self) -> None:
+        """Raises ValueError where an episode may go on for ever whatever the policy does.
+
+        From every state that can be reached some sequence of actions must lead to a terminal
+        one, so that a policy that tries every action ends its episodes; a horizon ends them all.
+        """
+        if self.horizon is not None:
+            return
+        link = (self.transition > 0).any(1)
+        reached = _closure(self.start > 0, link & ~self.terminal[:, None])
+        ending = _closure(self.terminal, link.T)
+        if (reached & ~ending).any():
+            state = int(np.flatnonzero(reached & ~ending)[0])
+            raise ValueError(
+                f"an episode that comes to state {state} never ends, as no action leads from there to a terminal "
+                "state: set a horizon"
+            )
 
     @property
     def observation(self) -> Discrete:
@@ -93,6 +111,21 @@ class FiniteMDP:
         if self._tables[name].device != like.device:
             self._tables[name] = self._tables[name].to(like.device)
         return self._tables[name]
+
+
+def _first_fault(rows: np.ndarray) -> str:
+    """Which row is no distribution, and why."""
+    row = np.argwhere((rows < 0).any(-1) | ~(np.abs(rows.sum(-1) - 1.0) <= 1e-9))[0]
+    at = f"[{', '.join(str(int(i)) for i in row)}] " if len(row) else ""
+    return (
+        f"row {at}holds {rows[tuple(row)].min():.6g} at the least and sums to {rows[tuple(row)].sum():.10g}, not to 1"
+    )
+
+
+def _closure(members: np.ndarray, link: np.ndarray) -> np.ndarray:
+    """Members and everything that links `[S, S]` lead to from them, `[S]`, boolean."""
+    more = np.logical_or(members, np.any(link[members], axis=0))
+    return members if np.array_equal(more, members) else _closure(more, link)
 
 
 def _cumulative(probability: np.ndarray) -> Tensor:

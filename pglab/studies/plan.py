@@ -65,10 +65,10 @@ def make_plan(composed: Sequence[Composed]) -> Plan:
     return Plan(store, tuple(arms), tuple(seeds), tuple(finished), tuple(shards), min(workers, len(shards)))
 
 
-def _check_values(settings: Mapping[str, Any]) -> None:
-    """Raises InputError where a number is out of range or a word is not one of those allowed."""
+def check_numbers(settings: Mapping[str, Any]) -> None:
+    """Raises InputError where a number that decides what is computed is out of range."""
     for key, smallest in (("updates", 1), ("lanes", 1), ("seed", 0), ("workers", 1), ("seeds", 1)):
-        value = settings[key]
+        value = settings.get(key, smallest)
         optional = key in ("workers", "seeds") and value is None
         if not optional and not (type(value) is int and value >= smallest):
             raise InputError(f"{key}={value} must be a whole number of at least {smallest}")
@@ -80,23 +80,28 @@ def _check_values(settings: Mapping[str, Any]) -> None:
     for key, gamma in (("gamma", settings["gamma"]), ("weighting.gamma", settings["weighting"].get("gamma"))):
         if isinstance(gamma, int | float) and not 0.0 <= gamma <= 1.0:
             raise InputError(f"{key}={gamma} is outside [0, 1]")
-    if settings["evaluation"]["episodes"] < 0:
-        raise InputError(f"evaluation.episodes={settings['evaluation']['episodes']} must be at least 0")
-    if settings["logger"]["mode"] not in ("online", "offline", "disabled"):
-        raise InputError(f"logger.mode={settings['logger']['mode']} is not one of online, offline, disabled")
     for group, optimizer in (("", settings["optimizer"]), ("baseline.", settings["baseline"].get("optimizer", {}))):
         rate = optimizer.get("lr")
         if isinstance(rate, int | float) and rate <= 0:
             raise InputError(f"{group}optimizer.lr={rate} must be above 0")
+    if settings["device"] not in ("cpu", "cuda"):
+        raise InputError(f"device={settings['device']} is not one of cpu, cuda")
+    if not settings["results_dir"].strip():
+        raise InputError(f"results_dir={settings['results_dir']} names no folder; results is one")
+
+
+def _check_values(settings: Mapping[str, Any]) -> None:
+    """Raises InputError where a number is out of range or a word is not one of those allowed."""
+    check_numbers(settings)
+    if settings["evaluation"]["episodes"] < 0:
+        raise InputError(f"evaluation.episodes={settings['evaluation']['episodes']} must be at least 0")
+    if settings["logger"]["mode"] not in ("online", "offline", "disabled"):
+        raise InputError(f"logger.mode={settings['logger']['mode']} is not one of online, offline, disabled")
     study = settings["study"]
     if study is not None and not (isinstance(study, str) and re.fullmatch(r"[^/\0]+", study) and study.strip(". ")):
         raise InputError(f"study={study} must be the name of a folder, without a path; see results_dir=PATH for that")
-    if not settings["results_dir"].strip():
-        raise InputError(f"results_dir={settings['results_dir']} names no folder; results is one")
     if settings["logger"]["timeout"] < 0:
         raise InputError(f"logger.timeout={settings['logger']['timeout']} must be at least 0 seconds")
-    if settings["device"] not in ("cpu", "cuda"):
-        raise InputError(f"device={settings['device']} is not one of cpu, cuda")
 
 
 def _check_one_study(composed: Sequence[Composed]) -> None:

@@ -62,13 +62,18 @@ class Run:
 def runs_of(composed: Composed) -> list[Run]:
     """The runs that one configuration asks for: one, or `seeds` of them from `seed` on."""
     settings = composed.settings
-    arm = ArmConfig(_folder_name(_asked(composed.overrides), "default"), composed)
+    arm = ArmConfig(arm_name(composed), composed)
     return [Run(arm, settings["seed"] + offset) for offset in range(settings["seeds"] or 1)]
+
+
+def arm_name(composed: Composed) -> str:
+    """The keys that were set, with their values: `head=softmax,weighting=rtg`."""
+    return _folder_name(_asked(composed.overrides), "default")
 
 
 def study_name(composed: Composed) -> str:
     """`study=NAME`, or the names of the keys that were set: `weighting`, `head,optimizer.lr`, …"""
-    if composed.settings["study"] is not None:
+    if composed.settings.get("study") is not None:
         return str(composed.settings["study"])
     return _folder_name(sorted({asked.partition("=")[0] for asked in _asked(composed.overrides)}), "default")
 
@@ -88,7 +93,7 @@ def canonical(value: Any) -> str:
 
 def _asked(overrides: tuple[str, ...]) -> list[str]:
     asked = (override.lstrip("+~") for override in overrides)
-    return sorted(a for a in asked if re.split(r"[.=@]", a)[0] not in (*MACHINERY, "evaluation", "hydra"))
+    return sorted(a for a in asked if re.split(r"[.=@]", a)[0] not in (*MACHINERY, "evaluation", "effort", "hydra"))
 
 
 def _folder_name(parts: list[str], empty: str) -> str:

@@ -1,60 +1,72 @@
 """Many independent gradient estimates, made by the pipeline that trains."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from pglab.training.arm import Arm
+from pglab.training.arm import Arm, BatchSize
 from pglab.training.bundle import Bundle, Shapes
+from pglab.training.randomness import generator
 
 STEPS_AT_ONCE = 400_000  # environment steps of the batches that are played together, roughly
-CRITIC_AND_MEMORY = ("critic/", "memory/", "policy/")
+OF_THE_POINT = ("policy/", "critic/", "memory/")
 
 
+def drawn(shapes: Shapes, arm: Arm, seed: int) -> dict[str, torch.Tensor]:
+    """The policy's initial parameters by name, as a run with this seed begins training."""
+    model = shapes.policy().model
+    flat = model.draw(arm.init, [generator(seed, "weights")], torch.device("cpu"))
+    return {name: part[0] for name, part in model.layout.unflatten(flat).items()}
+
+
+@dataclass(frozen=True)
 class Pipeline:
-    """One arm at one parameter point: the policy frozen, critic and memory as one earlier batch left them.
+    """An arm at one parameter point: the policy frozen, critic and memory as one batch left them.
 
     Attributes:
-        state: everything of the point, by name (see `ArmState.state`), with one row.
+        seed: of the parameters; batches belong to runs with the seeds that follow.
+        state: of the point, by name (see `ArmState.state`), one row.
     """
 
-    def __init__(self, shapes: Shapes, arm: Arm, seed: int) -> None:
-        self._shapes, self._arm, self._next_seed = shapes, arm, seed + 1
+    shapes: Shapes
+    arm: Arm
+    seed: int
+    state: dict[str, torch.Tensor]
+
+    @classmethod
+    def begin(cls, shapes: Shapes, arm: Arm, seed: int) -> "Pipeline":
+        """At the parameters that the seed draws, after one batch."""
         one = Bundle(shapes, [replace(arm, seeds=[seed])])
         one.estimates()
-        self.state = {name: part for name, part in one.state()[0].items() if name.startswith(CRITIC_AND_MEMORY)}
+        state = {name: part for name, part in one.state()[0].items() if name.startswith(OF_THE_POINT)}
+        return cls(shapes, arm, seed, state)
 
-    def estimates(self, batches: int, steps: float) -> np.ndarray:
-        """The estimate of ∇J from each of so many new batches of about so many steps, `[batches, P]`.
+    def with_batch(self, episodes: int) -> "Pipeline":
+        """The same with batches of exactly so many episodes."""
+        return replace(self, arm=replace(self.arm, batch=BatchSize(episodes=episodes)))
+
+    def estimates(self, first: int, count: int, steps: float) -> np.ndarray:
+        """The estimate of ∇J from each of the batches first, first + 1, …, `[count, P]`.
 
         Every batch belongs to a run of its own, with that run's random streams. With
         `reduction=sum` the sum over a batch of n episodes is divided by n.
+
+        Args:
+            steps: about how many there are in a batch.
         """
-        at_once = max(1, min(batches, int(STEPS_AT_ONCE / steps)))
-        parts = [self._play(min(at_once, batches - done)) for done in range(0, batches, at_once)]
-        scale = 1.0
-        if self._arm.estimator.reduction == "sum" and self._arm.batch.episodes:
-            scale = 1.0 / self._arm.batch.episodes
-        return scale * np.concatenate(parts)
+        at_once = max(1, min(count, int(STEPS_AT_ONCE / steps)))
+        begins = range(first, first + count, at_once)
+        estimates = np.concatenate([self._play(begin, min(at_once, first + count - begin)) for begin in begins])
+        if self.arm.estimator.reduction == "sum" and self.arm.batch.episodes:
+            estimates /= self.arm.batch.episodes
+        return estimates
 
-    def _play(self, count: int) -> np.ndarray:
-        seeds = list(range(self._next_seed, self._next_seed + count))
-        self._next_seed += count
-        bundle = Bundle(self._shapes, [replace(self._arm, seeds=seeds)])
+    def _play(self, first: int, count: int) -> np.ndarray:
+        seeds = list(range(self.seed + 1 + first, self.seed + 1 + first + count))
+        bundle = Bundle(self.shapes, [replace(self.arm, seeds=seeds)])
         (own,) = bundle.state()
-        rows = {name: part.expand(count, *part.shape[1:]) if part.dim() else part for name, part in self.state.items()}
-        bundle.restore([{**own, **rows}])
-        return bundle.estimates()[:, : self.parameters].double().cpu().numpy()
-
-    @property
-    def parameters(self) -> int:
-        """P, the padding of the flat row left out."""
-        shapes = self._shapes.policy().model.layout.shapes.values()
-        return sum(int(np.prod(shape)) for shape in shapes)
-
-    @property
-    def named(self) -> dict[str, torch.Tensor]:
-        """The policy's parameters by name, each of its own shape."""
-        layout = self._shapes.policy().model.layout
-        return {name: part[0] for name, part in layout.unflatten(self.state["policy/parameters"]).items()}
+        point = {name: part.expand(count, *part.shape[1:]) if part.dim() else part for name, part in self.state.items()}
+        bundle.restore([{**own, **point}])
+        used = sum(int(np.prod(shape)) for shape in self.shapes.policy().model.layout.shapes.values())
+        return bundle.estimates()[:, :used].double().cpu().numpy()

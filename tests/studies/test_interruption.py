@@ -142,7 +142,7 @@ def test_ctrl_c_before_training_writes_nothing(command_line, tmp_path: Path):
     # CPython ends by the signal itself where it came within exec() of a text; a shell sees 130 too.
     assert process.returncode in (130, -signal.SIGINT)
     assert took < PROMISED
-    assert (out, err) == ("", "Interrupted before training; nothing was written.\n")
+    assert (out, err) == ("", "Interrupted; nothing was written.\n")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,0 +1,149 @@
+"""One estimator on all its problems: checked, judged, and put into a sentence."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pglab.build import build_arm, build_component, build_shapes, check_components
+from pglab.envs.finite import FiniteMDP
+from pglab.errors import InputError
+from pglab.exact.estimators import reward_to_go
+from pglab.exact.sampling import head_fault
+from pglab.verify.point import Effort, Point, Setting, Verdict, solve
+
+Settings = Mapping[str, Any]
+NEARLY = 0.1  # relative: a suspicion is worth saying
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of one estimator.
+
+    Attributes:
+        estimator: its name.
+        declared: why its mean is not ∇J, as its parts say themselves.
+        verdict, because: in three words, and in a sentence with its numbers.
+        points: of each problem and seed.
+        cosines: rows with `problem seed batch cosine low high`.
+    """
+
+    estimator: str
+    declared: tuple[str, ...]
+    verdict: Verdict
+    because: str
+    points: list[Point]
+    cosines: list[dict[str, Any]]
+
+
+def places(settings: Settings) -> list[tuple[str, int]]:
+    """Every problem with every seed."""
+    seeds = range(settings["seed"], settings["seed"] + (settings["seeds"] or 1))
+    return [(problem, seed) for problem in _problems(settings) for seed in seeds]
+
+
+def check(settings: Settings) -> None:
+    """Raises InputError where a component does not fit, or a problem has no exact solution."""
+    for env in _problems(settings).values():
+        check_components({**settings, "env": env, "updates": 1})
+    for problem, seed in places(settings):
+        solved(settings, problem, seed)
+    build_effort(settings)
+
+
+def solved(settings: Settings, problem: str, seed: int) -> Setting:
+    """The estimator on a problem at the parameters of a seed, with all that is known exactly."""
+    of_problem = {**settings, "env": _problems(settings)[problem], "updates": 1}
+    shapes, arm = build_shapes(of_problem), build_arm(of_problem, [seed])
+    mdp = _finite(problem, shapes.world)
+    try:
+        return solve(shapes, arm, problem, mdp, seed, head_fault(shapes.head, mdp.actions))
+    except ValueError as error:
+        raise InputError(f"{problem}: {error}") from error
+
+
+def found(estimator: str, settings: Settings, points: list[Point], cosines: list[dict[str, Any]]) -> Finding:
+    """The verdict over all points."""
+    settings_solved = [solved(settings, point.problem, point.seed) for point in points]
+    declared = settings_solved[0].arm.bias
+    fault = next((f"head: {setting.head_fault}" for setting in settings_solved if setting.head_fault), None)
+    if fault is None and any(point.verdict == "wrong" for point in points):
+        fault = _fault(settings_solved, points)
+    verdict: Verdict = "wrong" if fault else points[0].verdict
+    because = fault or (_declared_bias(points, declared) if declared else _unbiased(points))
+    return Finding(estimator, declared, verdict, because, points, cosines)
+
+
+def build_effort(settings: Settings) -> Effort:
+    """How much to sample."""
+    return build_component(settings, "effort")
+
+
+def _problems(settings: Settings) -> Mapping[str, Settings]:
+    """The environment that was chosen, or those that verify has when none was."""
+    return {"env": settings["env"]} if settings.get("env") else settings["problems"]
+
+
+def _finite(problem: str, world: Any) -> FiniteMDP:
+    if isinstance(world, FiniteMDP):
+        return world
+    if hasattr(world, "finite_mdp"):
+        return world.finite_mdp()
+    raise InputError(
+        f"{problem}={type(world).__name__} is no finite MDP, so its gradient is not known exactly; "
+        "choose one of corridor, bandit, contextual_bandit, two_state_loop, binary_tree, random_mdp, frozenlake, "
+        "toy_text"
+    )
+
+
+def _unbiased(points: list[Point]) -> str:
+    widths = [(point.high - point.low) / 2 for point in points]
+    exactly = sum(point.exact_mean is not None for point in points)
+    known = f" (exactly so by calculation at {exactly})" if exactly else ""
+    return (
+        f"its mean is ∇J at {len(points)} points{known}: largest z {max(point.z for point in points):.1f}, "
+        f"measured relative bias within ±{100 * min(widths):.2g} to ±{100 * max(widths):.2g} %"
+    )
+
+
+def _declared_bias(points: list[Point], declared: tuple[str, ...]) -> str:
+    biases = [100 * point.relative_bias for point in points]
+    as_exact = [point.z_of_mean for point in points if point.z_of_mean is not None]
+    known = f"; equal to its exact mean where that is known (largest z {max(as_exact):.1f})" if as_exact else ""
+    return f"{', '.join(declared)}; relative bias {min(biases):+.3g} to {max(biases):+.3g} %{known}"
+
+
+def _fault(solved: list[Setting], points: list[Point]) -> str:
+    """What is wrong with a mean that is not what it should be."""
+    wrong = [(setting, point) for setting, point in zip(solved, points, strict=True) if point.verdict == "wrong"]
+    setting, worst = max(wrong, key=lambda pair: pair[1].z)
+    undeclared = not setting.arm.bias
+    said = "its mean is not ∇J, and it declares no bias" if undeclared else "its mean is not what its bias makes of ∇J"
+    z = worst.z if undeclared or worst.z_of_mean is None else worst.z_of_mean
+    where = (
+        f"{worst.problem}, seed {worst.seed}: z = {z:.1f}, relative bias {100 * worst.relative_bias:+.3g} %, "
+        f"cosine {worst.cosine:.3f}"
+    )
+    suspicion = _suspicion(solved, points) if undeclared else None
+    return f"{said} ({where}){'; ' + suspicion if suspicion else ''}"
+
+
+def _suspicion(solved: list[Setting], points: list[Point]) -> str | None:
+    """A fault that would explain the means."""
+    scales = np.array([1.0 + point.relative_bias for point in points])
+    if all(point.cosine > 1 - NEARLY for point in points) and np.ptp(scales) <= NEARLY * abs(scales.mean()):
+        return f"it is {scales.mean():.3g} times ∇J at every point: a factor, such as a mean where a sum belongs"
+    if all(s.arm.gamma < 1 and _is_undiscounted(s, p) for s, p in zip(solved, points, strict=True)):
+        return "it is the gradient with the factor γ^t dropped"
+    return None
+
+
+def _is_undiscounted(setting: Setting, point: Point) -> bool:
+    tables = setting.tables
+    dropped = reward_to_go(tables.mdp, tables.pi, tables.score, setting.arm.gamma).mean
+    return bool(np.linalg.norm(point.mean - dropped) <= NEARLY * np.linalg.norm(dropped) + 4 * _noise(point))
+
+
+def _noise(point: Point) -> float:
+    return float(np.linalg.norm(point.standard_error))

@@ -1,0 +1,97 @@
+"""The findings as a table, a JSON file and figures."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich import box
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from pglab.results.estimator_plots import bias_and_variance, gradient_cosine
+from pglab.verify.estimator import Finding
+from pglab.verify.point import Point
+
+STYLES = {"unbiased": "green", "biased as declared": "yellow", "wrong": "bold red"}
+VECTORS = ("exact_gradient", "exact_mean", "mean", "standard_error")
+CAPTION = """\
+|∇J|: norm of the exact gradient; mean: of the estimates, along ∇J. z: the largest difference between
+the two in any parameter, in standard errors. Relative bias: of the mean along ∇J, with its 95 %
+interval. Cosine: of the mean with ∇J. Variance: total variance of the estimate from n episodes,
+times n. For SNR 1: episodes in a batch whose signal |∇J| equals its noise."""
+
+
+def show(findings: list[Finding], console: Console) -> None:
+    """Prints a table for each estimator, with its verdict."""
+    for finding in findings:
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        table.add_column("problem\nand seed", no_wrap=True)
+        for column in ("|∇J|", "mean", "z", "relative\nbias, %", "cosine", "var.\nexact", "var.\nfound", "for SNR 1"):
+            table.add_column(column, justify="right", no_wrap=True)
+        for point in finding.points:
+            table.add_row(*_cells(point))
+        verdict = Text.assemble((finding.verdict, STYLES[finding.verdict]), f": {finding.because}")
+        console.print(Group(Text(finding.estimator, style="bold"), table, verdict, Text()))
+    console.print(Text(CAPTION, style="dim"))
+
+
+def write(findings: list[Finding], about: dict[str, Any], folder: Path) -> list[Path]:
+    """Writes `verify.json` and the figures; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / "verify.json"]
+    content = {**about, "estimators": [_plain(dataclasses.asdict(finding)) for finding in findings]}
+    files[0].write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    points, cosines = frames(findings)
+    drawn = {"bias_and_variance": bias_and_variance(points)}
+    if len(cosines):
+        drawn["gradient_cosine"] = gradient_cosine(cosines)
+    for name, figure in drawn.items():
+        for ending in ("pdf", "png"):
+            files.append(folder / f"{name}.{ending}")
+            figure.savefig(files[-1], dpi=200)
+    return files
+
+
+def frames(findings: list[Finding]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows for each point and for each cosine, with the estimator's name."""
+    points = [{"estimator": finding.estimator, **_scalars(point)} for finding in findings for point in finding.points]
+    cosines = [{"estimator": finding.estimator, **row} for finding in findings for row in finding.cosines]
+    return pd.DataFrame(points).astype({"exact_variance": float}), pd.DataFrame(cosines)
+
+
+def _scalars(point: Point) -> dict[str, Any]:
+    """All but the vectors."""
+    return {name: value for name, value in vars(point).items() if name not in VECTORS}
+
+
+def _cells(point: Point) -> list[Text]:
+    norm = float(np.linalg.norm(point.exact_gradient))
+    along = float(point.mean @ point.exact_gradient) / norm if norm else math.nan
+    half = 100 * (point.high - point.low) / 2
+    bias = f"{_digits(100 * point.relative_bias, '+')} ±{_digits(half)}" if norm else "-"
+    variance = "-" if point.exact_variance is None else _digits(point.exact_variance)
+    cells = [_digits(norm), _digits(along), _digits(point.z), bias, f"{point.cosine:.3f}", variance]
+    cells += [_digits(point.variance), f"{point.episodes_for_snr_1:,.0f}"]
+    style = STYLES["wrong"] if point.verdict == "wrong" else ""
+    return [Text(cell, style) for cell in (f"{point.problem} {point.seed}", *cells)]
+
+
+def _digits(x: float, sign: str = "") -> str:
+    """Three significant digits, and never an exponent for what is large."""
+    return f"{x:{sign},.0f}" if abs(x) >= 100 else f"{x:{sign}.3g}" if abs(x) >= 10 else f"{x:{sign}.2f}"
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can say; null for a number that is none."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return value
