@@ -45,10 +45,13 @@ class Constant:
 class BatchMean:
     """The mean return of the batch's episodes, the episode itself included.
 
-    b = (1/N) Σ_j R(τ_j). Biased: the mean gradient shrinks by exactly 1 - 1/N.
+    b = (1/N) Σ_j R(τ_j). Biased: the mean gradient loses E[R(τ) Σ_t ∇log π] / N, which with
+    γ = 1 (or Ψ = R(τ) - b) shrinks it by exactly 1 - 1/N.
     """
 
-    bias: ClassVar[str] = "the batch mean includes the episode itself, which shrinks the mean gradient by 1/N"
+    bias: ClassVar[str] = (
+        "the batch mean includes the episode itself (with γ = 1 the mean gradient is ∇J times 1 - 1/N)"
+    )
 
     def __call__(self, batch: Batch, returns: Tensor) -> Tensor:
         total, episodes = _episode_returns(batch, returns)

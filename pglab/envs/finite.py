@@ -58,8 +58,8 @@ class FiniteMDP:
         """
         if self.horizon is not None:
             return
-        link = (self.transition > 0).any(1)
-        reached = _closure(self.start > 0, link & ~self.terminal[:, None])
+        link = np.any(self.transition > 0, axis=1)
+        reached = _closure(self.start > 0, np.where(self.terminal[:, None], False, link))
         ending = _closure(self.terminal, link.T)
         if (reached & ~ending).any():
             state = int(np.flatnonzero(reached & ~ending)[0])

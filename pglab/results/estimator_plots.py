@@ -11,6 +11,7 @@ from matplotlib.transforms import Transform
 
 PAGE_WIDTH = 7.0  # inches, both columns of a paper
 PANEL_HEIGHT = 1.9
+MOST_BANDS = 6  # more would hide each other
 
 
 def bias_and_variance(points: pd.DataFrame) -> Figure:
@@ -43,9 +44,9 @@ def bias_and_variance(points: pd.DataFrame) -> Figure:
         bias.set_xscale("symlog", linthresh=10)
         bias.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         bias.set_yticks(range(len(estimators)), [name.replace(",", "\n") for name in estimators])
-        bias.set_xlabel("relative bias along ∇J in %, 95 % interval\n(linear to ±10, then logarithmic)")
+        bias.set_xlabel("relative bias along ∇J, % (95 % interval;\nlinear to ±10, then logarithmic)")
         variance.set_xscale("log")
-        variance.set_xlabel("total variance of an episode's estimate\n(dot: measured, diamond: exact)")
+        variance.set_xlabel("total variance of one episode's estimate\n(dot: measured, diamond: exact)")
         figure.legend(*bias.get_legend_handles_labels(), loc="outside upper right", ncols=4, frameon=False)
         sns.despine(figure)
     plt.close(figure)
@@ -56,7 +57,7 @@ def gradient_cosine(cosines: pd.DataFrame) -> Figure:
     """Mean cosine between the estimate and ∇J over the number of episodes in a batch.
 
     A panel for each problem, a line for each estimator: the mean over batches and parameter
-    points; the band is the pointwise 95 % interval of that mean.
+    points. Up to six estimators have a band: the pointwise 95 % interval of that mean.
 
     Args:
         cosines: rows with `estimator problem seed batch cosine low high`.
@@ -78,7 +79,8 @@ def gradient_cosine(cosines: pd.DataFrame) -> Figure:
                 colour, style = styles[str(name)]
                 batch, mean, half = _over_points(of_estimator)
                 axes.plot(batch, mean, style, color=colour, lw=1.2, label=name)
-                axes.fill_between(batch, mean - half, mean + half, color=colour, alpha=0.15, lw=0)
+                if len(estimators) <= MOST_BANDS:
+                    axes.fill_between(batch, mean - half, mean + half, color=colour, alpha=0.15, lw=0)
             axes.set_title(problem, fontsize="medium")
             axes.axhline(1, color="0.6", lw=0.8, zorder=0)
             axes.set_xscale("log", base=2)
@@ -86,10 +88,10 @@ def gradient_cosine(cosines: pd.DataFrame) -> Figure:
             axes.xaxis.set_minor_formatter(NullFormatter())
         for axes in grid.flat[len(problems) :]:
             axes.set_visible(False)
-        figure.supxlabel("episodes in a batch", fontsize="medium")
-        figure.supylabel("cosine to ∇J", fontsize="medium")
+        grid[-1, 0].set_xlabel("episodes in a batch")
+        grid[0, 0].set_ylabel("cosine to ∇J")
         handles, labels = grid[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize="small")
+        figure.legend(handles, labels, loc="outside lower left", ncols=2, frameon=False, fontsize="x-small")
         sns.despine(figure)
     plt.close(figure)
     return figure

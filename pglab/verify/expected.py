@@ -14,7 +14,7 @@ from pglab.exact.moments import Moments
 from pglab.models.model import Model
 from pglab.training.arm import Arm
 
-MOST_BATCHES = 100_000  # that are enumerated
+MOST_BATCHES = 200_000  # that are enumerated
 State = dict[str, torch.Tensor]
 
 

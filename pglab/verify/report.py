@@ -23,7 +23,7 @@ CAPTION = """\
 |∇J|: norm of the exact gradient; mean: of the estimates, along ∇J. z: the largest difference between
 the two in any parameter, in standard errors. Relative bias: of the mean along ∇J, with its 95 %
 interval. Cosine: of the mean with ∇J. Variance: total variance of the estimate from n episodes,
-times n. For SNR 1: episodes in a batch whose signal |∇J| equals its noise."""
+times n. n, SNR 1: episodes in a batch whose signal |∇J| equals its noise."""
 
 
 def show(findings: list[Finding], console: Console) -> None:
@@ -31,7 +31,7 @@ def show(findings: list[Finding], console: Console) -> None:
     for finding in findings:
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
         table.add_column("problem\nand seed", no_wrap=True)
-        for column in ("|∇J|", "mean", "z", "relative\nbias, %", "cosine", "var.\nexact", "var.\nfound", "for SNR 1"):
+        for column in ("|∇J|", "mean", "z", "relative\nbias, %", "cosine", "var.\nexact", "var.\nfound", "n, SNR 1"):
             table.add_column(column, justify="right", no_wrap=True)
         for point in finding.points:
             table.add_row(*_cells(point))

@@ -1,0 +1,53 @@
+"""Each classic fault, put in on purpose, makes verify say *wrong* and a test fail."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pglab
+from tests.verify.mutations import MUTATIONS
+
+ROOT = Path(pglab.__file__).resolve().parent.parent
+QUICK = ("seeds=1", "effort.batches=1500", "effort.cosine_episodes=[]", "workers=2")
+
+
+@pytest.fixture(scope="module", params=MUTATIONS, ids=lambda name: name.replace(" ", "-"))
+def mutant(request, tmp_path_factory):
+    """A fault, and the folder of a copy of the project that has it."""
+    mutation = MUTATIONS[request.param]
+    folder = tmp_path_factory.mktemp("mutant")
+    mutation.apply(ROOT, folder)
+    return mutation, folder
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
+
+
+def test_verify_says_wrong(mutant):
+    mutation, folder = mutant
+    done = run(folder, "pglab.verify", *mutation.verify, *QUICK)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "\nwrong: " in done.stdout
+
+
+def test_a_test_fails(mutant):
+    mutation, folder = mutant
+    done = run(folder, "pytest", "-q", "-x", "-p", "no:cacheprovider", mutation.test)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "= FAILURES =" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", sorted({mutation.verify for mutation in MUTATIONS.values()}))
+def test_verify_finds_nothing_wrong_without_them(arguments, tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "pglab.verify", *arguments, *QUICK]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "\nunbiased: " in done.stdout
