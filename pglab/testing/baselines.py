@@ -25,10 +25,8 @@ from pglab.testing.weightings import (
     check_weights,
 )
 
-RETURNS: dict[Literal["rtg", "total"], Callable[[Tensor, float], Tensor]] = {
-    "rtg": rewards_to_go,
-    "total": total_returns,
-}
+ReturnsOf = Callable[[Tensor, float], Tensor]
+RETURNS: dict[Literal["rtg", "total"], ReturnsOf] = {"rtg": rewards_to_go, "total": total_returns}
 
 
 def check_baseline(baseline: Any) -> None:
@@ -91,9 +89,7 @@ def _broadcasts(b: Tensor, returns: Tensor) -> bool:
     return len(padded) == returns.dim() and all(n in (1, full) for n, full in zip(padded, returns.shape, strict=True))
 
 
-def _check_sees_no_future(
-    name: str, baseline: Any, returns_of: Callable[[Tensor, float], Tensor], batch: Batch
-) -> None:
+def _check_sees_no_future(name: str, baseline: Any, returns_of: ReturnsOf, batch: Batch) -> None:
     """Changes one episode from step t on and looks whether its baseline up to t has changed."""
 
     def values(of: Batch) -> Tensor:
