@@ -9,7 +9,7 @@ from torch import Tensor
 from pglab.testing.findings import attempt, differing, first, name_of, require, same, unchanged
 
 PRECISION = {torch.float64: 1e-9, torch.float32: 1e-4}
-EXTREME = 50.0
+EXTREMES = (50.0, 500.0)
 GRID = 4096
 SLOPE = 1e-5  # of the finite differences
 BELOW_ONE = {torch.float32: 1 - 2.0**-24, torch.float64: 1 - 2.0**-53}
@@ -20,8 +20,8 @@ def check_head(head: Any, actions: int = 2) -> None:
 
     In single and double precision, for any leading axes, each row by itself: `width` is a positive
     whole number; Σ_a exp log_prob = 1; Σ_a π ∇log π = 0, where ∇ is really the slope of log_prob;
-    `entropy` is -Σ_a π log π in nats; with logits of ±50 all of these and their gradients are
-    finite. `sample` is a function of logits and uniforms, returns whole numbers from 0 to
+    `entropy` is -Σ_a π log π in nats; with logits of ±50 and ±500 all of these and their gradients
+    are finite. `sample` is a function of logits and uniforms, returns whole numbers from 0 to
     actions - 1, and takes each action on a set of uniforms as long as its probability (the points
     where the action changes are found by bisection between 4096 uniforms).
 
@@ -200,9 +200,10 @@ class Trial:
             )
 
     def check_extremes(self, dtype: torch.dtype) -> None:
-        corners = torch.tensor([[-EXTREME], [EXTREME]], dtype=dtype).expand(2, self.width)
-        alone = EXTREME * (2 * torch.eye(self.width, dtype=dtype) - 1)
-        logits = torch.cat((corners, alone, -alone))
+        together = torch.ones(1, self.width, dtype=dtype)
+        alone = 2 * torch.eye(self.width, dtype=dtype) - 1
+        signs = torch.cat((together, -together, alone, -alone))
+        logits = torch.cat([size * signs for size in EXTREMES])
         for action in range(self.actions):
             self._require_finite("log_prob", self.log_probs(logits)[action], logits)
             self._require_finite(f"the gradient of log_prob (action {action})", self._gradient(logits, action), logits)

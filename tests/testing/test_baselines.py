@@ -106,15 +106,14 @@ def test_a_broken_baseline_is_caught_and_the_rule_is_named(baseline):
         check_baseline(baseline)
 
 
-def only_where_three_are_equal(batch, returns):
-    """Own action, but only in a batch that the search for dependence never tries: three steps, all 1."""
-    rare = (batch.action.sum(-1, keepdim=True) == 3) & (batch.mask.sum(-1, keepdim=True) == 3)
-    return rare.to(returns).expand_as(returns)
+def where_a_step_costs_one(batch, returns):
+    """The own action, but never with the random rewards of the search for such a dependence."""
+    return (batch.action * (batch.reward == -1.0)).to(returns)
 
 
 def test_what_the_search_for_dependence_misses_the_exact_mean_shows():
-    with pytest.raises(AssertionError, match="only_where_three_are_equal is biased when subtracted from rewards-to-go"):
-        check_baseline(only_where_three_are_equal)
+    with pytest.raises(AssertionError, match="where_a_step_costs_one is biased when subtracted from rewards-to-go"):
+        check_baseline(where_a_step_costs_one)
 
 
 @dataclass(frozen=True)
