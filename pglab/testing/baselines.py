@@ -202,7 +202,8 @@ def _check_memory(name: str, kept: Any, batch: Batch) -> None:
             "entry needs one row for every run (reduce over E and T only)",
         )
         require(not x.requires_grad, f"{name} returned {key!r} with a gradient attached: return `x.detach()`")
-        require(bool(x.isfinite().all()) or bool(batch.reward.isnan().any()), f"{name} returned {key!r} not finite")
+        if not batch.reward.isnan().any() and not x.isfinite().all():
+            raise AssertionError(f"{name} returned {key!r} that is not finite: take care of 0/0 in a batch of one step")
 
 
 def _require_same(one: Mapping[str, Tensor], other: Mapping[str, Tensor], finding: str) -> None:

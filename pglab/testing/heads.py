@@ -106,30 +106,33 @@ class Trial:
             )
 
     def check_rows_apart(self, logits: Tensor) -> None:
-        rows = len(logits)
+        rows, tolerance = len(logits), PRECISION[logits.dtype]
+        action = torch.arange(rows) % self.actions
         uniform = torch.linspace(0.05, 0.95, rows, dtype=logits.dtype)
-        for row in range(rows):
-            spoilt = logits.clone()
-            spoilt[row] = float("nan")
-            others = torch.arange(rows) != row
-            for what, of in {
-                "sample": lambda z: self.head.sample(z, uniform),
-                "log_prob": lambda z: self.head.log_prob(z, torch.zeros(rows, dtype=torch.int64)),
-                "entropy": self.head.entropy,
-            }.items():
-                with_nan = attempt(
-                    f"{self.name}: {what}, with NaN logits in one row of several (a run that diverges),", of, spoilt
+        for what, function, given in (
+            ("sample", self.head.sample, [uniform]),
+            ("log_prob", self.head.log_prob, [action]),
+            ("entropy", self.head.entropy, []),
+        ):
+            together = function(logits, *given)
+            stacked = function(logits.expand(2, *logits.shape), *(x.expand(2, rows) for x in given))
+            alone = torch.stack([function(logits[row], *(x[row] for x in given)) for row in range(rows)])
+            if (differing(stacked[1], together, tolerance) | differing(alone, together, tolerance)).any():
+                raise AssertionError(
+                    f"{self.name}: {what} of a row depends on the leading axes: logits [2, {rows}, W], [{rows}, W] and "
+                    "[W] of the same rows give different results; count axes from the end (the logits are dim=-1)"
                 )
-                moved = differing(with_nan[others], of(logits)[others], PRECISION[logits.dtype])
+            for row in range(rows):
+                spoilt = logits.clone()
+                spoilt[row] = float("nan")
+                doing = f"{self.name}: {what}, with NaN logits in one row of several (a run that diverges),"
+                moved = differing(attempt(doing, function, spoilt, *given), together, tolerance)
+                moved[row] = False
                 if moved.any():
                     raise AssertionError(
-                        f"{self.name}: {what} leaks between rows: NaN logits in row {row} changed another row; reduce "
-                        "over the last axis of the logits only",
+                        f"{self.name}: {what} leaks between rows: NaN logits in row {row} changed row "
+                        f"{first(moved)[0]}; reduce over the last axis of the logits only"
                     )
-        stacked = logits.expand(2, *logits.shape)
-        moved = differing(self.log_probs(stacked)[:, 1], self.log_probs(logits), PRECISION[logits.dtype])
-        if moved.any():
-            raise AssertionError(f"{self.name}: log_prob of a row depends on the leading axes; use the last axis only")
 
     def check_normalised(self, logits: Tensor) -> None:
         log_pi = self.log_probs(logits)
@@ -152,6 +155,12 @@ class Trial:
     def check_score(self, logits: Tensor) -> None:
         pi = self.log_probs(logits).exp()
         scores = torch.stack([self._gradient(logits, action) for action in range(self.actions)])  # [A, n, W]
+        mean = (pi[..., None] * scores).sum(0)
+        wrong = differing(mean, torch.zeros_like(mean), 1e-9)
+        if wrong.any():
+            raise AssertionError(
+                f"{self.name}: the expected score Σ_a π ∇log π is {_numbers(mean[first(wrong)[0]])} instead of 0",
+            )
         for output in range(self.width):
             step = torch.zeros(self.width, dtype=logits.dtype)
             step[output] = SLOPE
@@ -165,12 +174,6 @@ class Trial:
                     f"finite difference {slope[action, row]:.6g}; compute log_prob from the logits without detach, "
                     "rounding or a gradient of its own",
                 )
-        mean = (pi[..., None] * scores).sum(0)
-        wrong = differing(mean, torch.zeros_like(mean), 1e-9)
-        if wrong.any():
-            raise AssertionError(
-                f"{self.name}: the expected score Σ_a π ∇log π is {_numbers(mean[first(wrong)[0]])} instead of 0",
-            )
 
     def check_frequencies(self, logits: Tensor) -> None:
         pi = self.log_probs(logits).exp()

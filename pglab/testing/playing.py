@@ -19,18 +19,26 @@ class Draws:
         world: whose draws they are.
         lanes: the lane axes.
         edge: uniforms of 0 or of the largest number below 1 in place of random ones.
-        other: what lane [0, 0] draws otherwise: "reset uniforms", "action" or "step uniforms".
+        other: what `lane` draws otherwise: "reset uniforms", "action" or "step uniforms".
+        lane: see there.
         only: a lane that plays alone, without lane axes.
     """
 
     def __init__(
-        self, world: Any, lanes: Lanes, edge: float | None = None, other: str | None = None, only: Lanes | None = None
+        self,
+        world: Any,
+        lanes: Lanes,
+        edge: float | None = None,
+        other: str | None = None,
+        lane: Lanes = (),
+        only: Lanes | None = None,
     ) -> None:
         self.lanes = lanes if only is None else ()
-        self._world, self._all, self._edge, self._other, self._only = world, lanes, edge, other, only
+        self._world, self._all, self._edge, self._only = world, lanes, edge, only
+        self._other, self._lane = other, lane
         first = self._uniforms(0, world.reset_draws, torch.float64)
         if other == "reset uniforms":
-            first[0, 0] = (first[0, 0] + 0.5) % 1
+            first[lane] = (first[lane] + 0.5) % 1
         self.first = self._picked(first)
 
     def at(self, t: int) -> tuple[Tensor, Tensor]:
@@ -40,9 +48,9 @@ class Draws:
         action = torch.randint(0, actions, self._all, generator=generator)
         uniform = self._uniforms(2 * t + 2, self._world.step_draws, torch.float32)
         if self._other == "action":
-            action[0, 0] = (action[0, 0] + 1) % actions
+            action[self._lane] = (action[self._lane] + 1) % actions
         if self._other == "step uniforms":
-            uniform[0, 0] = (uniform[0, 0] + 0.5) % 1
+            uniform[self._lane] = (uniform[self._lane] + 0.5) % 1
         return self._picked(action), self._picked(uniform)
 
     def _uniforms(self, seed: int, draws: int, dtype: torch.dtype) -> Tensor:

@@ -1,5 +1,6 @@
 """The contract of an environment: the protocol `pglab.envs.world.World`."""
 
+from itertools import product
 from typing import Any
 
 import torch
@@ -89,14 +90,16 @@ def _check_repeats(name: str, world: Any) -> None:
 
 def _check_lanes_apart(name: str, world: Any) -> None:
     plain = play(name, world, Draws(world, LANES), SHORT)
-    for what in ("reset uniforms", "action", "step uniforms"):
-        changed = play(name, world, Draws(world, LANES, other=what), SHORT)
+    last = tuple(n - 1 for n in LANES)
+    for what, lane in product(("reset uniforms", "action", "step uniforms"), ((0, 0), last)):
+        others = torch.ones(LANES, dtype=torch.bool)
+        others[lane] = False
         _require_same(
-            changed,
+            play(name, world, Draws(world, LANES, other=what, lane=lane), SHORT),
             plain,
-            f"{name} mixes lanes: with another {what} in lane [0, 0], another lane changed; compute each lane from "
-            "its own entries only",
-            torch.ones(LANES, dtype=torch.bool).index_put((torch.tensor(0), torch.tensor(0)), torch.tensor(False)),
+            f"{name} mixes lanes: with another {what} in lane {list(lane)}, another lane changed; compute each lane "
+            "from its own entries only",
+            others,
         )
 
 

@@ -172,6 +172,10 @@ def as_precise_as_the_batch(memory, batch, returns, kept):
     return {name: x.to(returns) for name, x in kept.items()}
 
 
+def divided_by_nothing(memory, batch, returns, kept):
+    return kept | {"spread": kept["total"] / 0.0}
+
+
 def random_numbers(memory, batch, returns, kept):
     return kept | {"total": kept["total"] + torch.rand(())}
 
@@ -195,6 +199,7 @@ MISREMEMBERED = {
     counts_the_rows: "`remember` counts padding: more empty episodes in 'episodes'",
     as_long_as_the_batch: "returned other names, dtypes or trailing axes for a batch",
     as_precise_as_the_batch: "returned other names, dtypes or trailing axes .*double precision",
+    divided_by_nothing: "returned 'spread' that is not finite",
     random_numbers: "`remember` is not a function of its arguments",
     into_the_old_memory: r"changed its input batch.memory\['total'\] in place",
     with_a_gradient: "returned 'total' with a gradient attached",

@@ -117,6 +117,11 @@ class Detached(Softmax):
         return super().log_prob(logits.detach(), action)
 
 
+class OneLogitPulledUp(Softmax):
+    def log_prob(self, logits, action):
+        return super().log_prob(logits, action) + logits[..., 0] - logits[..., 0].detach()
+
+
 class HalfDetached(Softmax):
     def log_prob(self, logits, action):
         return super().log_prob(0.5 * logits + 0.5 * logits.detach(), action)
@@ -159,6 +164,17 @@ class OneAxisOnly(Softmax):
         return logits.log_softmax(-1)[torch.arange(len(logits)), action]
 
 
+class SecondAxis(Softmax):
+    def log_prob(self, logits, action):
+        axis = min(1, logits.dim() - 1)
+        return logits.log_softmax(axis).gather(-1, action[..., None])[..., 0]
+
+
+class FewerUniforms(Softmax):
+    def sample(self, logits, uniform):
+        return super().sample(logits, uniform if uniform.dim() < 2 else uniform[..., :1].expand_as(uniform))
+
+
 class Refuses(Softmax):
     def log_prob(self, logits, action):
         return torch.distributions.Categorical(logits=logits, validate_args=True).log_prob(action)
@@ -183,14 +199,17 @@ BROKEN = {
     SortsItsUniforms: "sample changed its input uniform in place",
     LogOfARoundedProbability: r"log_prob is not finite for logits \[-50, 50\]",
     Detached: "log_prob has no gradient in the logits",
+    OneLogitPulledUp: r"the expected score Σ_a π ∇log π is \[1, .*\] instead of 0",
     HalfDetached: "the gradient of log_prob is not its slope",
     Bits: "entropy is .* instead of -Σ_a π log π = .* nats",
     MeanEntropy: r"entropy returned shape \[\] of torch.float64 for logits \[1, 2\]",
-    EntropyOfAllRows: "entropy leaks between rows: NaN logits in row 0 changed another row",
+    EntropyOfAllRows: "entropy leaks between rows: NaN logits in row 0 changed row 1",
     NormalisedOverRows: "log_prob leaks between rows",
     SampleOfAllRows: "sample leaks between rows",
     NaiveEntropy: "entropy is not finite for logits|the gradient of entropy is not finite for logits",
     OneAxisOnly: "log_prob raised TypeError|log_prob raised IndexError|log_prob returned shape",
+    SecondAxis: r"log_prob of a row depends on the leading axes: logits \[2, 5, W\]",
+    FewerUniforms: "sample of a row depends on the leading axes",
     Refuses: "log_prob, with NaN logits in one row of several .*, raised ValueError",
     Single: "log_prob returned shape .* of torch.float32 for logits .* of torch.float64",
 }
