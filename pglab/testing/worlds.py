@@ -44,7 +44,7 @@ def check_env(world: Any) -> None:
     stateful = isinstance(world, Parking)
     for lanes in (LANES,) if stateful else (LANES, (), (5,), (2, 1, 3)):
         for edge in (None, 0.0, BELOW_ONE):
-            play(name, world, Draws(world, lanes, edge=edge), SHORT)
+            play(name, world, Draws(world, lanes, edge=edge), _short(world))
     _check_repeats(name, world)
     _check_lanes_apart(name, world)
     _check_blocks_alone(name, world)
@@ -78,8 +78,13 @@ def _whole(value: Any, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
+def _short(world: Any) -> int:
+    """Steps of a short play: training never steps a world beyond its horizon."""
+    return SHORT if world.horizon is None else min(SHORT, world.horizon)
+
+
 def _check_repeats(name: str, world: Any) -> None:
-    once, again = (play(name, world, Draws(world, LANES), SHORT) for _ in range(2))
+    once, again = (play(name, world, Draws(world, LANES), _short(world)) for _ in range(2))
     _require_same(
         once,
         again,
@@ -89,13 +94,13 @@ def _check_repeats(name: str, world: Any) -> None:
 
 
 def _check_lanes_apart(name: str, world: Any) -> None:
-    plain = play(name, world, Draws(world, LANES), SHORT)
+    plain = play(name, world, Draws(world, LANES), _short(world))
     last = tuple(n - 1 for n in LANES)
     for what, lane in product(("reset uniforms", "action", "step uniforms"), ((0, 0), last)):
         others = torch.ones(LANES, dtype=torch.bool)
         others[lane] = False
         _require_same(
-            play(name, world, Draws(world, LANES, other=what, lane=lane), SHORT),
+            play(name, world, Draws(world, LANES, other=what, lane=lane), _short(world)),
             plain,
             f"{name} mixes lanes: with another {what} in lane {list(lane)}, another lane changed; compute each lane "
             "from its own entries only",
@@ -105,9 +110,9 @@ def _check_lanes_apart(name: str, world: Any) -> None:
 
 def _check_blocks_alone(name: str, world: Any) -> None:
     """Training drops the blocks, along the first axis, in which every episode has ended."""
-    plain = play(name, world, Draws(world, LANES), SHORT)
+    plain = play(name, world, Draws(world, LANES), _short(world))
     kept = torch.tensor([2, 0])
-    dropped = play(name, world, Draws(world, LANES), SHORT, keep=kept, after=SHORT // 2)
+    dropped = play(name, world, Draws(world, LANES), _short(world), keep=kept, after=_short(world) // 2)
     _require_same(
         dropped,
         Play(*(part[:, kept] for part in plain)),
@@ -118,11 +123,11 @@ def _check_blocks_alone(name: str, world: Any) -> None:
 
 def _check_parking(name: str, world: Any) -> None:
     draws = Draws(world, LANES)
-    plain = play(name, world, draws, SHORT)
+    plain = play(name, world, draws, _short(world))
     alive = torch.ones(LANES, dtype=torch.bool)
     alive[:, 1] = False
     _require_same(
-        play(name, world, draws, SHORT, alive=alive, after=SHORT // 2),
+        play(name, world, draws, _short(world), alive=alive, after=_short(world) // 2),
         plain,
         f"{name}: `park` changed the episodes of lanes that are not parked",
         alive,
@@ -130,8 +135,8 @@ def _check_parking(name: str, world: Any) -> None:
 
 
 def _check_lane_alone(name: str, world: Any) -> None:
-    plain = play(name, world, Draws(world, LANES), SHORT)
-    alone = play(name, world, Draws(world, LANES, only=(1, 2)), SHORT)
+    plain = play(name, world, Draws(world, LANES), _short(world))
+    alone = play(name, world, Draws(world, LANES, only=(1, 2)), _short(world))
     _require_same(
         alone,
         Play(*(part[:, 1, 2] for part in plain)),
@@ -144,7 +149,7 @@ def _check_pure(name: str, world: Any) -> None:
     draws = Draws(world, LANES)
     with unchanged(f"{name}: reset", {"uniform": draws.first}):
         state = begin(name, world, draws.first)
-    for t in range(4):
+    for t in range(min(4, _short(world))):
         action, uniform = draws.at(t)
         given = {f"state[{i}]": part for i, part in enumerate(state)} | {"action": action, "uniform": uniform}
         with unchanged(f"{name}: observe", given):
@@ -178,10 +183,8 @@ def _check_whole_episodes(name: str, world: Any) -> None:
     beyond = 0
     for t in range(limit):
         following = step(name, world, state, *draws.at(t), running, t)
-        state, seen = (
-            following.state,
-            observe(name, world, following.state, LANES, running & ~following.terminated, t + 1),
-        )
+        state = following.state
+        seen = observe(name, world, state, LANES, running & ~following.terminated, t + 1)
         moved = stands & differing(seen, last, 0.0).any(-1)
         if moved.any():
             raise AssertionError(

@@ -303,6 +303,19 @@ def test_a_world_that_never_ends_is_told_to_have_a_horizon(monkeypatch):
     check_env(two_state_loop(horizon=1000))
 
 
+class Timetable(Walk):
+    """Knows the rewards of its five steps and of no other."""
+
+    horizon = 5
+
+    def step(self, state, action, uniform):
+        return super().step(state, action, uniform)._replace(reward=torch.arange(5.0)[state[1].long()])
+
+
+def test_a_world_is_not_stepped_beyond_its_horizon():
+    check_env(Timetable())
+
+
 class StandsStill(Walk):
     def step(self, state, action, uniform):
         step = super().step(state, action, uniform)
