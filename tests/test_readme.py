@@ -42,6 +42,21 @@ def test_a_weighting_of_ones_own_joins_the_fused_grid_as_shown(tmp_path):
     assert (first["loss", "rtg"] > first["loss", "near_sighted"]).all()
 
 
+def test_the_weighting_of_ones_own_passes_its_test_as_shown_and_fails_without_its_bias(tmp_path):
+    weighting = block("python", "from dataclasses")
+    (tmp_path / "test_near_sighted.py").write_text(block("python", "from near_sighted"))
+
+    def passed(code):
+        (tmp_path / "near_sighted.py").write_text(code)
+        command = [sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))}
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    as_shown, undeclared = passed(weighting), passed(re.sub("    bias = .*\n", "", weighting))
+    assert "1 passed" in as_shown.stdout, as_shown.stdout
+    assert "NearSighted is biased" in undeclared.stdout, undeclared.stdout
+
+
 PARTS = {
     "head": (
         """

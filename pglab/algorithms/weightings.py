@@ -51,7 +51,7 @@ class TotalReturn:
     gamma: float
 
     def __call__(self, batch: Batch) -> Tensor:
-        return total_returns(batch.reward, self.gamma) * batch.mask
+        return (total_returns(batch.reward, self.gamma) * batch.mask).detach()
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class ReturnMinusBaseline:
     def __call__(self, batch: Batch) -> Tensor:
         if self.returns == "total":
             returns = total_returns(batch.reward, self.gamma)
-            return (returns - self.baseline(batch, returns)) * batch.mask
+            return ((returns - self.baseline(batch, returns)) * batch.mask).detach()
         returns = rewards_to_go(batch.reward, self.gamma)
         psi = returns - self.baseline(batch, returns)
         return _weight(psi, batch, self.gamma, self.discount_states)
@@ -140,4 +140,4 @@ class GeneralizedAdvantage:
 def _weight(psi: Tensor, batch: Batch, gamma: float, discount_states: bool) -> Tensor:
     if discount_states:
         psi = psi * discount_powers(psi.shape[-1], gamma, psi)
-    return psi * batch.mask
+    return (psi * batch.mask).detach()

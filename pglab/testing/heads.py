@@ -1,0 +1,268 @@
+"""The contract of a policy head: from logits `[..., W]` to a distribution over actions."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pglab.testing.findings import attempt, differing, first, name_of, require, same, unchanged
+
+PRECISION = {torch.float64: 1e-9, torch.float32: 1e-4}
+EXTREMES = (50.0, 500.0)
+GRID = 4096
+SLOPE = 1e-5  # of the finite differences
+BELOW_ONE = {torch.float32: 1 - 2.0**-24, torch.float64: 1 - 2.0**-53}
+
+
+def check_head(head: Any, actions: int = 2) -> None:
+    """Checks that a head keeps its contract (see `pglab.algorithms.heads`) for a number of actions.
+
+    In single and double precision, for any leading axes, each row by itself: `width` is a positive
+    whole number; Σ_a exp log_prob = 1; Σ_a π ∇log π = 0, where ∇ is really the slope of log_prob;
+    `entropy` is -Σ_a π log π in nats; with logits of ±50 and ±500 all of these and their gradients
+    are finite. `sample` is a function of logits and uniforms, returns whole numbers from 0 to
+    actions - 1, and takes each action on a set of uniforms as long as its probability (the points
+    where the action changes are found by bisection between 4096 uniforms).
+
+    Args:
+        head: the component.
+        actions: how many actions it is to choose between.
+
+    Raises:
+        AssertionError: what broke, where, what was expected and what to do.
+    """
+    name = name_of(head)
+    width = attempt(f"{name}: width({actions})", head.width, actions)
+    require(
+        type(width) is int and width >= 1,
+        f"{name}: width({actions}) is {width!r}, which must be the number of a network's outputs, at least 1",
+    )
+    trial = Trial(name, head, actions, width)
+    for dtype in PRECISION:
+        for leading in ((), (1,), (7,), (2, 3)):
+            trial.check_shapes(trial.logits(*leading, dtype=dtype))
+        trial.check_rows_apart(trial.logits(5, dtype=dtype))
+        trial.check_normalised(trial.logits(20, dtype=dtype))
+        trial.check_entropy(trial.logits(20, dtype=dtype))
+        trial.check_extremes(dtype)
+    trial.check_score(trial.logits(5))
+    trial.check_frequencies(trial.logits(5))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A head under test; `logits` below are `[..., W]`."""
+
+    name: str
+    head: Any
+    actions: int
+    width: int
+
+    def logits(self, *leading: int, dtype: torch.dtype = torch.float64) -> Tensor:
+        generator = torch.Generator().manual_seed(0)
+        return torch.randn(*leading, self.width, generator=generator, dtype=torch.float64).to(dtype)
+
+    def log_probs(self, logits: Tensor) -> Tensor:
+        """log π(a|s) of every action, `[A, ...]`."""
+        each = [torch.full(logits.shape[:-1], action) for action in range(self.actions)]
+        return torch.stack([attempt(f"{self.name}: log_prob", self.head.log_prob, logits, a) for a in each])
+
+    def sample(self, logits: Tensor, uniform: Tensor) -> Tensor:
+        action = attempt(f"{self.name}: sample", self.head.sample, logits, uniform)
+        require(
+            isinstance(action, Tensor) and action.shape == uniform.shape and _is_integer(action),
+            f"{self.name}: sample returned {_what(action)} for uniforms of shape {list(uniform.shape)}: return one "
+            "integer action for each",
+        )
+        wrong = (action < 0) | (action >= self.actions)
+        if wrong.any():
+            raise AssertionError(
+                f"{self.name}: sample took action {action[first(wrong)]} of {self.actions} for "
+                f"uniform {uniform[first(wrong)]:.9g}: actions are 0 to {self.actions - 1}, for every "
+                "uniform in [0, 1), however near 1",
+            )
+        return action
+
+    def check_shapes(self, logits: Tensor) -> None:
+        shape, dtype = logits.shape[:-1], logits.dtype
+        uniform = torch.rand(shape, generator=torch.Generator().manual_seed(1), dtype=dtype)
+        for at in (uniform, torch.zeros_like(uniform), torch.full_like(uniform, BELOW_ONE[dtype])):
+            with unchanged(f"{self.name}: sample", {"logits": logits, "uniform": at}):
+                action = self.sample(logits, at)
+            require(
+                same(self.sample(logits, at), action),
+                f"{self.name}: sample took other actions when called again with the same logits and uniforms: all "
+                "randomness must come from the given uniforms",
+            )
+        with unchanged(f"{self.name}: log_prob or entropy", {"logits": logits, "action": action}):
+            log_prob = attempt(f"{self.name}: log_prob", self.head.log_prob, logits, action)
+            entropy = attempt(f"{self.name}: entropy", self.head.entropy, logits)
+        for what, result in (("log_prob", log_prob), ("entropy", entropy)):
+            require(
+                isinstance(result, Tensor) and result.shape == shape and result.dtype == dtype,
+                f"{self.name}: {what} returned {_what(result)} for logits {list(logits.shape)} of {dtype}: return one "
+                f"number of that dtype for each row, shape {list(shape)} (the logits are the last axis, dim=-1)",
+            )
+
+    def check_rows_apart(self, logits: Tensor) -> None:
+        rows, tolerance = len(logits), PRECISION[logits.dtype]
+        action = torch.arange(rows) % self.actions
+        uniform = torch.linspace(0.05, 0.95, rows, dtype=logits.dtype)
+        for what, function, given in (
+            ("sample", self.head.sample, [uniform]),
+            ("log_prob", self.head.log_prob, [action]),
+            ("entropy", self.head.entropy, []),
+        ):
+            together = function(logits, *given)
+            stacked = function(logits.expand(2, *logits.shape), *(x.expand(2, rows) for x in given))
+            alone = torch.stack([function(logits[row], *(x[row] for x in given)) for row in range(rows)])
+            if (differing(stacked[1], together, tolerance) | differing(alone, together, tolerance)).any():
+                raise AssertionError(
+                    f"{self.name}: {what} of a row depends on the leading axes: logits [2, {rows}, W], [{rows}, W] and "
+                    "[W] of the same rows give different results; count axes from the end (the logits are dim=-1)"
+                )
+            for row in range(rows):
+                spoilt = logits.clone()
+                spoilt[row] = float("nan")
+                doing = f"{self.name}: {what}, with NaN logits in one row of several (a run that diverges),"
+                moved = differing(attempt(doing, function, spoilt, *given), together, tolerance)
+                moved[row] = False
+                if moved.any():
+                    raise AssertionError(
+                        f"{self.name}: {what} leaks between rows: NaN logits in row {row} changed row "
+                        f"{first(moved)[0]}; reduce over the last axis of the logits only"
+                    )
+
+    def check_normalised(self, logits: Tensor) -> None:
+        log_pi = self.log_probs(logits)
+        total = log_pi.exp().sum(0)
+        wrong = differing(total, torch.ones_like(total), PRECISION[logits.dtype])
+        if not wrong.any():
+            return
+        row = first(wrong)[0]
+        blind = self.actions > 1 and same(log_pi, log_pi[:1].expand_as(log_pi))
+        cause = (
+            "log_prob ignores the action, so its score ∇log_prob is the same whatever was done; "
+            if blind
+            else "log_prob is not the logarithm of a distribution; "
+        )
+        raise AssertionError(
+            f"{self.name}: {cause}Σ_a exp log_prob = {total[row]:.6g} instead of 1 for logits {_numbers(logits[row])}: "
+            "return log π(a|s) of the action given (as log_softmax does)"
+        )
+
+    def check_score(self, logits: Tensor) -> None:
+        pi = self.log_probs(logits).exp()
+        scores = torch.stack([self._gradient(logits, action) for action in range(self.actions)])  # [A, n, W]
+        mean = (pi[..., None] * scores).sum(0)
+        wrong = differing(mean, torch.zeros_like(mean), 1e-9)
+        if wrong.any():
+            raise AssertionError(
+                f"{self.name}: the expected score Σ_a π ∇log π is {_numbers(mean[first(wrong)[0]])} instead of 0",
+            )
+        for output in range(self.width):
+            step = torch.zeros(self.width, dtype=logits.dtype)
+            step[output] = SLOPE
+            slope = (self.log_probs(logits + step) - self.log_probs(logits - step)) / (2 * SLOPE)
+            wrong = differing(scores[..., output], slope, 1e-6)
+            if wrong.any():
+                action, row = first(wrong)
+                raise AssertionError(
+                    f"{self.name}: the gradient of log_prob is not its slope: for action {action} and logits "
+                    f"{_numbers(logits[row])} autograd gives {scores[action, row, output]:.6g} for output {output}, a "
+                    f"finite difference {slope[action, row]:.6g}; compute log_prob from the logits without detach, "
+                    "rounding or a gradient of its own",
+                )
+
+    def check_frequencies(self, logits: Tensor) -> None:
+        pi = self.log_probs(logits).exp()
+        for row, z in enumerate(logits):
+            length = self._lengths(z)
+            # An action whose set of uniforms is shorter than the grid's cells may be missed in one.
+            tolerance = 1e-7 if pi[:, row].min() > 2 / GRID else 2 / GRID
+            wrong = (length - pi[:, row]).abs() > tolerance
+            if wrong.any():
+                action = first(wrong)[0]
+                raise AssertionError(
+                    f"{self.name}: sample and log_prob disagree: for logits {_numbers(z)} sample takes action {action} "
+                    f"with probability {length[action]:.6g}, and exp log_prob says {pi[action, row]:.6g}; sample by "
+                    "the same π, and give log_prob of the action asked for",
+                )
+
+    def check_entropy(self, logits: Tensor) -> None:
+        log_pi = self.log_probs(logits)
+        expected = -(log_pi.exp() * log_pi).sum(0)
+        entropy = self.head.entropy(logits)
+        wrong = differing(entropy, expected, PRECISION[logits.dtype])
+        if wrong.any():
+            row = first(wrong)[0]
+            raise AssertionError(
+                f"{self.name}: entropy is {entropy[row]:.6g} instead of -Σ_a π log π = {expected[row]:.6g} nats for "
+                f"logits {_numbers(logits[row])} (natural logarithm, summed over all actions)",
+            )
+
+    def check_extremes(self, dtype: torch.dtype) -> None:
+        together = torch.ones(1, self.width, dtype=dtype)
+        alone = 2 * torch.eye(self.width, dtype=dtype) - 1
+        signs = torch.cat((together, -together, alone, -alone))
+        logits = torch.cat([size * signs for size in EXTREMES])
+        for action in range(self.actions):
+            self._require_finite("log_prob", self.log_probs(logits)[action], logits)
+            self._require_finite(f"the gradient of log_prob (action {action})", self._gradient(logits, action), logits)
+        z = logits.clone().requires_grad_()
+        entropy = self.head.entropy(z)
+        self._require_finite("entropy", entropy, logits)
+        if entropy.requires_grad:
+            self._require_finite("the gradient of entropy", torch.autograd.grad(entropy.sum(), z)[0], logits)
+        for u in (0.0, 0.5, BELOW_ONE[dtype]):
+            self.sample(logits, torch.full((len(logits),), u, dtype=dtype))
+
+    def _require_finite(self, what: str, result: Tensor, logits: Tensor) -> None:
+        wrong = ~result.isfinite()
+        if wrong.any():
+            raise AssertionError(
+                f"{self.name}: {what} is not finite for logits "
+                f"{_numbers(logits[first(wrong)[0]])} of {logits.dtype}: compute logarithms of "
+                "probabilities directly (log_softmax, logsigmoid), never the logarithm of a rounded probability",
+            )
+
+    def _gradient(self, logits: Tensor, action: int) -> Tensor:
+        """∇ log π(action|s) with respect to the logits `[n, W]`, row by row."""
+        z = logits.clone().requires_grad_()
+        log_prob = self.head.log_prob(z, torch.full((len(z),), action))
+        require(
+            log_prob.requires_grad,
+            f"{self.name}: log_prob has no gradient in the logits, so nothing can be learnt: do not detach it",
+        )
+        return torch.autograd.grad(log_prob.sum(), z)[0]
+
+    def _lengths(self, z: Tensor) -> Tensor:
+        """How much of [0, 1) takes each action, `[A]`, for one row of logits `[W]`."""
+        low = torch.arange(GRID, dtype=torch.float64) / GRID
+        high = low + 1 / GRID
+        logits = z.expand(GRID, -1)
+        before = self.sample(logits, low)
+        after = self.sample(logits, high.clamp(max=BELOW_ONE[torch.float64]))
+        start, end = low, high
+        for _ in range(40):
+            middle = (start + end) / 2
+            is_before = self.sample(logits, middle) == before
+            start, end = torch.where(is_before, middle, start), torch.where(is_before, end, middle)
+        change = torch.where(before == after, high, end)
+        length = torch.zeros(self.actions, dtype=torch.float64)
+        return length.index_add_(0, before, change - low).index_add_(0, after, high - change)
+
+
+def _is_integer(tensor: Tensor) -> bool:
+    return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool)
+
+
+def _what(result: Any) -> str:
+    if not isinstance(result, Tensor):
+        return f"a {type(result).__name__}"
+    return f"shape {list(result.shape)} of {result.dtype}"
+
+
+def _numbers(row: Tensor) -> str:
+    return "[" + ", ".join(f"{x:.4g}" for x in row.tolist()) + "]"
