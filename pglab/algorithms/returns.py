@@ -19,7 +19,7 @@ def discounted_sum(x: Tensor, gamma: float) -> Tensor:
     Returns:
         `[..., T]`.
     """
-    shift, factor = 1, gamma
+    x, shift, factor = x.clone(), 1, gamma
     while shift < x.shape[-1]:
         x = x + factor * pad(x[..., shift:], (0, shift))
         shift, factor = 2 * shift, factor * factor

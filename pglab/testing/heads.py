@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pglab.exact.sampling import sampled_distribution
 from pglab.testing.findings import attempt, differing, first, name_of, require, same, unchanged
 
 PRECISION = {torch.float64: 1e-9, torch.float32: 1e-4}
 EXTREMES = (50.0, 500.0)
-GRID = 4096
 SLOPE = 1e-5  # of the finite differences
 BELOW_ONE = {torch.float32: 1 - 2.0**-24, torch.float64: 1 - 2.0**-53}
 
@@ -22,8 +22,8 @@ def check_head(head: Any, actions: int = 2) -> None:
     whole number; Σ_a exp log_prob = 1; Σ_a π ∇log π = 0, where ∇ is really the slope of log_prob;
     `entropy` is -Σ_a π log π in nats; with logits of ±50 and ±500 all of these and their gradients
     are finite. `sample` is a function of logits and uniforms, returns whole numbers from 0 to
-    actions - 1, and takes each action on a set of uniforms as long as its probability (the points
-    where the action changes are found by bisection between 4096 uniforms).
+    actions - 1, and takes each action on a set of uniforms as long as its probability (see
+    `pglab.exact.sampling`).
 
     Args:
         head: the component.
@@ -177,18 +177,15 @@ class Trial:
 
     def check_frequencies(self, logits: Tensor) -> None:
         pi = self.log_probs(logits).exp()
-        for row, z in enumerate(logits):
-            length = self._lengths(z)
-            # An action whose set of uniforms is shorter than the grid's cells may be missed in one.
-            tolerance = 1e-7 if pi[:, row].min() > 2 / GRID else 2 / GRID
-            wrong = (length - pi[:, row]).abs() > tolerance
-            if wrong.any():
-                action = first(wrong)[0]
-                raise AssertionError(
-                    f"{self.name}: sample and log_prob disagree: for logits {_numbers(z)} sample takes action {action} "
-                    f"with probability {length[action]:.6g}, and exp log_prob says {pi[action, row]:.6g}; sample by "
-                    "the same π, and give log_prob of the action asked for",
-                )
+        length = torch.from_numpy(sampled_distribution(self.head, logits, self.actions)).T
+        wrong = (length - pi).abs() > 1e-7
+        if wrong.any():
+            action, row = first(wrong)
+            raise AssertionError(
+                f"{self.name}: sample and log_prob disagree: for logits {_numbers(logits[row])} sample takes action "
+                f"{action} with probability {length[action, row]:.6g}, and exp log_prob says {pi[action, row]:.6g}; "
+                "sample by the same π, and give log_prob of the action asked for",
+            )
 
     def check_entropy(self, logits: Tensor) -> None:
         log_pi = self.log_probs(logits)
@@ -236,22 +233,6 @@ class Trial:
             f"{self.name}: log_prob has no gradient in the logits, so nothing can be learnt: do not detach it",
         )
         return torch.autograd.grad(log_prob.sum(), z)[0]
-
-    def _lengths(self, z: Tensor) -> Tensor:
-        """How much of [0, 1) takes each action, `[A]`, for one row of logits `[W]`."""
-        low = torch.arange(GRID, dtype=torch.float64) / GRID
-        high = low + 1 / GRID
-        logits = z.expand(GRID, -1)
-        before = self.sample(logits, low)
-        after = self.sample(logits, high.clamp(max=BELOW_ONE[torch.float64]))
-        start, end = low, high
-        for _ in range(40):
-            middle = (start + end) / 2
-            is_before = self.sample(logits, middle) == before
-            start, end = torch.where(is_before, middle, start), torch.where(is_before, end, middle)
-        change = torch.where(before == after, high, end)
-        length = torch.zeros(self.actions, dtype=torch.float64)
-        return length.index_add_(0, before, change - low).index_add_(0, after, high - change)
 
 
 def _is_integer(tensor: Tensor) -> bool:
