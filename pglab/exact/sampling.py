@@ -29,7 +29,7 @@ def sampled_distribution(head: Any, logits: Tensor, actions: int) -> np.ndarray:
     def action_at(row: np.ndarray, u: np.ndarray) -> np.ndarray:
         return head.sample(logits[torch.from_numpy(row)], torch.from_numpy(u)).numpy()
 
-    middle = np.append((np.arange(GRID) + 0.5) / GRID, 1.0 - 2.0**-53)
+    middle = np.concatenate(([0.0], (np.arange(GRID) + 0.5) / GRID, [1.0 - 2.0**-53]))
     row = np.repeat(np.arange(count), len(middle))
     taken = action_at(row, np.tile(middle, count)).reshape(count, -1)
     pi = np.zeros((count, actions))

@@ -77,10 +77,10 @@ def _in_parallel(estimators: Mapping[str, Mapping[str, Any]], workers: int) -> l
     """Judges every estimator at every point, in processes with one thread of arithmetic each."""
     tasks = [(name, *place) for name, settings in estimators.items() for place in places(settings)]
     judged: dict[tuple[str, str, int], tuple[Point, list[dict[str, Any]]]] = {}
-    context = multiprocessing.get_context("spawn")
+    context, terminal = multiprocessing.get_context("spawn"), Console(stderr=True)
     with (
         ProcessPoolExecutor(min(workers, len(tasks)), context, torch.set_num_threads, (1,)) as pool,
-        Progress(console=Console(stderr=True), transient=True) as progress,
+        Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress,
     ):
         bar = progress.add_task("verifying", total=len(tasks))
         futures = {pool.submit(_judge, estimators[task[0]], *task[1:]): task for task in tasks}

@@ -132,8 +132,10 @@ def _fault(solved: list[Setting], points: list[Point]) -> str:
 def _suspicion(solved: list[Setting], points: list[Point]) -> str | None:
     """A fault that would explain the means."""
     scales = np.array([1.0 + point.relative_bias for point in points])
-    if all(point.cosine > 1 - NEARLY for point in points) and np.ptp(scales) <= NEARLY * abs(scales.mean()):
-        return f"it is {scales.mean():.3g} times ∇J at every point: a factor, such as a mean where a sum belongs"
+    precise = 1.0 / np.array([point.high - point.low for point in points]) ** 2
+    scale = float(scales @ precise / precise.sum())
+    if all(point.low - NEARLY * abs(scale) <= scale - 1.0 <= point.high + NEARLY * abs(scale) for point in points):
+        return f"it is about {scale:.2g} times ∇J at every point: a factor, such as a mean where a sum belongs"
     if all(s.arm.gamma < 1 and _is_undiscounted(s, p) for s, p in zip(solved, points, strict=True)):
         return "it is the gradient with the factor γ^t dropped"
     return None

@@ -8,13 +8,13 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pglab.algorithms.baselines import Constant
+from pglab.algorithms.baselines import BatchMean, Constant, LeaveOneOut
 from pglab.algorithms.heads import ActionBlindSigmoid
 from pglab.algorithms.weightings import GeneralizedAdvantage, ReturnMinusBaseline, RewardToGo, TotalReturn
 from pglab.envs.finite import corridor
-from pglab.envs.problems import binary_tree, random_mdp
+from pglab.envs.problems import binary_tree, random_mdp, two_state_loop
 from pglab.exact.enumeration import estimate_moments
-from pglab.exact.estimators import best_baseline, gae, reward_to_go, total_return
+from pglab.exact.estimators import best_baseline, gae, leave_one_out, return_times_score, reward_to_go, total_return
 from pglab.exact.gradients import gradient_by_theorem
 from pglab.exact.policy import policy_on, score_table
 from pglab.exact.values import values
@@ -252,3 +252,34 @@ def test_bad_input_is_refused_with_its_reason():
     left = Case(corridor(None), corridor_at(0.5).policy, {"weight": torch.tensor([[-1e3]])})
     with pytest.raises(ValueError, match="never ends"):
         reward_to_go(*left.tables, 0.9)
+
+
+SHORT = {
+    "corridor": case_on(corridor(4), 0),
+    "loop": case_on(two_state_loop(3, slip=0.1), 1),
+    "random": case_on(random_mdp(1, states=2, actions=2, branching=1, end=0.3, horizon=2), 2),
+}
+
+
+@pytest.mark.parametrize("case", SHORT.values(), ids=SHORT)
+@pytest.mark.parametrize("gamma", [1.0, 0.8])
+@pytest.mark.parametrize(("returns", "discount_states"), [("rtg", False), ("rtg", True), ("total", False)])
+@pytest.mark.parametrize("episodes", [2, 3])
+def test_leave_one_out_has_the_moments_of_all_its_batches(case, gamma, returns, discount_states, episodes):
+    own = ReturnMinusBaseline(gamma, LeaveOneOut(), returns, discount_states)
+    every = estimate_moments(*case.tables, own, episodes, limit=300_000)
+    assert_same(leave_one_out(*case.tables, gamma, episodes, returns, discount_states), every)
+
+
+@pytest.mark.parametrize("case", SHORT.values(), ids=SHORT)
+@pytest.mark.parametrize(("returns", "discount_states"), [("rtg", False), ("rtg", True), ("total", False)])
+def test_the_batch_mean_takes_the_returns_share_of_the_score_away(case, returns, discount_states):
+    own = ReturnMinusBaseline(0.8, BatchMean(), returns, discount_states)
+    mean = leave_one_out(*case.tables, 0.8, 2, returns, discount_states).mean
+    away = return_times_score(*case.tables, 0.8, discount_states) / 2
+    assert estimate_moments(*case.tables, own, 2).mean == pytest.approx(mean - away, abs=1e-12)
+
+
+def test_leave_one_out_needs_another_episode():
+    with pytest.raises(ValueError, match="episodes=1 must be at least 2"):
+        leave_one_out(*RICH.tables, 1.0, 1)

@@ -1,0 +1,170 @@
+"""`python -m pglab.verify`: verdicts, numbers, files and bad input."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pglab
+from tests.exact.exact_cases import corridor_at
+
+ROOT = Path(pglab.__file__).resolve().parent.parent
+QUICK = ("effort.batches=400", "effort.cosine_batches=2", "effort.cosine_episodes=[1,4]", "workers=2")
+
+
+def verify(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(folder)))}
+    command = [sys.executable, "-m", "pglab.verify", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def found(folder: Path) -> dict[str, dict]:
+    (file,) = folder.rglob("verify.json")
+    return {finding["estimator"]: finding for finding in json.loads(file.read_text())["estimators"]}
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("grid")
+    choices = ("weighting=rtg,baseline,gae", "baseline=leave_one_out,batch_mean,value", "seeds=1", *QUICK)
+    return verify(folder, "-m", *choices), folder
+
+
+def test_each_estimator_gets_its_verdict(grid):
+    done, folder = grid
+    assert (done.returncode, done.stderr) == (0, "")
+    verdicts = {name: finding["verdict"] for name, finding in found(folder).items()}
+    assert verdicts == {
+        "baseline=leave_one_out,weighting=rtg": "unbiased",  # judged once, as it uses no baseline
+        "baseline=leave_one_out,weighting=baseline": "unbiased",
+        "baseline=batch_mean,weighting=baseline": "biased as declared",
+        "baseline=value,weighting=baseline": "unbiased",
+        "baseline=leave_one_out,weighting=gae": "biased as declared",
+        "baseline=batch_mean,weighting=gae": "biased as declared",
+        "baseline=value,weighting=gae": "biased as declared",
+    }
+    assert "3 unbiased   4 biased as declared   0 wrong" in done.stdout
+
+
+def test_every_point_is_consistent_with_what_is_known_exactly(grid):
+    for finding in found(grid[1]).values():
+        assert [point["problem"] for point in finding["points"]] == [
+            "corridor", "random_mdp", "two_state_loop", "tiny_mdp",
+        ]  # fmt: skip
+        for point in finding["points"]:
+            mean, gradient = np.array(point["mean"]), np.array(point["exact_gradient"])
+            error = np.array(point["standard_error"])
+            assert point["z"] == pytest.approx(np.abs((mean - gradient) / error).max())
+            assert point["relative_bias"] == pytest.approx(mean @ gradient / (gradient @ gradient) - 1)
+            assert point["low"] < point["relative_bias"] < point["high"]
+            if point["exact_mean"] is not None:
+                assert point["z_of_mean"] < 5
+            if point["exact_variance"] is not None:
+                assert point["variance"] == pytest.approx(point["exact_variance"], rel=0.5)
+        assert {row["batch"] for row in finding["cosines"]} == {1, 4}
+
+
+def test_the_report_has_figures_beside_the_numbers(grid):
+    (file,) = grid[1].rglob("verify.json")
+    names = {path.name for path in file.parent.iterdir()}
+    drawn = {f"{name}.{ending}" for name in ("bias_and_variance", "gradient_cosine") for ending in ("pdf", "png")}
+    assert names == {"verify.json", *drawn}
+    assert (file.parent / "gradient_cosine.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_the_action_blind_head_is_wrong_and_it_is_said_why(tmp_path):
+    done = verify(tmp_path, "head=sigmoid_action_blind", "seeds=1", *QUICK)
+    assert done.returncode == 1
+    (finding,) = found(tmp_path).values()
+    assert finding["verdict"] == "wrong"
+    assert "the score leaves out which action was taken" in finding["because"]
+
+
+def test_the_corridor_shows_its_known_numbers(tmp_path):
+    point = ("env=corridor", "env.horizon=null", "gamma=1", "head=sigmoid", "network=tabular", "init=zeros", "seeds=1")
+    done = verify(tmp_path, "weighting=rtg", *point, *QUICK)
+    assert done.returncode == 0, done.stderr
+    (finding,) = found(tmp_path).values()
+    (known,) = finding["points"]
+    assert known["exact_gradient"] == pytest.approx([2.0])
+    assert known["exact_variance"] == pytest.approx(733.0)
+    assert corridor_at(0.5).score[0, 1] == pytest.approx([0.5])
+
+
+OWN = """
+from dataclasses import dataclass, replace
+import torch
+from pglab.algorithms.weightings import RewardToGo
+from pglab.envs.finite import FiniteMDP, corridor
+
+
+@dataclass(frozen=True)
+class Halved:
+    gamma: float
+    declares: bool = False
+
+    @property
+    def bias(self):
+        return "it is only half of the gradient" if self.declares else ()
+
+    def __call__(self, batch):
+        return RewardToGo(self.gamma, discount_states=True)(batch) / 2
+
+
+def leaky_corridor():
+    sound = corridor(horizon=10)
+    return replace(sound, transition=sound.transition * 0.9)
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    (tmp_path / "own_parts.py").write_text(OWN)
+    for group, name, text in (
+        ("weighting", "halved", "_target_: own_parts.Halved\ngamma: ${gamma}\ndeclares: false\n"),
+        ("env", "leaky", "_target_: own_parts.leaky_corridor\n"),
+    ):
+        (tmp_path / "conf" / group).mkdir(parents=True)
+        (tmp_path / "conf" / group / f"{name}.yaml").write_text(text)
+    return ("--config-dir", "conf")
+
+
+def test_a_users_own_estimator_must_declare_its_bias(own, tmp_path):
+    done = verify(tmp_path, *own, "-m", "weighting=halved", "weighting.declares=false,true", "seeds=1", *QUICK)
+    assert done.returncode == 1
+    undeclared, declared = found(tmp_path).values()
+    assert undeclared["verdict"] == "wrong"
+    assert "it declares no bias" in undeclared["because"]
+    factor = re.search(r"it is about (\S+) times ∇J at every point", undeclared["because"])
+    assert factor
+    assert float(factor[1]) == pytest.approx(0.5, abs=0.03)
+    assert declared["verdict"] == "biased as declared"
+    assert "it is only half of the gradient" in declared["because"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["env=cartpole"], "is no finite MDP, so its gradient is not known exactly"),
+        (["env=random_mdp", "head=sigmoid"], "a sigmoid head chooses between 2 actions, this environment has 3"),
+        (["env=two_state_loop", "env.horizon=null", "gamma=1"], "never ends, as no action leads from there"),
+        (["env=leaky"], "every row of transition must be a distribution: row [0, 0] holds 0 at the least and sums to"),
+        (["effort.batches=1"], "batches=1 must be at least 100"),
+        (["weighting=rgt"], "weighting=rgt is not a choice; choose one of"),
+        (["gama=0.9"], "unknown key gama; did you mean gamma?"),
+        (["gamma=1.5"], "gamma=1.5 is outside [0, 1]"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else "",
+)  # fmt: skip
+def test_bad_input_is_one_line_and_nothing_is_written(own, tmp_path, arguments, said):
+    done = verify(tmp_path, *own, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "results").exists()
