@@ -19,7 +19,7 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "envs": MATHEMATICS,
     "exact": MATHEMATICS,
     "testing": (*MATHEMATICS, "exact", "training"),
-    "training": MATHEMATICS,
+    "training": (*MATHEMATICS, "exact"),
     "results": (),
     "build": (*MATHEMATICS, "errors", "training"),
     "studies": (*MATHEMATICS, "build", "errors", "results", "training"),

@@ -1,6 +1,6 @@
 """One arm in training: a row of parameters, critic, memory and counters for each seed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,28 +136,12 @@ class ArmState:
         earlier batches left them.
         """
         arm = self.arm
-        reward, value = episodes.reward, None
-        if self._critic is not None:
-            value = self._critic.values(episodes.run, episodes.length, episodes.obs)
-            if arm.estimator.truncation == "bootstrap":
-                reward = self._bootstrapped(episodes, self._critic)
-        psi, returns = torch.zeros_like(reward), torch.zeros_like(reward)
-        terminated, truncated = (_at_last_steps(episodes, ended) for ended in (episodes.terminated, episodes.truncated))
+        psi, returns = torch.zeros_like(episodes.reward), torch.zeros_like(episodes.reward)
         remembers = hasattr(arm.baseline, "remember")
         remembered = []
-        for rows, index in episode_blocks(episodes):
-            batch = Batch(
-                obs=episodes.obs[index],
-                action=episodes.action[index],
-                reward=reward[index],
-                mask=index < len(reward) - 1,
-                terminated=terminated[index],
-                truncated=truncated[index],
-                value=None if value is None else value[index],
-                memory={name: kept[rows] for name, kept in self._memory.items()},
-            )
+        for rows, index, batch in self.batches(episodes):
             # Padding is written to the entry for padding, which stays zero.
-            psi[index] = self._scaled(arm.weighting(batch), batch)
+            psi[index] = self.scaled(arm.weighting(batch), batch)
             if self._critic is None and not remembers:
                 continue
             batch_returns = rewards_to_go(batch.reward, arm.gamma)
@@ -170,7 +154,28 @@ class ArmState:
             self._critic.fit(episodes, returns, torch.from_numpy(trained).to(self._device))
         return psi
 
-    def _scaled(self, psi: Tensor, batch: Batch) -> Tensor:
+    def batches(self, episodes: Episodes) -> Iterator[tuple[Tensor, Tensor, Batch]]:
+        """What the weighting sees, as critic and memory now are: rows `[r]`, positions `[r, E, T]`, batch."""
+        reward, value = episodes.reward, None
+        if self._critic is not None:
+            value = self._critic.values(episodes.run, episodes.length, episodes.obs)
+            if self.arm.estimator.truncation == "bootstrap":
+                reward = self._bootstrapped(episodes, self._critic)
+        terminated, truncated = (_at_last_steps(episodes, ended) for ended in (episodes.terminated, episodes.truncated))
+        for rows, index in episode_blocks(episodes):
+            batch = Batch(
+                obs=episodes.obs[index],
+                action=episodes.action[index],
+                reward=reward[index],
+                mask=index < len(reward) - 1,
+                terminated=terminated[index],
+                truncated=truncated[index],
+                value=None if value is None else value[index],
+                memory={name: kept[rows] for name, kept in self._memory.items()},
+            )
+            yield rows, index, batch
+
+    def scaled(self, psi: Tensor, batch: Batch) -> Tensor:
         """The weights of a batch, standardised if asked for, times the reduction's factor."""
         if psi.shape != batch.reward.shape:
             raise ValueError(

@@ -12,6 +12,7 @@ import torch
 from pglab.envs.world import World
 from pglab.models.model import Model, Policy
 from pglab.training.arm import Arm, ArmState, Measures
+from pglab.training.diagnostics import COLUMNS, DiagnosedMeasures, GradientDiagnostics, Update, Witness
 from pglab.training.gradient import Gradient, policy_gradient
 from pglab.training.rollout import Target, collect
 
@@ -40,10 +41,11 @@ class Evaluation:
 
 
 class Bundle:
-    """Runs in training."""
+    """Runs in training; measuring their gradients changes none of their other numbers."""
 
-    def __init__(self, shapes: Shapes, arms: list[Arm]) -> None:
+    def __init__(self, shapes: Shapes, arms: list[Arm], diagnostics: GradientDiagnostics | None = None) -> None:
         self._shapes, self._policy = shapes, shapes.policy()
+        self._diagnostics, self._updates = diagnostics, 0
         self._arms = [ArmState(arm, self._policy, shapes.world.observation, shapes.device) for arm in arms]
 
     @property
@@ -69,21 +71,45 @@ class Bundle:
         )
         shortest = [np.full(len(rows), arm.arm.estimator.min_episode_length) for _, arm, rows in training]
         kept = episodes.select(episodes.length >= np.concatenate(shortest)[episodes.run])
-        psi, entropy_weight = [], []
+        measuring = self._diagnostics is not None and self._diagnostics.due(self._updates)
+        self._updates += 1
+        psi, entropy_weight, witnesses = [], [], []
         for (_, arm, rows), span in zip(training, spans, strict=True):
             own = kept.of_runs(span.start, rows)
+            if measuring:
+                witnesses.append(Witness.of(arm, own, rows))
             psi.append(arm.weigh(own)[:-1])
             entropy_weight.append(arm.entropy_weight(own)[torch.from_numpy(rows)])
-        psi.append(torch.zeros(1, device=parameters.device))
-        estimate = policy_gradient(self._policy, parameters, kept, torch.cat(psi), torch.cat(entropy_weight))
+        zero = torch.zeros(1, device=parameters.device)
+        weights, bonus = torch.cat((*psi, zero)), torch.cat(entropy_weight)
+        estimate = policy_gradient(self._policy, parameters, kept, weights, bonus)
 
         has_episodes = np.isin(np.arange(begin), kept.run)
-        measures = []
+        measures: list[tuple[int, Measures]] = []
         for (number, arm, rows), span in zip(training, spans, strict=True):
             own = Gradient(*(part[span] for part in vars(estimate).values()))
             diverged = arm.update(rows, own, has_episodes[span])
             measures.append((number, arm.measure(rows, episodes.of_runs(span.start, rows), own, diverged)))
-        return measures
+        if self._diagnostics is None:
+            return measures
+        columns = dict.fromkeys(COLUMNS, np.full(begin, np.nan))
+        if measuring:
+            update = Update(
+                arms=[arm.arm for _, arm, rows in training for _ in rows],
+                before=parameters,
+                after=torch.cat([arm.policy.parameters[torch.from_numpy(rows)] for _, arm, rows in training]),
+                played=episodes,
+                kept=kept,
+                psi=weights,
+                plain=torch.cat([*(w.plain_or(own) for w, own in zip(witnesses, psi, strict=True)), zero]),
+                entropy_weight=bonus,
+                explained_variance=np.concatenate([witness.explained_variance for witness in witnesses]),
+            )
+            columns = update.measured(self._policy, self._shapes.world, self._diagnostics.exact_states)
+        return [
+            (number, DiagnosedMeasures(**vars(plain), **{name: column[span] for name, column in columns.items()}))
+            for (number, plain), span in zip(measures, spans, strict=True)
+        ]
 
     def evaluate(self, episodes: int) -> list[Evaluation]:
         """Plays each run's present policy for as many episodes, on streams of the evaluation's own."""
