@@ -7,7 +7,6 @@ the linear system that defines J. The two share no code beyond log π.
 """
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from pglab.envs.finite import FiniteMDP

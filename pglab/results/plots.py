@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from pglab.results.summary import mean_interval
 
 COLUMN_WIDTH = 3.5  # inches, one column of a paper
+PAGE_WIDTH = 7.0
 
 
 def learning_curves(updates: pd.DataFrame) -> Figure:
@@ -44,3 +45,62 @@ def learning_curves(updates: pd.DataFrame) -> Figure:
         sns.despine(figure)
     plt.close(figure)
     return figure
+
+
+def surrogate_and_objective(updates: pd.DataFrame) -> Figure:
+    """The loss beside the exact J over environment steps, from the frame of `load`.
+
+    Only updates at which J was measured are drawn. Every run is a thin line, bold is the mean
+    over an arm's seeds at each update. The legend says how the two go together within a run:
+    Pearson's r of loss and J over its updates, the median over runs and the smallest and largest.
+    A loss to be minimised that followed J would have r = -1.
+
+    Raises:
+        ValueError: the frame has no exact J.
+    """
+    if "objective" not in updates or updates["objective"].isna().all():
+        raise ValueError("there is no exact J in these runs")
+    updates = updates.dropna(subset=["objective"])
+    arms = list(updates["arm"].unique())
+    colours = dict(zip(arms, sns.color_palette("colorblind", len(arms)), strict=True))
+    correlations = run_correlations(updates)
+    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+        figure, panels = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 2.8), layout="constrained")
+        labels = ("loss (value of the surrogate)", "exact objective $J(\\theta)$")
+        for axes, column, label in zip(panels, ("loss", "objective"), labels, strict=True):
+            sns.lineplot(
+                updates, x="env_steps", y=column, hue="arm", units="seed", estimator=None,
+                palette=colours, lw=0.5, alpha=0.35, legend=False, ax=axes,
+            )  # fmt: skip
+            for arm, runs in updates.groupby("arm", sort=False):
+                mean = runs.groupby("update")[["env_steps", column]].mean()
+                axes.plot(mean["env_steps"], mean[column], color=colours[arm], lw=1.6)
+            axes.set(xlabel="environment steps", ylabel=label)
+            axes.xaxis.set_major_formatter(lambda steps, _: f"{steps:,.0f}")
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+        for arm, line in zip(arms, panels[0].lines[-len(arms) :], strict=True):
+            r = correlations[arm].dropna()
+            said = f"{r.median():.2f} ({r.min():.2f} to {r.max():.2f})" if len(r) else "not defined"
+            line.set_label(f"{arm} (n = {len(correlations[arm])}): r = {said}".replace("-", "−"))
+        figure.legend(
+            handles=panels[0].lines[-len(arms) :], loc="outside upper left", frameon=False, fontsize="small",
+            title="mean (bold), every run (thin); r of loss and J within a run: median (range)",
+            title_fontsize="small", alignment="left",
+        )  # fmt: skip
+        sns.despine(figure)
+    plt.close(figure)
+    return figure
+
+
+def run_correlations(updates: pd.DataFrame) -> pd.Series:
+    """Pearson's r of loss and J over the updates of each run, by (arm, seed).
+
+    NaN for fewer than three updates with both, or where one of them never changes.
+    """
+    both = updates.dropna(subset=["loss", "objective"])
+
+    def r(run: pd.DataFrame) -> float:
+        changes = len(run) >= 3 and run["loss"].nunique() > 1 and run["objective"].nunique() > 1
+        return float(run["loss"].corr(run["objective"])) if changes else float("nan")
+
+    return pd.Series({key: r(run) for key, run in both.groupby(["arm", "seed"], sort=False)}, dtype=float)

@@ -165,13 +165,13 @@ class Update:
         has_baseline = np.array([without_baseline(arm.weighting) is not None for arm in self.arms])
         removed, kl, objective, exact_cosine = (np.full(runs, np.nan) for _ in range(4))
         with np.errstate(all="ignore"):  # a run that diverges has infinities and NaN to measure
-            parts = groups.gradients(policy, self.before, self.psi, self.entropy_weight)
+            psis = [self.psi, self.plain] if has_baseline.any() else [self.psi]
+            parts, *plain = groups.gradients(policy, self.before, psis, self.entropy_weight)
             estimate = groups.sums(parts)
             variance = groups.variance(parts, by_steps)
             signal = np.maximum((estimate**2).sum(1) - variance, 0.0)
-            if has_baseline.any():
-                plain = groups.gradients(policy, self.before, self.plain, self.entropy_weight)
-                noisier = groups.variance(plain, by_steps)
+            if plain:
+                noisier = groups.variance(plain[0], by_steps)
                 removed = np.where(has_baseline & (noisier > 0), 1.0 - variance / noisier, np.nan)
             if is_distribution(policy.head, world.actions):
                 kl = step_kl(policy, world.actions, self.before, self.after, self.played)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pglab.algorithms.losses import surrogate_loss
 from pglab.models.model import Policy
-from pglab.training.blocks import LARGEST, step_blocks
+from pglab.training.blocks import step_blocks
 from pglab.training.episodes import Episodes
 
 
@@ -21,12 +21,7 @@ class Gradient:
 
 
 def policy_gradient(
-    policy: Policy,
-    parameters: Tensor,
-    episodes: Episodes,
-    psi: Tensor,
-    entropy_weight: Tensor,
-    largest: int = LARGEST,
+    policy: Policy, parameters: Tensor, episodes: Episodes, psi: Tensor, entropy_weight: Tensor
 ) -> Gradient:
     """Gradient of -Σ_t (Ψ_t log π(a_t|s_t) + β H(π(·|s_t))) for each run.
 
@@ -35,12 +30,11 @@ def policy_gradient(
         episodes: the batches, S steps.
         psi: Ψ_t of each packed step, its reduction included, `[S + 1]`.
         entropy_weight: β of each run, its reduction included, `[R]`.
-        largest: most steps in a block, as in `step_blocks`.
     """
     layout, has_bonus = policy.model.layout, bool(entropy_weight.any())
     gradient = torch.zeros_like(parameters)
     loss, entropy, steps = (torch.zeros(len(parameters), device=parameters.device) for _ in range(3))
-    for rows, index in step_blocks(episodes.run, episodes.length, parameters.device, largest):
+    for rows, index in step_blocks(episodes.run, episodes.length, parameters.device):
         mask = index < len(psi) - 1
         leaves = layout.leaves(parameters[rows])
         logits = policy.model(leaves, episodes.obs[index])

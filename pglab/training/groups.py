@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pglab.algorithms.losses import surrogate_loss
 from pglab.models.model import Policy
+from pglab.training.blocks import step_blocks
 from pglab.training.episodes import Episodes
-from pglab.training.gradient import policy_gradient
 
 MOST = 16  # groups of a run
 BLOCK = 128  # steps computed together: a group has too few to fill larger blocks
@@ -49,11 +50,34 @@ class Groups:
         sizes = np.bincount(group, minlength=len(run))
         return cls(runs, run, np.arange(len(run)) - first[run], sizes, steps, replace(batches, run=group))
 
-    def gradients(self, policy: Policy, parameters: Tensor, psi: Tensor, entropy_weight: Tensor) -> np.ndarray:
-        """c_m, `[G, P]`: each group's part of the estimate of ∇J; arguments as of `policy_gradient`."""
-        run = torch.from_numpy(self.run).to(parameters.device)
-        part = policy_gradient(policy, parameters[run], self.packed, psi, entropy_weight[run], BLOCK)
-        return -part.gradient.double().cpu().numpy()
+    def gradients(
+        self, policy: Policy, parameters: Tensor, psis: list[Tensor], entropy_weight: Tensor
+    ) -> list[np.ndarray]:
+        """c_m, `[G, P]`, under each of several weights: each group's part of the estimate of ∇J.
+
+        One forward pass serves all weights.
+
+        Args:
+            parameters: flat policy parameters, `[R, P]`.
+            psis: Ψ of each packed step, its reduction included, `[S + 1]` each.
+            entropy_weight: β of each run, its reduction included, `[R]`.
+        """
+        layout, packed, device = policy.model.layout, self.packed, parameters.device
+        run = torch.from_numpy(self.run).to(device)
+        has_bonus = bool(entropy_weight.any())
+        sums = [torch.zeros(len(run), parameters.shape[1], device=device) for _ in psis]
+        for groups, index in step_blocks(packed.run, packed.length, device, BLOCK):
+            leaves = layout.leaves(parameters[run[groups]])
+            logits = policy.model(leaves, packed.obs[index])
+            log_prob = policy.head.log_prob(logits, packed.action[index])
+            bonus = torch.zeros(len(groups), device=device)
+            if has_bonus:
+                mask = index < len(packed.reward) - 1
+                bonus = (policy.head.entropy(logits) * mask).sum(-1) * entropy_weight[run[groups]]
+            for total, psi in zip(sums, psis, strict=True):
+                gain = (bonus - surrogate_loss(log_prob, psi[index])).sum()
+                total.index_add_(0, groups, layout.gradient(gain, leaves, retain_graph=psi is not psis[-1]))
+        return [total.double().cpu().numpy() for total in sums]
 
     def sums(self, parts: np.ndarray) -> np.ndarray:
         """Σ_m c_m of each run, `[G, P]` to `[R, P]`; 0 where there is no episode."""
