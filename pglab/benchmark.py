@@ -51,7 +51,7 @@ def main() -> None:
         "textbook": "one run, step by step",
         "single": "pglab, one run",
         "fused": "pglab, 2 arms × 50 seeds",
-        "diagnosed": "the same with diagnostics=gradient",
+        "diagnosed": "the same, diagnosed",
     }
     turns = [{name: measure() for name, measure in ways.items()} for _ in range(options.repeats)]
     speeds = {name: float(np.median([turn[name] for turn in turns])) for name in ways}

@@ -183,11 +183,12 @@ def test_the_signal_to_noise_ratio_is_of_the_same_variance(on_corridor):
     assert (measures.grad_snr == 0).any()
 
 
-def test_objective_and_cosine_are_those_of_pglab_exact(make_arm, make_shapes, measure):
+@pytest.mark.parametrize("bonus", [0.0, 5.0])
+def test_objective_and_cosine_are_those_of_pglab_exact(make_arm, make_shapes, measure, bonus):
     world = random_mdp(4, states=6, horizon=50)
     shapes = make_shapes(world=world)
     arm = make_arm(init=Gaussian(0.5), optimizer=partial(SGD, lr=1e-3), gamma=0.9, updates=1, seeds=[3, 5, 8],
-                   weighting=w.RewardToGo(0.9))  # fmt: skip
+                   weighting=w.RewardToGo(0.9), estimator=Estimator(entropy_bonus=bonus))  # fmt: skip
     before = Bundle(shapes, [arm]).parameters()[0]
     bundle = measure(shapes, [arm])
     (measures,) = bundle.history[0]
