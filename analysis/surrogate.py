@@ -23,6 +23,8 @@ def main() -> None:
     file = Path(sys.argv[2]) if len(sys.argv) == 3 else study / "surrogate.pdf"
     try:
         figure = surrogate_and_objective(load(study))
+    except FileNotFoundError as error:
+        sys.exit(f"error: {error}")
     except ValueError as error:
         sys.exit(f"error: {study}: {error}; {HOW}\n(finished runs are not trained again: give it a study of its own)")
     figure.savefig(file, dpi=200)

@@ -121,6 +121,10 @@ def test_the_command_draws_a_study_and_names_what_is_missing_from_another(study,
     assert "no exact J" in str(ended.value)
     assert "diagnostics=gradient" in str(ended.value)
     assert not (tmp_path / "figure.png").exists()
+    monkeypatch.setattr(sys, "argv", ["surrogate", str(tmp_path / "nowhere")])
+    with pytest.raises(SystemExit, match="nowhere holds no study"):
+        surrogate.main()
+    monkeypatch.setattr(sys, "argv", ["surrogate", str(study), str(tmp_path / "figure.png")])
     monkeypatch.setattr(surrogate, "load", lambda path: with_objective(seeds=2))
     surrogate.main()
     assert capsys.readouterr().out == f"{tmp_path / 'figure.png'}\n"
