@@ -1,7 +1,8 @@
 """`python -m pglab.benchmark`: trained environment steps a second, side by side in one run.
 
-Three ways to train the experiment `simple_pg`: a plain per-step loop as in a textbook, pglab with
-one run, and pglab with 2 arms × 50 seeds. Times are of training alone: processes are up and the
+Four ways to train the experiment `simple_pg`: a plain per-step loop as in a textbook, pglab with
+one run, with 2 arms × 50 seeds, and the same with `diagnostics=gradient`. They take turns, and
+each shows the median of its turns, as machines are noisy. Times are of training alone: processes are up and the
 components built before the clock starts, and no final evaluation is played.
 """
 
@@ -35,20 +36,25 @@ def main() -> None:
     """Prints the table, and writes it as JSON with `--json FILE`."""
     parser = argparse.ArgumentParser(prog="python -m pglab.benchmark", description=__doc__)
     parser.add_argument("--updates", type=int, default=20, help="updates of every run (default: 20)")
+    parser.add_argument("--repeats", type=int, default=3, help="turns of each way (default: 3)")
     parser.add_argument("--json", type=Path, help="write the steps a second to this file")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    grid = ["experiment=simple_pg,rtg_pg", "seeds=50"]
     ways = {
         "textbook": lambda: textbook_speed(options.updates),
         "single": lambda: pglab_speed(["experiment=simple_pg"], options.updates),
-        "fused": lambda: pglab_speed(["experiment=simple_pg,rtg_pg", "seeds=50"], options.updates),
+        "fused": lambda: pglab_speed(grid, options.updates),
+        "diagnosed": lambda: pglab_speed([*grid, "diagnostics=gradient"], options.updates),
     }
     described = {
         "textbook": "one run, step by step",
         "single": "pglab, one run",
         "fused": "pglab, 2 arms × 50 seeds",
+        "diagnosed": "the same, diagnosed",
     }
-    speeds = {name: measure() for name, measure in ways.items()}
+    turns = [{name: measure() for name, measure in ways.items()} for _ in range(options.repeats)]
+    speeds = {name: float(np.median([turn[name] for turn in turns])) for name in ways}
     table = Table(title=f"simple_pg on CartPole-v0, {options.updates} updates a run")
     table.add_column("")
     for column in ("environment steps a second", "times textbook"):

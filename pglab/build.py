@@ -14,6 +14,7 @@ from pglab.models.model import Model
 from pglab.models.optimizers import check_rows_apart
 from pglab.training.arm import Arm
 from pglab.training.bundle import Shapes
+from pglab.training.diagnostics import GradientDiagnostics, NoDiagnostics
 
 Settings = Mapping[str, Any]
 
@@ -42,6 +43,12 @@ def build_arm(settings: Settings, seeds: list[int]) -> Arm:
     )
 
 
+def build_diagnostics(settings: Settings) -> GradientDiagnostics | None:
+    """What to measure of the gradients of a bundle, from the settings of any of its arms."""
+    diagnostics = build_component(settings, "diagnostics")
+    return None if isinstance(diagnostics, NoDiagnostics) else diagnostics
+
+
 def check_components(settings: Settings) -> None:
     """Raises InputError where the components do not fit each other or the environment."""
     if settings["device"] == "cuda" and not torch.cuda.is_available():
@@ -52,6 +59,7 @@ def check_components(settings: Settings) -> None:
     _fits("head", shapes.policy)
     _fits("network", lambda: shapes.policy().model.layout)
     _fits("optimizer", lambda: check_rows_apart(arm.optimizer))
+    build_diagnostics(settings)
     if not callable(arm.weighting):
         raise InputError(f"weighting: {arm.weighting} cannot be called with a batch; its YAML needs a _target_")
     chosen = build_component(settings, "baseline")  # right even where the weighting uses none

@@ -109,7 +109,8 @@ def _compare(key: str, value: Any, parent: Mapping[str, Any], known: Mapping[str
     wrong = allowed is not None and not isinstance(value, allowed)
     wrong |= isinstance(value, bool) and not isinstance(expected, bool | None)
     wrong |= isinstance(value, float) and not math.isfinite(value)
-    wrong &= not (value is None and _takes_none(name, parent))
+    if wrong and value is None and _takes_none(name, parent):
+        return
     if wrong:
         kind = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list"}
         if expected is None:

@@ -79,6 +79,7 @@ def refusal(*overrides: str) -> str:
         (["estimator.clip_norm=0"], "estimator ", "clip_norm=0"),
         (["estimator.clip_norm=much"], "estimator ", "clip_norm=much"),
         (["estimator.min_episode_length=-1"], "estimator ", "min_episode_length=-1"),
+        (["diagnostics=gradient", "diagnostics.every=0"], "diagnostics ", "every=0"),
         (["optimizer.lr=-0.1"], "optimizer:", "-0.1"),
         (["optimizer=sgd", "optimizer.lr=-0.1"], "optimizer:", "-0.1"),
         (["optimizer._target_=torch.optim.Nonsense"], "optimizer ", "Nonsense"),

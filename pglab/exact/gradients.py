@@ -7,12 +7,12 @@ the linear system that defines J. The two share no code beyond log π.
 """
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from pglab.envs.finite import FiniteMDP
 from pglab.exact.chain import Chain
 from pglab.exact.policy import Parameters, flat_gradient, leaves_of, log_policy
+from pglab.exact.stacked import objectives
 from pglab.exact.values import check_gamma, values, visitation
 from pglab.models.model import Policy
 
@@ -57,17 +57,7 @@ def objective(mdp: FiniteMDP, pi: Tensor, gamma: float) -> Tensor:
     chain = Chain(mdp, pi.detach().numpy())
     if mdp.horizon is None:
         chain.check_summable(gamma)
-    live = torch.from_numpy(chain.live)
-    transition = torch.from_numpy(mdp.transition)[live]
-    gain = (transition * torch.from_numpy(mdp.reward)[live]).sum(-1)
-    move = torch.einsum("na,nam->nm", pi[live], transition[..., live])
-    reward, start = (pi[live] * gain).sum(-1), torch.from_numpy(chain.start)
-    if mdp.horizon is None:
-        return start @ torch.linalg.solve(torch.eye(len(live), dtype=pi.dtype) - gamma * move, reward)
-    value = torch.zeros_like(reward)
-    for _ in range(mdp.horizon):
-        value = reward + gamma * move @ value
-    return start @ value
+    return objectives(mdp, pi[None], gamma, chain.live)[0]
 
 
 def fisher_information(mdp: FiniteMDP, pi: np.ndarray, score: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from pglab.envs.finite import FiniteMDP
 from pglab.models.model import Model, Policy
 
 Parameters = dict[str, Tensor]
+WIDTH = 32  # observations are padded to a multiple of this, so that whole vector registers compute them
 
 
 def policy_on(mdp: FiniteMDP, network: Any, head: Any) -> Policy:
@@ -28,13 +29,28 @@ def log_policy(mdp: FiniteMDP, policy: Policy, parameters: Parameters) -> Tensor
         parameters: one run's named parameters, each of its own shape (as
             `Layout.unflatten` names them for a flat row `[P]`), in double precision.
     """
+    return log_policies(mdp, policy, {name: value[None] for name, value in parameters.items()})[0]
+
+
+def log_policies(mdp: FiniteMDP, policy: Policy, parameters: Parameters) -> Tensor:
+    """log π(a|s) of K policies, `[K, S, A]`, differentiable in the parameters.
+
+    A policy's table does not depend on how many others are computed beside it, but by rounding:
+    for K ≥ 2 not even by that.
+
+    Args:
+        mdp, policy: as `log_policy`.
+        parameters: named parameters stacked over the policies, `[K, …]`.
+    """
     symbol = mdp.symbol if mdp.symbol is not None else np.arange(len(mdp.transition))
     seen, row = np.unique(symbol, return_inverse=True)
-    obs = torch.tensor(seen, dtype=torch.float64)[None, :, None]
-    logits = policy.model({name: value[None] for name, value in parameters.items()}, obs)[0]
-    actions = torch.arange(mdp.actions).expand(len(seen), -1)
+    obs = np.pad(seen, (0, -len(seen) % WIDTH), mode="edge")
+    first = next(iter(parameters.values()))
+    stacked = torch.tensor(obs, dtype=first.dtype, device=first.device)[:, None].expand(len(first), -1, 1)
+    logits = policy.model(parameters, stacked)
+    actions = torch.arange(mdp.actions, device=first.device).expand(*stacked.shape[:2], -1)
     by_action = [policy.head.log_prob(logits, action) for action in actions.unbind(-1)]
-    return torch.stack(by_action, -1)[torch.from_numpy(row)]
+    return torch.stack(by_action, -1)[:, torch.from_numpy(row).to(first.device)]
 
 
 def policy_table(mdp: FiniteMDP, policy: Policy, parameters: Parameters) -> np.ndarray:

@@ -41,9 +41,9 @@ class Layout:
         """Named leaf tensors of `[..., P]`, to take gradients with respect to."""
         return {name: view.detach().requires_grad_() for name, view in self.unflatten(flat).items()}
 
-    def gradient(self, total: Tensor, leaves: dict[str, Tensor]) -> Tensor:
+    def gradient(self, total: Tensor, leaves: dict[str, Tensor], retain_graph: bool = False) -> Tensor:
         """The gradient of a scalar with respect to `leaves`, `[..., P]`."""
-        slopes = torch.autograd.grad(total, list(leaves.values()))
+        slopes = torch.autograd.grad(total, list(leaves.values()), retain_graph=retain_graph)
         return self.flatten(dict(zip(leaves, slopes, strict=True)))
 
     def flatten(self, named: dict[str, Tensor]) -> Tensor:

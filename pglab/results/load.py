@@ -18,7 +18,6 @@ MEASURES = (
     "loss",
     "entropy",
     "grad_norm",
-    "status",
 )
 
 
@@ -26,10 +25,11 @@ def load(path: str | Path) -> pd.DataFrame:
     """Every run of a study, a row for each (arm, seed, update).
 
     Columns: `study arm seed`, then `update env_steps episodes return_mean return_std length_mean
-    loss entropy grad_norm status` (see `pglab.training.arm.Measures`; `env_steps` and `episodes`
-    count from the start of the run; `status` is the run's: finished, diverged, stopped or
-    failed), the chosen `env weighting baseline head network optimizer`, and every other key that
-    differs between arms under its dotted name.
+    loss entropy grad_norm` (see `pglab.training.arm.Measures`; `env_steps` and `episodes` count
+    from the start of the run); where some run was trained with `diagnostics=gradient` what that
+    measured (see `pglab.training.diagnostics.DiagnosedMeasures`; NaN where it did not); `status`
+    (the run's: finished, diverged, stopped or failed), the chosen `env weighting baseline head
+    network optimizer`, and every other key that differs between arms under its dotted name.
 
     Args:
         path: the folder of a study, or one that holds several studies.
@@ -46,23 +46,25 @@ def load_evaluation(path: str | Path) -> pd.DataFrame:
     Each run's last policy plays these episodes on streams of their own; the other columns are
     those of `load`.
     """
-    return _load(path, "evaluation.parquet", ("episode", "return", "length", "status"))
+    return _load(path, "evaluation.parquet", ("episode", "return", "length"))
 
 
 def _load(path: str | Path, file: str, columns: Iterable[str]) -> pd.DataFrame:
     abouts = [(about, json.loads(about.read_text())) for about in sorted(_find(Path(path).resolve()))]
     extra = _differing_keys([about for _, about in abouts])
+    stored = [pd.read_parquet(where.parent / file) for where, _ in abouts]
+    found = dict.fromkeys(column for frame in stored for column in frame.columns if column not in ("seed", *columns))
+    columns = [*columns, *found]
     frames = []
-    for where, about in abouts:
+    for (where, about), of_arm in zip(abouts, stored, strict=True):
         status = {int(seed): run["status"] for seed, run in about["runs"].items()}
-        frame = pd.read_parquet(where.parent / file)
-        frame = frame[frame["seed"].isin(list(status))].reindex(columns=["seed", *columns])
+        frame = of_arm[of_arm["seed"].isin(list(status))].reindex(columns=["seed", *columns])
         described = {group: about["choices"].get(group) for group in GROUPS}
         described |= {key: _plain(about["given"].get(key)) for key in extra}
         frame = frame.assign(
             study=where.parent.parent.name, arm=about["arm"], status=frame["seed"].map(status), **described
         )
-        frames.append(frame[["study", "arm", "seed", *columns, *GROUPS, *extra]])
+        frames.append(frame[["study", "arm", "seed", *columns, "status", *GROUPS, *extra]])
     filled = [frame for frame in frames if len(frame)] or frames[:1]
     return pd.concat(filled, ignore_index=True)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from pglab.results.load import MEASURES
 from pglab.studies.plan import Plan
 from pglab.studies.process import start
 
@@ -123,7 +124,8 @@ def _mirror(connection: Connection) -> None:
                 values = dict(zip(content, row, strict=True))
                 diverged = values.pop("diverged")
                 run = run_of(number, values.pop("seed"))
-                run.log(values)
+                # A diagnostic that was not measured at this update has no point on its chart.
+                run.log({name: value for name, value in values.items() if name in MEASURES or value == value})
                 if diverged:
                     run.summary["diverged_at"] = values["update"]
         else:

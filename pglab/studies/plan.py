@@ -106,7 +106,7 @@ def _check_values(settings: Mapping[str, Any]) -> None:
 
 def _check_one_study(composed: Sequence[Composed]) -> None:
     """Raises InputError where runs of one command differ in where or how they are to be trained."""
-    for key in ("study", "results_dir", "workers", "fuse", "logger"):
+    for key in ("study", "results_dir", "workers", "fuse", "logger", "diagnostics"):
         for one in composed:
             differing = difference(composed[0].settings[key], one.settings[key], key)
             if differing:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# Keys that say where, how fast and how long to train, and change no number of an update.
-MACHINERY = ("seed", "seeds", "updates", "study", "results_dir", "workers", "fuse", "logger")
+# Keys that say where, how fast and how long to train, and change no number of an update. What is
+# measured beside the update (diagnostics) is one of them: an arm is the same with and without, so
+# neither is its name another, nor are its finished runs refused or trained again to be measured.
+MACHINERY = ("seed", "seeds", "updates", "study", "results_dir", "workers", "fuse", "logger", "diagnostics")
 
 
 @dataclass(frozen=True)

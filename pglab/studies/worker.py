@@ -146,12 +146,13 @@ def _check(order: Check) -> Checked:
 
 
 def _train(job: Job, connection: Connection) -> Done:
-    from pglab.build import build_arm, build_shapes
+    from pglab.build import build_arm, build_diagnostics, build_shapes
     from pglab.training.bundle import Bundle
 
     settings = job.arms[0][1]
     numbers = [number for number, _, _ in job.arms]
-    bundle = Bundle(build_shapes(settings), [build_arm(of_arm, seeds) for _, of_arm, seeds in job.arms])
+    arms = [build_arm(of_arm, seeds) for _, of_arm, seeds in job.arms]
+    bundle = Bundle(build_shapes(settings), arms, build_diagnostics(settings))
     while not bundle.finished:
         connection.send(Progress([(numbers[arm], vars(measures)) for arm, measures in bundle.step()]))
     episodes = settings["evaluation"]["episodes"]

@@ -22,11 +22,12 @@ CACHED = 8192  # steps computed at a time: what a core's cache holds of a small 
 Block = tuple[Tensor, Tensor]
 
 
-def step_blocks(run: np.ndarray, length: np.ndarray, device: torch.device) -> Iterator[Block]:
+def step_blocks(run: np.ndarray, length: np.ndarray, device: torch.device, largest: int = LARGEST) -> Iterator[Block]:
     """Blocks of consecutive steps, several at a time, for sums over all steps of each run.
 
     Args:
         run, length: of packed episodes, `[M]`, S steps in all.
+        largest: most steps in a block, a power of two of at least `SMALLEST`.
 
     Yields:
         `(rows [b], index [b, n])`: the run of each of b ≥ 2 blocks, and the positions of its n
@@ -36,7 +37,7 @@ def step_blocks(run: np.ndarray, length: np.ndarray, device: torch.device) -> It
     steps = np.bincount(run, weights=length).astype(np.int64)
     start = np.cumsum(steps) - steps
     total = int(steps.sum())
-    sizes = np.clip(_power_of_two(steps), SMALLEST, LARGEST)
+    sizes = np.clip(_power_of_two(steps), SMALLEST, largest)
     for size in np.unique(sizes[steps > 0]):
         members = np.flatnonzero((sizes == size) & (steps > 0))
         blocks = -(-steps[members] // size)

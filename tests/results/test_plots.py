@@ -1,14 +1,17 @@
-"""The figure shows every run, and the band is the interval it says it is."""
+"""The figures show every run, and their bands and numbers are what they say they are."""
+
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from analysis import surrogate
 from pglab.results import mean_interval
-from pglab.results.plots import learning_curves
+from pglab.results.plots import learning_curves, run_correlations, surrogate_and_objective
 
 
-def study(seeds):
+def made_up(seeds):
     rng = np.random.default_rng(0)
     rows = [
         {
@@ -26,7 +29,7 @@ def study(seeds):
 
 
 def test_every_run_is_a_line_and_every_arm_a_mean_with_its_number_of_seeds():
-    figure = learning_curves(study(seeds=4))
+    figure = learning_curves(made_up(seeds=4))
     (axes,) = figure.axes
     thin = [line for line in axes.lines if line.get_linewidth() == 0.5]
     bold = [line for line in axes.lines if line.get_linewidth() == 1.6]
@@ -36,7 +39,7 @@ def test_every_run_is_a_line_and_every_arm_a_mean_with_its_number_of_seeds():
 
 
 def test_the_band_is_the_student_t_interval_at_each_update():
-    updates = study(seeds=5)
+    updates = made_up(seeds=5)
     (axes,) = learning_curves(updates).axes
     last = updates[(updates["arm"] == "weighting=rtg") & (updates["update"] == 5)]
     mean, low, high = mean_interval(last["return_mean"].to_numpy())
@@ -47,7 +50,82 @@ def test_the_band_is_the_student_t_interval_at_each_update():
 
 
 def test_one_seed_has_a_line_and_no_band():
-    figure = learning_curves(study(seeds=1))
+    figure = learning_curves(made_up(seeds=1))
     assert all(np.isnan(band.get_paths()[0].vertices[:, 1]).all() if band.get_paths() else True
                for band in figure.axes[0].collections)  # fmt: skip
     figure.savefig("/dev/null", format="png")
+
+
+def with_objective(seeds, every=1):
+    """The study with a loss, and an exact objective at every so many of its updates."""
+    rng, updates = np.random.default_rng(1), made_up(seeds)
+    objective = np.where((updates["update"] - 1) % every == 0, rng.normal(size=len(updates)), np.nan)
+    return updates.assign(loss=rng.normal(size=len(updates)), objective=objective)
+
+
+def test_loss_and_objective_of_every_run_stand_side_by_side():
+    updates = with_objective(seeds=3)
+    figure = surrogate_and_objective(updates)
+    for axes, column in zip(figure.axes, ("loss", "objective"), strict=True):
+        thin = [line for line in axes.lines if line.get_linewidth() == 0.5]
+        bold = [line for line in axes.lines if line.get_linewidth() == 1.6]
+        assert (len(thin), len(bold)) == (6, 2)
+        expected = updates[updates["arm"] == "weighting=total"].groupby("update")[column].mean()
+        assert bold[0].get_ydata() == pytest.approx(expected.to_numpy())
+        assert axes.get_xlabel() == "environment steps"
+
+
+def test_only_updates_with_an_objective_are_drawn():
+    figure = surrogate_and_objective(with_objective(seeds=2, every=2))
+    assert all(len(line.get_ydata()) == 3 for axes in figure.axes for line in axes.lines)
+
+
+def test_the_correlation_is_within_each_run_and_its_median_and_range_are_said():
+    updates = with_objective(seeds=3)
+    found = run_correlations(updates)
+    assert len(found) == 6
+    for (arm, seed), run in updates.groupby(["arm", "seed"]):
+        assert found[arm, seed] == pytest.approx(np.corrcoef(run["loss"], run["objective"])[0, 1])
+    of_arm = found["weighting=total"]
+    said = f"r = {of_arm.median():.2f} ({of_arm.min():.2f} to {of_arm.max():.2f})".replace("-", "−")
+    (legend,) = surrogate_and_objective(updates).legends
+    assert legend.get_texts()[0].get_text() == f"weighting=total (n = 3): {said}"
+
+
+def test_two_updates_or_a_constant_have_no_correlation():
+    updates = with_objective(seeds=1)
+    assert run_correlations(updates[updates["update"] <= 2]).isna().all()
+    assert run_correlations(updates.assign(objective=1.0)).isna().all()
+    (legend,) = surrogate_and_objective(updates.assign(objective=1.0)).legends
+    assert legend.get_texts()[0].get_text().endswith("r is not defined")
+
+
+def test_arms_with_long_names_are_told_apart_by_what_differs():
+    updates = with_objective(seeds=2).assign(status="finished", gamma=1.0)
+    updates["weighting"] = updates["arm"].str.removeprefix("weighting=")
+    updates["arm"] = "a_very_long_name," * 8 + updates["arm"]
+    (legend,) = surrogate_and_objective(updates).legends
+    assert [text.get_text().partition(" (n")[0] for text in legend.get_texts()] == ["weighting=total", "weighting=rtg"]
+
+
+@pytest.mark.parametrize("given", [made_up(2), made_up(2).assign(loss=0.0, objective=np.nan)], ids=["absent", "empty"])
+def test_a_study_without_an_objective_is_refused(given):
+    with pytest.raises(ValueError, match="no exact J"):
+        surrogate_and_objective(given)
+
+
+def test_the_command_draws_a_study_and_names_what_is_missing_from_another(study, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["surrogate", str(study), str(tmp_path / "figure.png")])
+    with pytest.raises(SystemExit) as ended:
+        surrogate.main()
+    assert "no exact J" in str(ended.value)
+    assert "diagnostics=gradient" in str(ended.value)
+    assert not (tmp_path / "figure.png").exists()
+    monkeypatch.setattr(sys, "argv", ["surrogate", str(tmp_path / "nowhere")])
+    with pytest.raises(SystemExit, match="nowhere holds no study"):
+        surrogate.main()
+    monkeypatch.setattr(sys, "argv", ["surrogate", str(study), str(tmp_path / "figure.png")])
+    monkeypatch.setattr(surrogate, "load", lambda path: with_objective(seeds=2))
+    surrogate.main()
+    assert capsys.readouterr().out == f"{tmp_path / 'figure.png'}\n"
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")

@@ -133,6 +133,7 @@ def test_an_empty_sweep_is_refused(overrides: list[str]):
         ("workers", (1, 2)),
         ("fuse", (True, False)),
         ("logger__mode", ("offline", "disabled")),
+        ("diagnostics__every", (1, 2)),
     ],
 )
 def test_what_a_command_has_only_once_cannot_be_swept(default: Composed, key: str, values: tuple):
@@ -161,7 +162,15 @@ def test_an_arm_is_named_after_what_was_set_whatever_the_order():
 
 
 def test_how_and_where_to_train_is_no_part_of_a_name():
-    plan = planned("workers=1", "fuse=false", "logger.mode=disabled", "seed=4", "updates=3", "results_dir=there")
+    plan = planned(
+        "workers=1",
+        "fuse=false",
+        "logger.mode=disabled",
+        "seed=4",
+        "updates=3",
+        "diagnostics=gradient",
+        "results_dir=there",
+    )
     assert plan.arms[0].name == "default"
     assert plan.store.folder == Path("there/default")
 

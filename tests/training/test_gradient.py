@@ -15,7 +15,8 @@ from pglab.envs.finite import corridor
 from pglab.models.networks import MLP, Tabular
 from pglab.models.parameters import PyTorchDefault, Zeros
 from pglab.training import blocks
-from pglab.training.arm import ArmState, BatchSize
+from pglab.training.arm import BatchSize
+from pglab.training.arm_state import ArmState
 from pglab.training.gradient import clip_norm, policy_gradient
 from pglab.training.rollout import collect
 

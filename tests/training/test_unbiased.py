@@ -17,7 +17,8 @@ from pglab.exact.gradients import gradient_by_theorem
 from pglab.exact.policy import policy_on, policy_table, score_table
 from pglab.models.networks import Tabular
 from pglab.models.parameters import Gaussian, Zeros
-from pglab.training.arm import ArmState, BatchSize
+from pglab.training.arm import BatchSize
+from pglab.training.arm_state import ArmState
 from pglab.training.gradient import policy_gradient
 from pglab.training.rollout import collect
 

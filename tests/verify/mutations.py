@@ -77,7 +77,7 @@ MUTATIONS = {
         "tests/algorithms/test_baselines.py",
     ),
     "truncation treated as termination with a bootstrapped value": Mutation(
-        (("training/arm.py", 'if arm.estimator.truncation == "bootstrap":', "if True:"),),
+        (("training/arm_state.py", 'if self.arm.estimator.truncation == "bootstrap":', "if True:"),),
         ("weighting=baseline", "baseline=value"),
         "tests/training/test_gradient.py",
     ),
@@ -101,7 +101,7 @@ MUTATIONS = {
         (
             ("algorithms/weightings.py", "    return psi * batch.mask\n", "    return psi\n"),
             (
-                "training/arm.py",
+                "training/arm_state.py",
                 "torch.where(batch.mask, psi * scale[:, None, None], 0.0)",
                 "psi * scale[:, None, None]",
             ),
