@@ -1,6 +1,7 @@
 """Reading a study: pandas frames and what can honestly be said about them. Imports no torch."""
 
+from pglab.results.incomplete import IncompleteStudy
 from pglab.results.load import load, load_evaluation
 from pglab.results.summary import mean_interval, summarize
 
-__all__ = ["load", "load_evaluation", "mean_interval", "summarize"]
+__all__ = ["IncompleteStudy", "load", "load_evaluation", "mean_interval", "summarize"]

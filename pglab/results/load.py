@@ -1,11 +1,15 @@
 """From a study's folder to tidy frames."""
 
 import json
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+
+from pglab.results.incomplete import Arms, IncompleteStudy, incomplete
 
 GROUPS = ("env", "weighting", "baseline", "head", "network", "optimizer")
 MEASURES = (
@@ -34,6 +38,10 @@ def load(path: str | Path) -> pd.DataFrame:
     Args:
         path: the folder of a study, or one that holds several studies.
 
+    Warns:
+        IncompleteStudy: seeds, updates or whole runs are missing, with everything that is; no row of
+            what there is gets lost.
+
     Raises:
         FileNotFoundError: there is no study at `path`.
     """
@@ -44,29 +52,48 @@ def load_evaluation(path: str | Path) -> pd.DataFrame:
     """The final evaluation, a row for each (arm, seed, episode): `return` and `length`.
 
     Each run's last policy plays these episodes on streams of their own; the other columns are
-    those of `load`.
+    those of `load`, and so is the warning.
     """
     return _load(path, "evaluation.parquet", ("episode", "return", "length"))
 
 
 def _load(path: str | Path, file: str, columns: Iterable[str]) -> pd.DataFrame:
     abouts = [(about, json.loads(about.read_text())) for about in sorted(_find(Path(path).resolve()))]
+    if said := incomplete(_by_study(abouts)):
+        warnings.warn(said, IncompleteStudy, stacklevel=3)
     extra = _differing_keys([about for _, about in abouts])
-    stored = [pd.read_parquet(where.parent / file) for where, _ in abouts]
-    found = dict.fromkeys(column for frame in stored for column in frame.columns if column not in ("seed", *columns))
-    columns = [*columns, *found]
-    frames = []
-    for (where, about), of_arm in zip(abouts, stored, strict=True):
-        status = {int(seed): run["status"] for seed, run in about["runs"].items()}
-        frame = of_arm[of_arm["seed"].isin(list(status))].reindex(columns=["seed", *columns])
-        described = {group: about["choices"].get(group) for group in GROUPS}
-        described |= {key: _plain(about["given"].get(key)) for key in extra}
-        frame = frame.assign(
-            study=where.parent.parent.name, arm=about["arm"], status=frame["seed"].map(status), **described
-        )
-        frames.append(frame[["study", "arm", "seed", *columns, "status", *GROUPS, *extra]])
-    filled = [frame for frame in frames if len(frame)] or frames[:1]
-    return pd.concat(filled, ignore_index=True)
+    frames = [_rows(where.parent / file, about["runs"]) for where, about in abouts]
+    kept = [number for number, frame in enumerate(frames) if len(frame)] or [0]
+    rows = pd.concat([frames[number] for number in kept], ignore_index=True)
+    measured = dict.fromkeys(["seed", *columns, *rows.columns.drop("status")])
+    # One row for each arm, repeated: far quicker than giving every arm's rows columns of their own.
+    described = pd.DataFrame([_description(*abouts[number], extra) for number in kept])
+    described = described.take(np.repeat(range(len(kept)), [len(frames[number]) for number in kept]))
+    frame = pd.concat([rows.reindex(columns=[*measured, "status"]), described.reset_index(drop=True)], axis=1)
+    return frame[["study", "arm", *measured, "status", *GROUPS, *extra]]
+
+
+def _rows(file: Path, runs: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """The rows of an arm's runs, with the status of each."""
+    status = {int(seed): run["status"] for seed, run in runs.items()}
+    stored = pd.read_parquet(file)
+    stored = stored[stored["seed"].isin(list(status))]
+    return stored.assign(status=stored["seed"].map(status))
+
+
+def _description(where: Path, about: dict[str, Any], extra: list[str]) -> dict[str, Any]:
+    """What is the same in all rows of an arm."""
+    groups = {group: about["choices"].get(group) for group in GROUPS}
+    keys = {key: _plain(about["given"].get(key)) for key in extra}
+    return {"study": where.parent.parent.name, "arm": about["arm"]} | groups | keys
+
+
+def _by_study(abouts: list[tuple[Path, dict[str, Any]]]) -> Mapping[str, Arms]:
+    studies: dict[str, dict[str, dict[int, dict[str, Any]]]] = {}
+    for where, about in abouts:
+        runs = {int(seed): run for seed, run in about["runs"].items()}
+        studies.setdefault(where.parent.parent.name, {})[about["arm"]] = runs
+    return studies
 
 
 def _find(path: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from warnings import catch_warnings
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from pglab.errors import InputError
-from pglab.results import load, load_evaluation, summarize
+from pglab.results import IncompleteStudy, load, load_evaluation, summarize
 from pglab.studies.console import Console
 from pglab.studies.execute import Outcome, execute
 from pglab.studies.plan import Plan, make_plan
@@ -34,11 +35,13 @@ class Study:
 
     def rows(self) -> pd.DataFrame:
         """The rows of the arms and seeds that this command asked for."""
-        return self._asked(load(self.plan.store.folder))
+        with catch_warnings(action="ignore", category=IncompleteStudy):  # the table tells of what was asked for
+            return self._asked(load(self.plan.store.folder))
 
     def evaluation(self) -> pd.DataFrame:
         """The final evaluation of the same runs."""
-        return self._asked(load_evaluation(self.plan.store.folder))
+        with catch_warnings(action="ignore", category=IncompleteStudy):
+            return self._asked(load_evaluation(self.plan.store.folder))
 
     def objective(self) -> float:
         """The mean score of all runs, for a sweeper that searches."""

@@ -13,6 +13,7 @@ from pglab.results import load, load_evaluation
 RUN = ["study", "arm", "seed"]
 MEASURES = ["update", "env_steps", "episodes", "return_mean", "return_std", "length_mean", "loss", "entropy"]
 GROUPS = ["env", "weighting", "baseline", "head", "network", "optimizer"]
+not_on_a_par = pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")  # the arms of the mixed study
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,7 @@ def test_rows_are_in_order_of_arm_seed_and_update(study: Path):
     pd.testing.assert_frame_equal(frame, frame.sort_values(["arm", "seed", "update"], ignore_index=True))
 
 
+@not_on_a_par
 def test_columns_have_the_types_of_what_they_count_and_measure(several: Path):
     frame = load(several)
     assert all(frame[name].dtype == np.int64 for name in ("seed", "update", "env_steps", "episodes"))
@@ -68,6 +70,7 @@ def test_the_return_of_a_corridor_is_minus_its_length(study: Path):
     assert (frame["return_mean"] == -frame["length_mean"]).all()
 
 
+@not_on_a_par
 def test_a_key_that_differs_between_arms_is_a_column_under_its_dotted_name(several: Path):
     frame = load(several / "mixed")
     differing = ["evaluation.episodes", "optimizer.lr", "updates"]
@@ -75,12 +78,14 @@ def test_a_key_that_differs_between_arms_is_a_column_under_its_dotted_name(sever
     assert frame.groupby("optimizer")["optimizer.lr"].unique().map(list).to_dict() == {"adam": [0.01], "sgd": [0.1]}
 
 
+@not_on_a_par
 def test_how_an_arm_was_trained_is_no_column_and_its_seeds_are_its_own(several: Path):
     frame = load(several / "mixed")
     seeds = frame.groupby("optimizer")["seed"].apply(lambda of_arm: sorted(set(of_arm)))
     assert seeds.to_dict() == {"adam": [0, 1, 2], "sgd": [7, 8]}
 
 
+@not_on_a_par
 def test_a_results_folder_gives_the_rows_of_all_its_studies(several: Path):
     frame = load(several)
     assert set(frame["study"]) == {"small", "mixed"}
@@ -120,6 +125,7 @@ def test_the_evaluation_has_one_row_for_each_episode_of_each_run(study: Path):
     assert (frame["return"] == -frame["length"]).all()
 
 
+@not_on_a_par
 def test_an_evaluation_plays_as_many_episodes_as_were_asked_for(several: Path):
     played = load_evaluation(several / "mixed").groupby(["optimizer", "arm", "seed"]).size()
     assert (played["adam"] == 100).all()

@@ -1,0 +1,82 @@
+"""What a study lacks, said before anybody plots it."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+ENDED = ("finished", "diverged")
+MOST = 3  # arms named, and stretches of seeds, before the rest is only counted
+
+Arms = Mapping[str, Mapping[int, Mapping[str, Any]]]  # by arm and seed: status, updates, asked
+Named = tuple[str, int, Mapping[str, Any]]  # arm, seed, run
+
+
+class IncompleteStudy(UserWarning):
+    """A study lacks runs or rows; what it has was loaded, every row of it."""
+
+
+def incomplete(studies: Mapping[str, Arms]) -> str | None:
+    """One message about everything that is missing in some studies; None where nothing is."""
+    said = {study: missing(arms) for study, arms in studies.items()}
+    lines = [f"study {study} is incomplete:\n  " + "\n  ".join(lacks) for study, lacks in said.items() if lacks]
+    if not lines:
+        return None
+    kept = "Every row that there is was loaded. A command that asks for what is missing trains only that."
+    return "\n".join([*lines, kept])
+
+
+def missing(arms: Arms) -> list[str]:
+    """A line for each way in which a study's arms are not on a par, or their runs not at an end.
+
+    - Seeds that some arms have and others lack.
+    - Runs of any status but finished and diverged, with how far they came and how many have no rows.
+    - Finished runs with fewer updates than they, or any run of the study, were asked for.
+    - Diverged runs with fewer, counted apart: means over seeds go on without them.
+
+    Args:
+        arms: by name the runs of each, by seed, as `arm.json` has them: `status`, `updates`, `asked`.
+    """
+    runs = [(arm, seed, run) for arm, of_arm in arms.items() for seed, run in of_arm.items()]
+    longest = max((run["asked"] for _, _, run in runs), default=0)
+    lines = _missing_seeds(arms)
+    for status in sorted({run["status"] for _, _, run in runs}):
+        these = [one for one in runs if one[2]["status"] == status]
+        if status in ENDED:
+            these = [one for one in these if one[2]["updates"] < longest]
+        if these:
+            lines.append(f"{status}: {_how_many(these, longest)}: {_where(these)}")
+    return lines
+
+
+def _missing_seeds(arms: Arms) -> list[str]:
+    every = {seed for of_arm in arms.values() for seed in of_arm}
+    lacking: dict[tuple[int, ...], list[str]] = {}
+    for arm, of_arm in arms.items():
+        if lacks := tuple(sorted(every.difference(of_arm))):
+            lacking.setdefault(lacks, []).append(arm)
+    return [f"no {_seeds(seeds)}, which other arms have: {_some(names)}" for seeds, names in lacking.items()]
+
+
+def _how_many(runs: Sequence[Named], longest: int) -> str:
+    updates = sorted(run["updates"] for _, _, run in runs)
+    without = f" ({updates.count(0)} without any rows)" if 0 in updates else ""
+    few = f"{updates[0]} to {updates[-1]}" if updates[0] < updates[-1] else f"{updates[0]}"
+    return f"{len(runs)} run{'s' * (len(runs) > 1)}{without} with {few} of {longest} updates"
+
+
+def _where(runs: Sequence[Named]) -> str:
+    by_arm = groupby(runs, key=lambda one: one[0])
+    return _some([f"{arm} ({_seeds(sorted(seed for _, seed, _ in of_arm))})" for arm, of_arm in by_arm])
+
+
+def _some(arms: list[str]) -> str:
+    more = len(arms) - MOST
+    return "; ".join(arms[:MOST]) + (f" and {more} more arm{'s' * (more > 1)}" if more > 0 else "")
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    """`seed 3`, `seeds 0, 4-19`, `seeds 1, 3, 5, … (50 in all)`."""
+    stretches = [[seed for _, seed in group] for _, group in groupby(enumerate(seeds), key=lambda one: one[1] - one[0])]
+    named = [f"{s[0]}" if len(s) == 1 else f"{s[0]}-{s[-1]}" for s in stretches]
+    rest = f", … ({len(seeds)} in all)" if len(named) > MOST else ""
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(named[:MOST])}{rest}"

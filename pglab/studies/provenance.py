@@ -1,0 +1,105 @@
+"""What computes the numbers of an arm: versions of libraries, and hashes of the code behind its components."""
+
+import hashlib
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+from typing import Any
+
+from pglab.studies.own_code import Stamp, is_installed, own_files, stamp
+
+LIBRARIES = ("torch", "numpy", "gymnasium")
+PACKAGE = Path(__file__).resolve().parents[1]
+COMPUTES = ("build.py", "algorithms", "envs", "models", "training")  # of the package
+COMPUTES_EXACTLY = ("__init__.py", "chain.py", "policy.py", "stacked.py")  # what training uses of exact
+DIGITS = 16  # of a SHA-256
+
+
+def provenance(settings: Mapping[str, Any]) -> dict[str, str]:
+    """What would compute the numbers of an arm here and now, by name.
+
+    - `python` (major.minor), `torch`, `numpy`, `gymnasium`: the versions installed;
+    - `pglab`: a hash over the package's files that take part in training;
+    - `near_sighted.py`, `mypkg/sub.py`, …: a hash of each file of the user's own that a component
+      (every `_target_` in `settings`, at any depth) comes from, and of those that such a file imports;
+    - by the name of its distribution, the version of any other library that a `_target_` is from.
+
+    Files are found and read, never executed, and read again only when written anew; versions are
+    those at the first call. A module that cannot be found is left out: building the component says it
+    better. What user code imports from installed libraries is not followed.
+
+    Args:
+        settings: an arm's resolved configuration.
+    """
+    targets = sorted({name for name in _targets(settings) if name.partition(".")[0] not in ("pglab", *LIBRARIES)})
+    found = {name: _version(name) for targeted in targets for name in _distributions(targeted)}
+    for hint, file in own_files(targets).items():
+        try:
+            found[hint] = _digest(file, stamp(file))
+        except OSError:
+            continue
+    always = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    always |= {name: _version(name) for name in LIBRARIES}
+    return always | {"pglab": _own_digest()} | dict(sorted(found.items()))
+
+
+def changed(there: Mapping[str, str], here: Mapping[str, str]) -> list[str]:
+    """A phrase for each difference between two provenances, by name: `torch is 2.12.0 there and 2.13.0 here`."""
+    phrases = []
+    for name in sorted(there.keys() | here.keys()):
+        old, new = there.get(name), here.get(name)
+        if old == new:
+            continue
+        if old is None or new is None:
+            phrases.append(f"{name} is {'new' if old is None else 'gone'}")
+        elif re.fullmatch(rf"[0-9a-f]{{{DIGITS}}}", new):
+            phrases.append(f"{name}'s own code has changed" if name == "pglab" else f"{name} has changed")
+        else:
+            phrases.append(f"{name} is {old} there and {new} here")
+    return phrases
+
+
+def _targets(tree: Any) -> Iterator[str]:
+    """The dotted names of the components in a configuration."""
+    if isinstance(tree, Mapping):
+        target = tree.get("_target_")
+        if isinstance(target, str):
+            yield target
+            if target.startswith("hydra.utils.get_"):  # a class or function itself, not a call of it
+                yield str(tree.get("path"))
+            if target == "pglab.envs.gymnasium.GymnasiumWorld" and ":" in str(tree.get("id")):
+                yield str(tree["id"]).partition(":")[0]  # Gymnasium imports `module` of `module:Name-v0`
+        tree = list(tree.values())
+    if isinstance(tree, list | tuple):
+        for part in tree:
+            yield from _targets(part)
+
+
+def _distributions(target: str) -> list[str]:
+    return _packages().get(target.partition(".")[0], []) if is_installed(target) else []
+
+
+@cache
+def _packages() -> Mapping[str, list[str]]:
+    return packages_distributions()
+
+
+@cache
+def _version(distribution: str) -> str:
+    return version(distribution)
+
+
+def _own_digest() -> str:
+    files = [PACKAGE / "exact" / name for name in COMPUTES_EXACTLY]
+    for part in COMPUTES:
+        files += (PACKAGE / part).rglob("*.py") if not part.endswith(".py") else [PACKAGE / part]
+    every = sorted((file.relative_to(PACKAGE).as_posix(), _digest(file, stamp(file))) for file in files)
+    return hashlib.sha256(repr(every).encode()).hexdigest()[:DIGITS]
+
+
+@lru_cache(maxsize=4096)
+def _digest(file: Path, _: Stamp) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:DIGITS]
