@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 from rich.console import Console as Terminal
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -49,7 +49,7 @@ class Console:
         counts = ((plan.missing, "run"), (sum(bool(m) for m in self._missing), "arm"), (plan.workers, "worker"))
         runs, arms, workers = (f"{n} {what}{'s' * (n != 1)}" for n, what in counts)
         self.say(f"Training {runs} ({arms}, {workers})")
-        work = [missing * arm.settings["updates"] for missing, arm in zip(self._missing, plan.arms, strict=True)]
+        work = [plan.updates_left(number) for number in range(len(plan.arms))]
         self._progress = Progress(
             TextColumn("training"),
             BarColumn(),
@@ -84,7 +84,7 @@ class Console:
             self._live.stop()
             self._live = None
 
-    def table(self, table: Table) -> None:
+    def table(self, table: RenderableType) -> None:
         self._terminal.print(table)
 
     def _shown(self):
@@ -100,8 +100,9 @@ class Console:
         for column in ("runs", "update", "mean return now"):
             table.add_column(column, justify="right")
         for number, arm in self._shown():
-            update = self._updates[number] // self._missing[number]
             of = arm.settings["updates"]
+            left = self._plan.updates_left(number) - self._updates[number]
+            update = of - left // self._missing[number]
             table.add_row(arm.name, str(self._missing[number]), f"{update}/{of}", self._mean(number))
         hidden = sum(missing > 0 for missing in self._missing) - MOST_ARMS
         if hidden > 0:

@@ -2,14 +2,15 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pglab.errors import InputError
-from pglab.studies.run import ArmConfig, Composed, Run, canonical, runs_of, study_name
+from pglab.studies.progress import OnMismatch, Progress, progress_of
+from pglab.studies.run import ONE_STUDY, ArmConfig, Composed, Run, canonical, runs_of, study_name
 from pglab.studies.store import Store, difference
 
 LARGEST_SEED = 2**63 - 1  # what a column of whole numbers holds
@@ -25,21 +26,57 @@ class Shard:
     def runs(self) -> int:
         return sum(len(seeds) for _, seeds in self.arms)
 
+    def halves(self) -> "list[Shard]":
+        """The same runs in two shards: half of the arms each, or half of the seeds of a single arm."""
+        if len(self.arms) > 1:
+            middle = len(self.arms) // 2
+            return [Shard(self.arms[:middle]), Shard(self.arms[middle:])]
+        number, seeds = next(iter(self.arms))
+        middle = len(seeds) // 2
+        return [Shard(((number, part),)) for part in (seeds[:middle], seeds[middle:])]
+
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that one command does, decided before any of it is done."""
+    """Everything that one command does, decided before any of it is done.
+
+    Attributes:
+        store: the study's files.
+        arms: what was asked for; `seeds` and `progress` have an entry for each.
+        seeds: asked for.
+        progress: how far they are.
+        shards: what is left, as bundles for the workers.
+        workers: how many there will be.
+    """
 
     store: Store
     arms: tuple[ArmConfig, ...]
     seeds: tuple[tuple[int, ...], ...]
-    finished: tuple[tuple[int, ...], ...]
+    progress: tuple[Progress, ...]
     shards: tuple[Shard, ...]
     workers: int
 
     @property
     def missing(self) -> int:
         return sum(shard.runs for shard in self.shards)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Where and how to train, which all arms share."""
+        return self.arms[0].settings
+
+    def updates_left(self, number: int) -> int:
+        """Of all asked runs of an arm together."""
+        progress, updates = self.progress[number], self.arms[number].settings["updates"]
+        return sum(updates - start for start in progress.starts.values())
+
+    def only(self, numbers: Container[int]) -> "Plan":
+        """The same arms, with work for some of them, as far as it is now."""
+        progress = tuple(
+            progress_of(self.store.arm(arm), arm, seeds) if number in numbers else Progress(tuple(seeds), {})
+            for number, (arm, seeds) in enumerate(zip(self.arms, self.seeds, strict=True))
+        )
+        return _planned(self.store, self.arms, self.seeds, progress)
 
 
 def make_plan(composed: Sequence[Composed]) -> Plan:
@@ -50,19 +87,25 @@ def make_plan(composed: Sequence[Composed]) -> Plan:
     runs = [run for one in composed for run in runs_of(one)]
     if not runs:
         raise InputError("the sweep is empty: it names no value for at least one key")
-    arms = _distinct_arms(runs)
-    seeds = [tuple(run.seed for run in runs if run.arm.name == arm.name) for arm in arms]
+    arms, seeds = _distinct_arms(runs)
     for arm, of_arm in zip(arms, seeds, strict=True):
-        twice = sorted({seed for seed in of_arm if of_arm.count(seed) > 1})
-        if twice:
-            raise InputError(f"arm {arm.name}: seed {twice[0]} is asked for twice; name each seed once")
+        if len(set(of_arm)) < len(of_arm):
+            twice = next(seed for seed in sorted(of_arm) if of_arm.count(seed) > 1)
+            raise InputError(f"arm {arm.name}: seed {twice} is asked for twice; name each seed once")
     first = composed[0]
     store = Store(Path(first.settings["results_dir"]) / study_name(first))
-    finished = [tuple(sorted(store.finished(arm) & set(of_arm))) for arm, of_arm in zip(arms, seeds, strict=True)]
-    missing = [[seed for seed in of_arm if seed not in done] for of_arm, done in zip(seeds, finished, strict=True)]
-    workers = first.settings["workers"] or len(os.sched_getaffinity(0))
-    shards = _shards(arms, missing, workers if first.settings["fuse"] else None)
-    return Plan(store, tuple(arms), tuple(seeds), tuple(finished), tuple(shards), min(workers, len(shards)))
+    progress = [progress_of(store.arm(arm), arm, of_arm) for arm, of_arm in zip(arms, seeds, strict=True)]
+    return _planned(store, tuple(arms), tuple(tuple(of_arm) for of_arm in seeds), tuple(progress))
+
+
+def _planned(
+    store: Store, arms: tuple[ArmConfig, ...], seeds: tuple[tuple[int, ...], ...], progress: tuple[Progress, ...]
+) -> Plan:
+    settings = arms[0].settings
+    workers = settings["workers"] or len(os.sched_getaffinity(0))
+    missing = [list(of_arm.starts) for of_arm in progress]
+    shards = _shards(arms, missing, workers if settings["fuse"] else None)
+    return Plan(store, arms, seeds, progress, tuple(shards), min(workers, len(shards)))
 
 
 def check_numbers(settings: Mapping[str, Any]) -> None:
@@ -95,6 +138,8 @@ def _check_values(settings: Mapping[str, Any]) -> None:
     check_numbers(settings)
     if settings["evaluation"]["episodes"] < 0:
         raise InputError(f"evaluation.episodes={settings['evaluation']['episodes']} must be at least 0")
+    if settings["on_mismatch"] not in get_args(OnMismatch):
+        raise InputError(f"on_mismatch={settings['on_mismatch']} is not one of {', '.join(get_args(OnMismatch))}")
     if settings["logger"]["mode"] not in ("online", "offline", "disabled"):
         raise InputError(f"logger.mode={settings['logger']['mode']} is not one of online, offline, disabled")
     study = settings["study"]
@@ -106,7 +151,7 @@ def _check_values(settings: Mapping[str, Any]) -> None:
 
 def _check_one_study(composed: Sequence[Composed]) -> None:
     """Raises InputError where runs of one command differ in where or how they are to be trained."""
-    for key in ("study", "results_dir", "workers", "fuse", "logger", "diagnostics"):
+    for key in ONE_STUDY:
         for one in composed:
             differing = difference(composed[0].settings[key], one.settings[key], key)
             if differing:
@@ -114,10 +159,17 @@ def _check_one_study(composed: Sequence[Composed]) -> None:
                 raise InputError(f"{key}={first} and {key}={other}: one command fills one study, in one way")
 
 
-def _distinct_arms(runs: list[Run]) -> list[ArmConfig]:
+def _distinct_arms(runs: list[Run]) -> tuple[list[ArmConfig], list[list[int]]]:
+    """The arms, and the seeds of each."""
+    seeds: dict[str, list[int]] = {}
     arms: dict[str, ArmConfig] = {}
     same: dict[str, str] = {}
+    compared: set[int] = set()
     for run in runs:
+        seeds.setdefault(run.arm.name, []).append(run.seed)
+        if id(run.arm) in compared:  # the seeds of one job share its arm
+            continue
+        compared.add(id(run.arm))
         known = arms.setdefault(run.arm.name, run.arm)
         differing = difference(known.settings["updates"], run.arm.settings["updates"], "updates")
         differing = differing or difference(known.identity, run.arm.identity)
@@ -130,10 +182,10 @@ def _distinct_arms(runs: list[Run]) -> list[ArmConfig]:
         other = same.setdefault(canonical(run.arm.identity), run.arm.name)
         if other != run.arm.name:
             raise InputError(f"arms {other} and {run.arm.name} are the same configuration; ask for one of them")
-    return list(arms.values())
+    return list(arms.values()), list(seeds.values())
 
 
-def _shards(arms: list[ArmConfig], missing: list[list[int]], parts: int | None) -> list[Shard]:
+def _shards(arms: Sequence[ArmConfig], missing: list[list[int]], parts: int | None) -> list[Shard]:
     """Each bundle cut into `parts` shards of nearly equal size; None: a shard for every run."""
     bundles: dict[str, list[tuple[int, int]]] = {}
     for number, (arm, seeds) in enumerate(zip(arms, missing, strict=True)):

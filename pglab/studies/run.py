@@ -10,7 +10,10 @@ from typing import Any
 # Keys that say where, how fast and how long to train, and change no number of an update. What is
 # measured beside the update (diagnostics) is one of them: an arm is the same with and without, so
 # neither is its name another, nor are its finished runs refused or trained again to be measured.
-MACHINERY = ("seed", "seeds", "updates", "study", "results_dir", "workers", "fuse", "logger", "diagnostics")
+ONE_STUDY = (
+    "study", "results_dir", "workers", "fuse", "logger", "diagnostics", "on_mismatch", "fail_fast", "plan",
+)  # fmt: skip
+MACHINERY = ("seed", "seeds", "updates", *ONE_STUDY)
 
 
 @dataclass(frozen=True)

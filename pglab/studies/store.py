@@ -1,31 +1,63 @@
 """Where a study's results live: one folder an arm, every file written whole or not at all.
 
-STUDY/ARM/arm.json            seeds with their status, settings, versions: what counts is here
-          config.yaml         the resolved configuration
-          updates.parquet     a row for each (seed, update)
-          evaluation.parquet  a row for each (seed, episode)
-          policies.npz        final policy parameters, `seed/name`
+STUDY/ARM/arm.json                   seeds with their status, settings, provenance: what counts is here
+          config.yaml                the resolved configuration
+          updates.parquet            a row for each (seed, update) of the runs that have ended
+          evaluation.parquet         a row for each (seed, episode)
+          policies.npz               final policy parameters, `seed/name`
+          states.bin                 what a run with more updates goes on from (see `pglab.sealed`)
+          checkpoint.bin             the same of unfinished runs, and their rows so far
+          checkpoint.previous.bin    the one before
+          lock                       held by the process that trains the arm
 """
 
 import contextlib
-import fcntl
+import hashlib
+import io
 import json
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
 
 from pglab.errors import InputError
+from pglab.sealed import DamagedError, seal, unseal
 from pglab.studies.run import ArmConfig
+from pglab.studies.saved import Saved, decode, encode
 
-FORMAT = 1
+FORMAT = 2
+ENDED = ("finished", "diverged")
+CHECKSUMMED = ("updates.parquet", "evaluation.parquet", "policies.npz")
+NO_ROWS = pd.DataFrame({"seed": np.arange(0), "update": np.arange(0), "diverged": np.arange(0) == 1})
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Runs of an arm that have come to an end of some kind, to be stored.
+
+    Attributes:
+        runs: of each seed its `status`, `updates`, `asked`, and where it failed the `error`.
+        updates: rows of the runs, by seed and update.
+        evaluation: rows of the runs, or None.
+        policies: of each seed the named parameters.
+        saved: of the runs that can go on when more updates are asked for.
+        steps_per_second: of the whole command while it trained them.
+    """
+
+    runs: dict[int, dict[str, Any]]
+    updates: pd.DataFrame
+    evaluation: pd.DataFrame | None = None
+    policies: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
+    saved: list[Saved] = field(default_factory=list)
+    steps_per_second: float = 0.0
 
 
 class Store:
@@ -48,70 +80,182 @@ class Store:
                 f"cannot write to {self.folder} ({error.strerror}); choose another results_dir=PATH"
             ) from error
 
-    def finished(self, arm: ArmConfig) -> set[int]:
-        """Seeds whose training is on disk, to the last update.
+    def arm(self, arm: ArmConfig) -> "ArmFiles":
+        """The files of one of its arms."""
+        return ArmFiles(self.folder / arm.name, arm)
+
+
+class ArmFiles:
+    """The files of one arm. Only one process at a time writes them: the one that holds its lock."""
+
+    def __init__(self, folder: Path, arm: ArmConfig) -> None:
+        self.folder, self._arm = folder, arm
+
+    def about(self) -> dict[str, Any] | None:
+        """What `arm.json` says; None where there is none.
 
         Raises:
-            InputError: what is there came of another configuration, or goes further.
+            InputError: it is no JSON.
         """
-        there = _read_json(self.folder / arm.name / "arm.json")
-        if there is None:
-            return set()
-        changed = difference(there["identity"], json.loads(json.dumps(arm.identity)))
-        if changed:
-            key, old, new = changed
+        path = self.folder / "arm.json"
+        try:
+            return json.loads(path.read_text())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (ValueError, UnicodeDecodeError) as error:
             raise InputError(
-                f"{self.folder / arm.name} holds runs of another configuration: {key} is {old} there and {new} "
-                "here; give this command its own study=NAME, or move that folder away"
-            )
-        updates = arm.settings["updates"]
-        ended = ("finished", "diverged")
-        done = {int(seed): run for seed, run in there["runs"].items() if run["status"] in ended}
-        longer = [seed for seed, run in done.items() if run["asked"] > updates]
-        if longer:
-            raise InputError(
-                f"{self.folder / arm.name} holds seed {longer[0]} with {done[longer[0]]['asked']} updates, "
-                f"more than updates={updates}; ask for as many, or give this command its own study=NAME"
-            )
-        return {seed for seed, run in done.items() if run["asked"] == updates}
+                f"{path} is damaged ({error}); put back a copy of it, or move {self.folder} away to train the arm anew"
+            ) from error
 
-    def add(
-        self,
-        arm: ArmConfig,
-        runs: dict[int, dict[str, Any]],
-        updates: pd.DataFrame,
-        evaluation: pd.DataFrame | None,
-        policies: dict[int, dict[str, np.ndarray]],
-    ) -> None:
-        """Adds runs of an arm, in place of earlier ones of the same seeds.
+    def begin(self, seeds: Iterable[int], provenance: Mapping[str, str], anew: bool) -> None:
+        """Writes down which runs are going to be trained, before the first is.
 
-        `arm.json` is written last: a run counts once everything else of it is on disk.
+        Args:
+            anew: takes away what was there of the arm.
         """
-        folder = self.folder / arm.name
-        folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
-            there = _read_json(folder / "arm.json") or {"runs": {}}
-            kept = {int(seed): run for seed, run in there["runs"].items() if int(seed) not in runs}
-            _replace(folder / "config.yaml", lambda f: f.write(yaml.safe_dump(dict(arm.settings)).encode()))
-            for name, added in (("updates", updates), ("evaluation", evaluation)):
-                frame = _merge(folder / f"{name}.parquet", added, set(kept))
-                _replace(folder / f"{name}.parquet", lambda f, frame=frame: frame.to_parquet(f, index=False))
-            arrays = {f"{seed}/{name}": array for seed, named in policies.items() for name, array in named.items()}
-            arrays |= _load_policies(folder / "policies.npz", set(kept))
-            arrays = dict(sorted(arrays.items(), key=lambda item: int(item[0].partition("/")[0])))
-            _replace(folder / "policies.npz", lambda f: np.savez(f, allow_pickle=False, **arrays))
-            merged = {str(seed): run for seed, run in sorted((kept | runs).items())}
-            about = {
-                "format": FORMAT,
-                "arm": arm.name,
-                "choices": dict(arm.composed.choices),
-                "given": dict(arm.composed.given),
-                "identity": arm.identity,
-                "overrides": list(arm.composed.overrides),
-                "versions": versions(),
-                "runs": merged,
-            }
-            _replace(folder / "arm.json", lambda f: f.write(json.dumps(about, indent=1).encode()))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for path in self.folder.iterdir():  # a dot begins what a process left that was killed while writing
+            if path.name.startswith(".") or (anew and path.name != "lock"):
+                path.unlink()
+        about = self.about() or {"runs": {}, "files": {}, "provenance": []}
+        if about["provenance"][-1:] != [provenance]:
+            about["provenance"].append(dict(provenance))
+        asked = self._arm.settings["updates"]
+        for seed in seeds:
+            if about["runs"].get(str(seed), {}).get("status") not in ENDED:
+                about["runs"][str(seed)] = {"status": "running", "updates": 0, "asked": asked}
+        write(self.folder / "config.yaml", yaml.safe_dump(dict(self._arm.settings)).encode())
+        self._write_about(about)
+
+    def add(self, ended: Ended) -> None:
+        """Adds runs, in place of earlier ones of the same seeds.
+
+        A file counts once its checksum is in `arm.json`, which first names both the present and the
+        coming one: at no moment is there a file that it does not know.
+
+        Raises:
+            InputError: a file that is there is damaged.
+        """
+        about = self.about() or {"runs": {}, "files": {}, "provenance": []}
+        added = set(ended.runs)
+        kept = {int(seed) for seed in about["runs"]} - added
+        contents = {
+            "updates.parquet": _parquet(self._merged("updates.parquet", ended.updates, kept, about)),
+            "evaluation.parquet": _parquet(self._merged("evaluation.parquet", ended.evaluation, kept, about)),
+            "policies.npz": self._policies(ended.policies, kept, about),
+        }
+        coming = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+        present = {name: sums[-1:] for name, sums in about["files"].items()}
+        about["files"] = {name: [*present.get(name, []), coming[name]] for name in contents}
+        self._write_about(about)
+        for name, content in contents.items():
+            write(self.folder / name, content)
+        finished = {int(seed) for seed, run in about["runs"].items() if run["status"] == "finished"}
+        states = [part.of(finished & kept) for part in self._states()]
+        write(self.folder / "states.bin", seal(encode([*states, *ended.saved])))
+        about["files"] = {name: [digest] for name, digest in coming.items()}
+        about["steps_per_second"] = ended.steps_per_second or about.get("steps_per_second", 0.0)
+        made_by = len(about["provenance"]) - 1
+        about["runs"] |= {str(seed): {**run, "provenance": made_by} for seed, run in ended.runs.items()}
+        about["runs"] = dict(sorted(about["runs"].items(), key=lambda item: int(item[0])))
+        self._write_about(about)
+
+    def checkpoint(self, saved: list[Saved], rows: pd.DataFrame) -> None:
+        """Stores what unfinished runs can go on from; nothing left takes the files away."""
+        path, previous = self.folder / "checkpoint.bin", self.folder / "checkpoint.previous.bin"
+        if not any(part.seeds for part in saved):
+            path.unlink(missing_ok=True)
+            previous.unlink(missing_ok=True)
+            return
+        content = seal(encode(saved, rows))
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path, previous)
+        write(path, content)
+
+    def unfinished(self) -> tuple[list[Saved], pd.DataFrame, str | None]:
+        """The last checkpoint that is whole, with its rows; and what is to be said of one that is not."""
+        trouble = None
+        for name in ("checkpoint.bin", "checkpoint.previous.bin"):
+            try:
+                return *decode(unseal(self.folder / name)), trouble
+            except FileNotFoundError:
+                continue
+            except DamagedError as error:
+                trouble = f"{error}; the checkpoint before it is used, where there is one"
+        return [], NO_ROWS, trouble
+
+    def finished(self, seeds: set[int]) -> tuple[list[Saved], pd.DataFrame]:
+        """The states of runs that are finished, and their rows with a column `diverged`, all false."""
+        about = self.about()
+        if about is None or not seeds:
+            return [], NO_ROWS
+        rows = self._read_parquet("updates.parquet", about)
+        states = [part.of(set(part.seeds) & seeds) for part in self._states()]
+        return states, rows[rows["seed"].isin(seeds)].assign(diverged=False)
+
+    def _states(self) -> list[Saved]:
+        try:
+            return decode(unseal(self.folder / "states.bin"))[0]
+        except FileNotFoundError:
+            return []
+        except DamagedError as error:
+            raise InputError(
+                f"{error}; delete it (more updates of the arm's finished runs then start from scratch)"
+            ) from error
+
+    def _merged(self, name: str, added: pd.DataFrame | None, kept: set[int], about: Mapping[str, Any]) -> pd.DataFrame:
+        """The kept seeds' rows of a file and the added ones, by seed."""
+        frames = [] if added is None else [added]
+        if kept:
+            there = self._read_parquet(name, about)
+            frames.append(there[there["seed"].isin(kept)])
+        frames = [frame for frame in frames if len(frame)]
+        if not frames:
+            return pd.DataFrame({"seed": []}, dtype=np.int64)
+        return pd.concat(frames).sort_values("seed", kind="stable", ignore_index=True)
+
+    def _policies(self, added: dict[int, dict[str, np.ndarray]], kept: set[int], about: Mapping[str, Any]) -> bytes:
+        arrays = {f"{seed}/{name}": array for seed, named in added.items() for name, array in named.items()}
+        if kept and (content := self._read("policies.npz", about)):
+            with np.load(io.BytesIO(content), allow_pickle=False) as there:
+                arrays |= {name: there[name] for name in there.files if int(name.partition("/")[0]) in kept}
+        arrays = dict(sorted(arrays.items(), key=lambda item: int(item[0].partition("/")[0])))
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **arrays)
+        return buffer.getvalue()
+
+    def _read_parquet(self, name: str, about: Mapping[str, Any]) -> pd.DataFrame:
+        content = self._read(name, about)
+        return pd.read_parquet(io.BytesIO(content)) if content else NO_ROWS
+
+    def _read(self, name: str, about: Mapping[str, Any]) -> bytes | None:
+        """A file's content, checked; None where no run has ended yet."""
+        expected = about["files"].get(name)
+        if expected is None:
+            return None
+        try:
+            content = (self.folder / name).read_bytes()
+        except FileNotFoundError:
+            content = None
+        if content is None or hashlib.sha256(content).hexdigest() not in expected:
+            raise InputError(
+                f"{self.folder / name} is {'gone' if content is None else 'damaged'}: put back a copy of it, or give "
+                "on_mismatch=rerun to train the arm anew"
+            )
+        return content
+
+    def _write_about(self, about: dict[str, Any]) -> None:
+        described = {
+            "format": FORMAT,
+            "arm": self._arm.name,
+            "choices": dict(self._arm.composed.choices),
+            "given": dict(self._arm.composed.given),
+            "identity": self._arm.identity,
+            "overrides": list(self._arm.composed.overrides),
+            "versions": versions(),
+        }
+        changing = {key: about[key] for key in ("provenance", "steps_per_second", "files", "runs") if key in about}
+        write(self.folder / "arm.json", json.dumps(described | changing, indent=1).encode())
 
 
 def versions() -> dict[str, str]:
@@ -121,22 +265,11 @@ def versions() -> dict[str, str]:
     return machine | {name: version(name) for name in packages}
 
 
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Holds a folder against other processes; a dead process holds nothing."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+def write(path: Path, content: bytes) -> None:
     """Writes beside the file, flushes to disk, then takes its place in one step."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
-            write(file)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
             os.chmod(file.name, 0o644)
@@ -144,29 +277,17 @@ def _replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
         except BaseException:
             os.unlink(file.name)
             raise
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)  # the new name, too, outlasts a power cut
+    finally:
+        os.close(descriptor)
 
 
-def _merge(path: Path, added: pd.DataFrame | None, kept: set[int]) -> pd.DataFrame:
-    """The kept seeds' rows of a file and the added ones, by seed."""
-    frames = [] if added is None else [added]
-    if kept and path.exists():
-        there = pd.read_parquet(path)
-        frames.append(there[there["seed"].isin(kept)])
-    frames = [frame for frame in frames if len(frame)]
-    if not frames:
-        return pd.DataFrame({"seed": []}, dtype=np.int64)
-    return pd.concat(frames).sort_values("seed", kind="stable", ignore_index=True)
-
-
-def _load_policies(path: Path, kept: set[int]) -> dict[str, np.ndarray]:
-    if not kept or not path.exists():
-        return {}
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files if int(name.partition("/")[0]) in kept}
-
-
-def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text()) if path.exists() else None
+def _parquet(frame: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()
 
 
 def difference(there: Any, here: Any, key: str = "") -> tuple[str, Any, Any] | None:

@@ -1,6 +1,8 @@
 """One command's study, from what was composed to what was found."""
 
+import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from warnings import catch_warnings
 
@@ -11,13 +13,16 @@ from rich.table import Table
 
 from pglab.errors import InputError
 from pglab.results import IncompleteStudy, load, load_evaluation, summarize
+from pglab.studies.claim import claimed, holder
 from pglab.studies.console import Console
 from pglab.studies.execute import Outcome, execute
+from pglab.studies.forecast import forecast
 from pglab.studies.plan import Plan, make_plan
 from pglab.studies.run import Composed
 from pglab.studies.worker import Check, Checked, Failed, Worker
 
 FAILED, INTERRUPTED = 1, 130  # exit statuses
+WAIT = 0.5  # seconds between two looks at whether another process has let go of an arm
 
 
 @dataclass(frozen=True)
@@ -59,19 +64,56 @@ class Study:
 def train(composed: Sequence[Composed]) -> Study:
     """Checks everything, trains what is missing, and says how it went.
 
+    An arm that another process is training is left to it; what that has not finished when it
+    lets go is taken over.
+
     Raises:
         InputError: bad input; nothing was trained or written.
     """
     plan = make_plan(composed)
     console = Console()
-    for arm in plan.arms:
+    for arm, progress in zip(plan.arms, plan.progress, strict=True):
         chosen = arm.composed.choices.get("baseline", "none")
         if chosen != "none" and "baseline" not in arm.settings["weighting"]:
             console.say(f"note: {arm.name}: this weighting uses no baseline, so baseline={chosen} changes nothing")
-    outcome = execute(plan, ready_workers(plan), console) if plan.shards else Outcome()
-    study = Study(plan, outcome)
+        for note in progress.notes:
+            console.say(f"note: {note}")
+    if plan.settings["plan"]:
+        console.table(forecast(plan))
+        return Study(plan, Outcome())
+    study = Study(plan, _train_claimed(plan, console))
     _report(study, console)
     return study
+
+
+def _train_claimed(plan: Plan, console: Console) -> Outcome:
+    """Trains one arm after another as they can be claimed: all at once, where nobody else is at work."""
+    outcome = Outcome()
+    left = {number for number, progress in enumerate(plan.progress) if progress.starts}
+    workers = ready_workers(plan) if left else []
+    waited_for: set[str] = set()
+    try:
+        while left and not outcome.interrupted and not (outcome.failures and plan.settings["fail_fast"]):
+            with ExitStack() as claims:
+                folders = {number: plan.store.arm(plan.arms[number]).folder for number in sorted(left)}
+                mine = {number for number, folder in folders.items() if claims.enter_context(claimed(folder))}
+                now = plan.only(mine)
+                if now.shards:
+                    team, workers = workers or ready_workers(now), []
+                    outcome.add(execute(now, team, console))
+            left -= mine
+            if not mine:
+                holders = {holder(folders[number]) or "another process" for number in left}
+                if holders - waited_for:
+                    console.say(f"Waiting for {', '.join(sorted(holders))}, which trains {len(left)} of these arms.")
+                waited_for |= holders
+                time.sleep(WAIT)
+    except KeyboardInterrupt:
+        outcome.interrupted = True
+    finally:
+        for worker in workers:
+            worker.stop()
+    return outcome
 
 
 def ready_workers(plan: Plan) -> list[Worker]:
@@ -102,7 +144,7 @@ def _report(study: Study, console: Console) -> None:
     plan, outcome, folder = study.plan, study.outcome, study.plan.store.folder
     for failure in outcome.failures:
         console.say(failure.rstrip())
-    done = sum(len(seeds) for seeds in plan.finished)
+    done = sum(len(progress.done) for progress in plan.progress)
     if done:
         console.say(f"Finished before and kept as they are: {done} of {done + plan.missing} runs.")
     if outcome.interrupted:

@@ -20,8 +20,10 @@ import numpy as np
 
 from pglab.errors import InputError
 from pglab.studies.process import start
+from pglab.studies.saved import Saved
 
 PARENT_CHECK = 0.5  # seconds between two looks at whether the parent is still there
+CHECKPOINT_SECONDS = 30.0  # at most between two checkpoints; a tenth of a run comes first where it is shorter
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,29 @@ class Checked:
 
 
 @dataclass(frozen=True)
-class Job:
-    """A shard to train: of each arm its number in the plan, settings and seeds."""
+class Slice:
+    """Runs of one arm that have made the same number of updates.
 
-    arms: tuple[tuple[int, Mapping[str, Any], list[int]], ...]
+    Attributes:
+        number: of the arm in the plan.
+        saved: what the runs go on from; with update 0 and no state, from the beginning.
+    """
+
+    number: int
+    settings: Mapping[str, Any]
+    saved: Saved
+
+
+@dataclass(frozen=True)
+class Job:
+    """A shard to train."""
+
+    slices: tuple[Slice, ...]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One update: of each arm in training its number and what its runs showed.
+    """One update: of each slice in training its arm's number and what its runs showed.
 
     Plain arrays here and in `Result`: a class of the trainer's would bring torch into the parent.
     """
@@ -56,11 +72,18 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Checkpoint:
+    """What the runs of a shard could go on from: of each slice its arm's number and state."""
+
+    saved: list[tuple[int, Saved]]
+
+
+@dataclass(frozen=True)
 class Result:
-    """What an arm's runs in a finished shard ended with."""
+    """What a slice's runs ended with."""
 
     number: int
-    seeds: list[int]
+    saved: Saved
     evaluation: dict[str, np.ndarray] | None
     parameters: dict[str, np.ndarray]
 
@@ -89,7 +112,7 @@ class Worker:
     def send(self, order: Check | Job) -> None:
         self.connection.send(order)
 
-    def receive(self) -> Checked | Progress | Done | Failed:
+    def receive(self) -> Checked | Progress | Checkpoint | Done | Failed:
         """What the worker reports; a process that is gone has failed."""
         try:
             return self.connection.recv()
@@ -146,22 +169,41 @@ def _check(order: Check) -> Checked:
 
 
 def _train(job: Job, connection: Connection) -> Done:
+    import torch
+
     from pglab.build import build_arm, build_diagnostics, build_shapes
     from pglab.training.bundle import Bundle
 
-    settings = job.arms[0][1]
-    numbers = [number for number, _, _ in job.arms]
-    arms = [build_arm(of_arm, seeds) for _, of_arm, seeds in job.arms]
+    settings = job.slices[0].settings
+    arms = [build_arm(part.settings, part.saved.seeds) for part in job.slices]
     bundle = Bundle(build_shapes(settings), arms, build_diagnostics(settings))
+    states = bundle.state()
+    for number, part in enumerate(job.slices):
+        if part.saved.state:
+            states[number] = {name: torch.from_numpy(array.copy()) for name, array in part.saved.state.items()}
+    bundle.restore(states)
+
+    def saved() -> list[Saved]:
+        return [
+            Saved(int(state["counters/update"]), part.saved.seeds, {name: x.cpu().numpy() for name, x in state.items()})
+            for part, state in zip(job.slices, bundle.state(), strict=True)
+        ]
+
+    tenths = [max(1, -(-part.settings["updates"] // 10)) for part in job.slices]
+    checkpointed = time.monotonic()
     while not bundle.finished:
-        connection.send(Progress([(numbers[arm], vars(measures)) for arm, measures in bundle.step()]))
+        measured = bundle.step()
+        connection.send(Progress([(job.slices[arm].number, vars(measures)) for arm, measures in measured]))
+        passed = any(int(measures.update[0]) % tenths[arm] == 0 for arm, measures in measured)
+        if not bundle.finished and (passed or time.monotonic() - checkpointed >= CHECKPOINT_SECONDS):
+            connection.send(Checkpoint([(part.number, s) for part, s in zip(job.slices, saved(), strict=True)]))
+            checkpointed = time.monotonic()
     episodes = settings["evaluation"]["episodes"]
-    evaluations = bundle.evaluate(episodes) if episodes else [None] * len(numbers)
+    evaluations = bundle.evaluate(episodes) if episodes else [None] * len(arms)
+    ended = zip(job.slices, saved(), evaluations, bundle.parameters(), strict=True)
     return Done(
         [
-            Result(number, seeds, vars(evaluation) if evaluation else None, parameters)
-            for (number, _, seeds), evaluation, parameters in zip(
-                job.arms, evaluations, bundle.parameters(), strict=True
-            )
+            Result(part.number, state, vars(evaluation) if evaluation else None, parameters)
+            for part, state, evaluation, parameters in ended
         ]
     )

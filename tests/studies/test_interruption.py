@@ -1,6 +1,5 @@
 """Ctrl-C, a scheduler's stop and a killed parent: quickly over, nothing half-written, nothing left running."""
 
-import dataclasses
 import os
 import signal
 import subprocess
@@ -10,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from pglab.cli import compose_runs
 from pglab.results import load
 from pglab.studies.console import Console
 from pglab.studies.execute import execute
 from pglab.studies.plan import make_plan
-from pglab.studies.store import Store
+from pglab.studies.store import ArmFiles, Ended
 from pglab.studies.study import ready_workers
 
 PROMISED = 2.0  # seconds from Ctrl-C to the end
@@ -76,8 +76,9 @@ def interrupt(process: subprocess.Popen[str], press: Callable[[], None], times: 
 def whole_files(study: Path) -> bool:
     """Whether every arm has its files and there is no half-written one beside them."""
     arms = [arm for arm in study.iterdir() if arm.name != "wandb"]
-    expected = {"arm.json", "config.yaml", "updates.parquet", "evaluation.parquet", "policies.npz"}
-    return bool(arms) and all({path.name for path in arm.iterdir()} == expected for arm in arms)
+    expected = {"arm.json", "config.yaml", "updates.parquet", "evaluation.parquet", "policies.npz", "states.bin"}
+    optional = {"lock", "checkpoint.bin", "checkpoint.previous.bin"}
+    return bool(arms) and all({path.name for path in arm.iterdir()} - optional == expected for arm in arms)
 
 
 def test_ctrl_c_ends_in_time_keeps_the_rows_and_the_same_command_starts_again(
@@ -122,7 +123,7 @@ def test_ctrl_c_ends_in_time_while_a_users_weighting_sleeps(
     assert took < PROMISED
     assert "Interrupted. Kept in results/long: 0 finished runs, and the rows so far of 0" in out
     assert running_in(tmp_path) == []
-    assert list((tmp_path / "results" / "long").iterdir()) == []
+    assert whole_files(tmp_path / "results" / "long")
 
 
 def test_workers_end_by_themselves_when_the_parent_is_killed(
@@ -146,22 +147,20 @@ def test_ctrl_c_before_training_writes_nothing(command_line, tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-class InterruptedStore(Store):
-    """A store in which Ctrl-C comes in the middle of adding an arm, once."""
+def test_a_finished_shard_is_kept_when_ctrl_c_comes_while_it_is_stored(
+    tmp_path: Path, tiny: Sequence[str], monkeypatch: pytest.MonkeyPatch
+):
+    add, interrupted = ArmFiles.add, []
 
-    interrupted = False
-
-    def add(self, arm, runs, updates, evaluation, policies) -> None:
-        if arm.name.endswith("rtg") and not self.interrupted:
-            self.interrupted = True
+    def add_interrupted_once(files: ArmFiles, ended: Ended) -> None:
+        if files.folder.name.endswith("rtg") and not interrupted:
+            interrupted.append(files)
             raise KeyboardInterrupt
-        super().add(arm, runs, updates, evaluation, policies)
+        add(files, ended)
 
-
-def test_a_finished_shard_is_kept_when_ctrl_c_comes_while_it_is_stored(tmp_path: Path, tiny: Sequence[str]):
+    monkeypatch.setattr(ArmFiles, "add", add_interrupted_once)
     sweep = ["weighting=total,rtg,baseline", "seed=0,1", *tiny, "workers=1", f"results_dir={tmp_path}"]
     plan = make_plan(compose_runs(sweep))
-    plan = dataclasses.replace(plan, store=InterruptedStore(plan.store.folder))
     outcome = execute(plan, ready_workers(plan), Console())
     assert outcome.interrupted
     assert len(outcome.status) == 6

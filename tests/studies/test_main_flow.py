@@ -16,7 +16,7 @@ from pglab.results import load, load_evaluation, summarize
 from pglab.studies.plan import make_plan
 
 SWEEP = ("-m", "weighting=total,rtg", "study=small")
-FILES = {"arm.json", "config.yaml", "updates.parquet", "evaluation.parquet", "policies.npz"}
+FILES = {"states.bin", "lock", "arm.json", "config.yaml", "updates.parquet", "evaluation.parquet", "policies.npz"}
 
 
 def about(arm: Path) -> dict:
@@ -52,7 +52,7 @@ def test_the_last_line_says_how_to_read_the_results(main_flow, study: Path, monk
     pd.testing.assert_frame_equal(load(path[1]), load(study))
 
 
-def test_every_arm_has_its_five_files_and_there_are_no_others(main_flow, study: Path):
+def test_every_arm_has_its_files_and_there_are_no_others(main_flow, study: Path):
     _, folder = main_flow
     assert {path.name for path in folder.iterdir()} == {"results"}
     assert {path.name for path in study.parent.iterdir()} == {"small"}
@@ -72,7 +72,9 @@ def test_config_yaml_is_the_resolved_configuration(study: Path, tiny):
 def test_arm_json_has_the_status_of_each_seed_and_what_computed_it(study: Path):
     for arm in study.iterdir():
         said = about(arm)
-        assert said["runs"] == {str(s): {"status": "finished", "updates": 2, "asked": 2} for s in range(3)}
+        assert list(said["runs"]) == ["0", "1", "2"]
+        for run in said["runs"].values():
+            assert (run["status"], run["updates"], run["asked"], run["provenance"]) == ("finished", 2, 2, 0)
         assert said["arm"] == arm.name
         assert {"pglab", "torch", "numpy", "python"} <= said["versions"].keys()
 
@@ -128,7 +130,7 @@ def test_more_updates_continue_the_same_sequence_of_numbers(copied_study: Path, 
 def test_only_what_is_missing_is_planned(copied_study: Path, tiny):
     here = [*tiny, "study=small", f"results_dir={copied_study.parent}"]
     plan = make_plan(compose_runs(["weighting=rtg", "seed=4,1,3,2", *here]))
-    assert plan.finished == ((1, 2),)
+    assert plan.progress[0].done == (1, 2)
     assert [seeds for shard in plan.shards for _, seeds in shard.arms] == [[4, 3]]
 
 
@@ -136,7 +138,7 @@ def test_only_what_is_missing_is_planned(copied_study: Path, tiny):
     ("override", "said"),
     [
         ("updates=1", "holds seed 0 with 2 updates, more than updates=1"),
-        ("evaluation.episodes=7", "evaluation.episodes is 100 there and 7 here"),
+        ("evaluation.episodes=7", "evaluation.episodes was 100 there and is 7 here"),
     ],
 )
 def test_a_command_that_does_not_match_what_is_on_disk_is_refused(copied_study: Path, tiny, contents, override, said):
@@ -151,5 +153,5 @@ def test_an_arm_whose_defaults_have_changed_since_is_refused_with_the_difference
     stored = about(arm)
     stored["identity"]["optimizer"]["lr"] = 0.02  # as if conf/optimizer/adam.yaml had said so then
     (arm / "arm.json").write_text(json.dumps(stored))
-    with pytest.raises(InputError, match=r"optimizer\.lr is 0\.02 there and 0\.01 here"):
+    with pytest.raises(InputError, match=r"optimizer\.lr was 0\.02 there and is 0\.01 here"):
         pglab.run(["weighting=rtg", *tiny, "study=small", f"results_dir={copied_study.parent}"])

@@ -1,7 +1,6 @@
 """Every file is written whole or not at all, and by one process at a time."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,9 @@ import pytest
 
 from pglab.cli import compose_runs
 from pglab.errors import InputError
+from pglab.studies.progress import progress_of
 from pglab.studies.run import ArmConfig
-from pglab.studies.store import Store
+from pglab.studies.store import Ended, Store
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,13 @@ def add(store: Store, arm: ArmConfig, seed: int, status: str = "finished", value
     updates = pd.DataFrame({"seed": [seed, seed], "update": [1, 2], "loss": [value, value]})
     evaluation = pd.DataFrame({"seed": [seed] * 3, "episode": [1, 2, 3], "return": [value] * 3, "length": [1] * 3})
     runs = {seed: {"status": status, "updates": 2, "asked": 2}}
-    store.add(arm, runs, updates, evaluation, {seed: {"weight": np.full((2, 3), value)}})
+    files = store.arm(arm)
+    files.begin([seed], {}, anew=False)
+    files.add(Ended(runs, updates, evaluation, {seed: {"weight": np.full((2, 3), value)}}))
+
+
+def done(store: Store, arm: ArmConfig) -> set[int]:
+    return set(progress_of(store.arm(arm), arm, range(20)).done)
 
 
 def stored(store: Store, arm: ArmConfig) -> tuple[dict, pd.DataFrame, dict[str, np.ndarray]]:
@@ -50,9 +56,9 @@ def test_a_run_takes_the_place_of_an_earlier_one_of_its_seed(tmp_path: Path, arm
     store = Store(tmp_path)
     add(store, arm, 0, status="stopped", value=1.0)
     add(store, arm, 1, value=1.0)
-    assert store.finished(arm) == {1}
+    assert done(store, arm) == {1}
     add(store, arm, 0, value=2.0)
-    assert store.finished(arm) == {0, 1}
+    assert done(store, arm) == {0, 1}
     _, updates, policies = stored(store, arm)
     assert updates["loss"].tolist() == [2.0, 2.0, 1.0, 1.0]
     assert (policies["0/weight"] == 2.0).all()
@@ -63,7 +69,7 @@ def test_a_run_takes_the_place_of_an_earlier_one_of_its_seed(tmp_path: Path, arm
 )
 def test_only_a_run_that_ended_is_not_trained_again(tmp_path: Path, arm: ArmConfig, status: str, ended: bool):
     add(Store(tmp_path), arm, 0, status=status)
-    assert Store(tmp_path).finished(arm) == ({0} if ended else set())
+    assert done(Store(tmp_path), arm) == ({0} if ended else set())
 
 
 def test_a_write_that_fails_leaves_the_files_as_they_were(tmp_path: Path, arm: ArmConfig, contents):
@@ -72,24 +78,11 @@ def test_a_write_that_fails_leaves_the_files_as_they_were(tmp_path: Path, arm: A
     before = contents(tmp_path)
     bad = pd.DataFrame({"seed": [1], "update": [1], "loss": [object()]})  # no parquet column
     with pytest.raises(Exception, match="loss"):
-        store.add(arm, {1: {"status": "finished", "updates": 1, "asked": 2}}, bad, None, {})
+        store.arm(arm).add(Ended({1: {"status": "finished", "updates": 1, "asked": 2}}, bad))
     after = contents(tmp_path)
     assert after.keys() == before.keys()
     assert {name for name in after if after[name] != before[name]} <= {"some/config.yaml"}
-    assert store.finished(arm) == {0}
-
-
-def test_two_writers_at_once_lose_nothing_of_each_other(tmp_path: Path, arm: ArmConfig):
-    def add_every_other(first: int) -> None:
-        for seed in range(first, 20, 2):
-            add(Store(tmp_path), arm, seed, value=float(seed))
-
-    with ThreadPoolExecutor(2) as writers:  # each opens the folder, and so holds a lock, of its own
-        list(writers.map(add_every_other, range(2)))
-    runs, updates, policies = stored(Store(tmp_path), arm)
-    assert list(runs) == [str(seed) for seed in range(20)]
-    assert updates["seed"].tolist() == [seed for seed in range(20) for _ in range(2)]
-    assert all((policies[f"{seed}/weight"] == seed).all() for seed in range(20))
+    assert done(store, arm) == {0}
 
 
 def test_a_folder_that_cannot_be_made_is_refused_with_the_reason(tmp_path: Path):

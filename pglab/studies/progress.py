@@ -1,0 +1,117 @@
+"""What there is of an arm, and what a command would have to do for the rest."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pglab.errors import InputError
+from pglab.studies.provenance import changed, provenance
+from pglab.studies.run import ArmConfig
+from pglab.studies.saved import Saved
+from pglab.studies.store import ENDED, ArmFiles, difference
+
+OnMismatch = Literal["refuse", "rerun", "keep"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the asked seeds of an arm are.
+
+    Attributes:
+        done: seeds with nothing left to do.
+        starts: of each other seed the update to go on from, 0 for the beginning.
+        anew: what is on disk does not match and is to be thrown away.
+        notes: what a person should know of this.
+    """
+
+    done: tuple[int, ...]
+    starts: dict[int, int]
+    anew: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def progress_of(files: ArmFiles, arm: ArmConfig, seeds: Iterable[int]) -> Progress:
+    """Compares what was asked for with what is on disk.
+
+    Raises:
+        InputError: what is there came of another configuration, code or library version and
+            `on_mismatch` does not say what to do; or it goes further than was asked.
+    """
+    seeds = list(seeds)
+    about = files.about()
+    if about is None:
+        return Progress((), dict.fromkeys(seeds, 0))
+    choice, notes = arm.settings["on_mismatch"], []
+    if there := _mismatch(files, arm, about):
+        if choice == "rerun":
+            return Progress((), dict.fromkeys(seeds, 0), anew=True, notes=(f"{arm.name}: trained anew, as {there}",))
+        notes.append(f"{arm.name}: what is there is kept, although {there}")
+    updates, done, finished = arm.settings["updates"], [], set()
+    for seed in seeds:
+        run = about["runs"].get(str(seed), {"status": "missing"})
+        if run["status"] not in ENDED:
+            continue
+        if run["asked"] > updates:
+            raise InputError(
+                f"{files.folder} holds seed {seed} with {run['asked']} updates, more than updates={updates}; "
+                "ask for as many, or give this command its own study=NAME"
+            )
+        if run["asked"] == updates or run["status"] == "diverged":
+            done.append(seed)
+        else:
+            finished.add(seed)
+    left = [seed for seed in seeds if seed not in set(done)]
+    if not left:
+        return Progress(tuple(done), {}, notes=tuple(notes))
+    resumable, trouble = resumable_parts(files, finished)
+    starts = dict.fromkeys(left, 0)
+    for part in resumable:
+        for seed in part.seeds:
+            if seed in starts and part.update <= updates:
+                starts[seed] = max(starts[seed], part.update)
+    notes += [trouble] if trouble else []
+    return Progress(tuple(done), starts, notes=tuple(notes))
+
+
+def resumable_parts(files: ArmFiles, finished: set[int]) -> tuple[list[Saved], str | None]:
+    """What unfinished runs, and these finished ones, can go on from; and what is wrong with it."""
+    unfinished, _, trouble = files.unfinished()
+    return [*files.finished(finished)[0], *unfinished], trouble
+
+
+def _mismatch(files: ArmFiles, arm: ArmConfig, about: dict[str, Any]) -> str | None:
+    """How what is there differs from what would be made now, for one who chose to rerun or keep.
+
+    Raises:
+        InputError: nobody chose, or to keep another configuration.
+    """
+    choice = arm.settings["on_mismatch"]
+    if differing := difference(about["identity"], _plain(arm.identity)):
+        key, old, new = differing
+        there = f"{key} was {old} there and is {new} here"
+        if choice != "rerun":
+            keep = " (on_mismatch=keep would mix the two)" if choice == "keep" else ""
+            raise InputError(
+                f"{files.folder} holds runs of another configuration: {there}{keep}; give this command its own "
+                "study=NAME, or on_mismatch=rerun to throw those runs away and train anew"
+            )
+        return there
+    made = about["provenance"][-1:]
+    differences = changed(made[0], provenance(arm.settings)) if made else []
+    if not differences:
+        return None
+    there = ", ".join(differences)
+    if choice == "refuse":
+        raise InputError(
+            f"{files.folder} holds runs that were computed otherwise: {there}. Choose on_mismatch=rerun to throw "
+            "them away and train anew, on_mismatch=keep to keep them and train what is missing as things are now, "
+            "or another study=NAME"
+        )
+    return there
+
+
+def _plain(settings: Any) -> Any:
+    """As it comes back from JSON."""
+    if isinstance(settings, dict):
+        return {str(key): _plain(value) for key, value in settings.items()}
+    return [_plain(value) for value in settings] if isinstance(settings, list | tuple) else settings
