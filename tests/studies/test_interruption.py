@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from pglab.cli import compose_runs
 from pglab.results import load
@@ -80,6 +81,7 @@ def whole_files(study: Path) -> bool:
     return bool(arms) and all({path.name for path in arm.iterdir()} == expected for arm in arms)
 
 
+@pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")
 def test_ctrl_c_ends_in_time_keeps_the_rows_and_the_same_command_starts_again(
     command_line, tmp_path: Path, tiny, own_weightings: list[str]
 ):
