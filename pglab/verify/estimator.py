@@ -46,7 +46,7 @@ def places(settings: Settings) -> list[tuple[str, int]]:
 def check(settings: Settings) -> None:
     """Raises InputError where a component does not fit, or a problem has no exact solution."""
     for env in _problems(settings).values():
-        check_components({**settings, "env": env, "updates": 1})
+        check_components(_of_problem(settings, env))
     for problem, seed in places(settings):
         solved(settings, problem, seed)
     build_effort(settings)
@@ -54,7 +54,7 @@ def check(settings: Settings) -> None:
 
 def solved(settings: Settings, problem: str, seed: int) -> Setting:
     """The estimator on a problem at the parameters of a seed, with all that is known exactly."""
-    of_problem = {**settings, "env": _problems(settings)[problem], "updates": 1}
+    of_problem = _of_problem(settings, _problems(settings)[problem])
     shapes, arm = build_shapes(of_problem), build_arm(of_problem, [seed])
     mdp = _finite(problem, shapes.world)
     try:
@@ -83,6 +83,12 @@ def build_effort(settings: Settings) -> Effort:
 def _problems(settings: Settings) -> Mapping[str, Settings]:
     """The environment that was chosen, or those that verify has when none was."""
     return {"env": settings["env"]} if settings.get("env") else settings["problems"]
+
+
+def _of_problem(settings: Settings, env: Settings) -> Settings:
+    """The settings as those of a run that is trained on one problem."""
+    diagnostics = {"_target_": "pglab.training.diagnostics.NoDiagnostics"}
+    return {**settings, "env": env, "updates": 1, "diagnostics": diagnostics}
 
 
 def _finite(problem: str, world: Any) -> FiniteMDP:

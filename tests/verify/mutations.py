@@ -74,7 +74,7 @@ MUTATIONS = {
             ),
         ),
         ("weighting=baseline", "baseline=constant"),
-        "tests/algorithms/test_baselines.py",
+        "tests/testing/test_baselines.py",
     ),
     "truncation treated as termination with a bootstrapped value": Mutation(
         (("training/arm_state.py", 'if self.arm.estimator.truncation == "bootstrap":', "if True:"),),
@@ -99,7 +99,7 @@ MUTATIONS = {
     ),
     "a mask that lets padded steps count": Mutation(
         (
-            ("algorithms/weightings.py", "    return psi * batch.mask\n", "    return psi\n"),
+            ("algorithms/weightings.py", "    return (psi * batch.mask).detach()\n", "    return psi\n"),
             (
                 "training/arm_state.py",
                 "torch.where(batch.mask, psi * scale[:, None, None], 0.0)",
