@@ -80,6 +80,7 @@ def test_run_returns_the_rows_of_what_it_was_asked_for_and_no_others(copied_stud
     pd.testing.assert_frame_equal(frame, asked.reset_index(drop=True))
 
 
+@pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")
 def test_under_another_launcher_each_job_trains_and_returns_its_mean_score(
     command_line, tmp_path: Path, tiny, own_weightings: list[str]
 ):

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 import pglab
 from pglab.results import load, load_evaluation, summarize
+
+pytestmark = pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")  # diverged runs have fewer rows
 
 FINE, TOO_LARGE = 0.1, 3e38
 

@@ -47,6 +47,7 @@ def test_the_command_ends_with_status_1_and_shows_the_traceback(failing: tuple[s
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")
 def test_the_other_bundles_runs_are_finished(failing):
     _, study = failing
     assert runs(study, "rtg") == {str(s): {"status": "finished", "updates": 2, "asked": 2} for s in (0, 1)}
@@ -69,6 +70,7 @@ def test_the_mirror_has_every_run_and_marks_the_failed_ones(failing, mirrored):
         assert seen == (("finished", 0) if "experiment=rtg" in name else ("failed", 1))
 
 
+@pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")
 def test_a_study_in_which_every_run_fails_says_why_and_can_be_tried_again(
     tmp_path: Path, tiny, own_weightings: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):

@@ -81,6 +81,7 @@ def whole_files(study: Path) -> bool:
     return bool(arms) and all({path.name for path in arm.iterdir()} - optional == expected for arm in arms)
 
 
+@pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")
 def test_ctrl_c_ends_in_time_keeps_the_rows_and_the_same_command_starts_again(
     command_line, tmp_path: Path, tiny, own_weightings: list[str]
 ):

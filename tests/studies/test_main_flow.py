@@ -115,6 +115,7 @@ def test_another_seed_leaves_the_finished_rows_as_they_are(command_line, copied_
             assert {name.partition("/")[0] for name in policies.files} == {"0", "1", "2", "3"}
 
 
+@pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")
 def test_more_updates_continue_the_same_sequence_of_numbers(copied_study: Path, tiny):
     before = load(copied_study)
     here = [*tiny, "study=small", f"results_dir={copied_study.parent}"]

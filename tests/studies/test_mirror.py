@@ -4,7 +4,11 @@ import math
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
 from pglab.results import load
+
+pytestmark = pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")  # diverged runs have fewer rows
 
 MEASURES = ("env_steps", "episodes", "return_mean", "return_std", "length_mean", "loss", "entropy", "grad_norm")
 
