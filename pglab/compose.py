@@ -6,11 +6,13 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
 
 from hydra import compose, initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from hydra.utils import get_object
@@ -36,10 +38,7 @@ def composed(config: DictConfig, hydra_config: Any) -> Composed:
     settings = _plain(OmegaConf.to_container(config, resolve=True))
     found_by = [f"hydra.searchpath={json.dumps(list(hydra_config.searchpath or []))}"]
     found_by += [f"{group}={choice}" for group, choice in choices.items()]
-    loader = GlobalHydra.instance().config_loader()
-    expected = loader.load_configuration(hydra_config.job.config_name, found_by, run_mode=RunMode.RUN)
-    keys = [str(key) for key in expected if key != "hydra"]
-    expected = _plain(OmegaConf.to_container(OmegaConf.masked_copy(expected, keys), resolve=True))
+    expected = _expected(GlobalHydra.instance().config_loader(), hydra_config.job.config_name, tuple(found_by))
     _check_complete(expected, settings)
     plain_first = sorted(settings.items(), key=lambda item: isinstance(item[1], Mapping))
     known = dict(_leaves(expected))
@@ -48,6 +47,14 @@ def composed(config: DictConfig, hydra_config: Any) -> Composed:
     given = dict(_leaves(OmegaConf.to_container(config, resolve=False)))
     given = {key: value for key, value in given.items() if "${" not in str(value)}
     return Composed(settings, given, choices, tuple(hydra_config.overrides.task))
+
+
+@lru_cache(maxsize=256)
+def _expected(loader: ConfigLoader, config_name: str, found_by: tuple[str, ...]) -> dict[str, Any]:
+    """What the same choices compose to without further overrides. A loader serves one command."""
+    composed = loader.load_configuration(config_name, list(found_by), run_mode=RunMode.RUN)
+    keys = [str(key) for key in composed if key != "hydra"]
+    return _plain(OmegaConf.to_container(OmegaConf.masked_copy(composed, keys), resolve=True))
 
 
 def unnamed_choice(error: ValueError, overrides: Iterable[str]) -> str:
