@@ -104,12 +104,12 @@ def _finite(problem: str, world: Any) -> FiniteMDP:
 
 
 def _unbiased(points: list[Point]) -> str:
-    widths = [(point.high - point.low) / 2 for point in points]
+    widest = max((point.high - point.low) / 2 for point in points)
     exactly = sum(point.exact_mean is not None for point in points)
     known = f" (exactly so by calculation at {exactly})" if exactly else ""
     return (
-        f"its mean is ∇J at {len(points)} points{known}: largest z {max(point.z for point in points):.1f}, "
-        f"measured relative bias within ±{100 * min(widths):.2g} to ±{100 * max(widths):.2g} %"
+        f"its mean is ∇J at {len(points)} point{'s' * (len(points) > 1)}{known}: largest z "
+        f"{max(point.z for point in points):.1f}, measured relative bias known to ±{100 * widest:.0f} % or better"
     )
 
 

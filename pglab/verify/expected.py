@@ -15,6 +15,7 @@ from pglab.models.model import Model
 from pglab.training.arm import Arm
 
 MOST_BATCHES = 200_000  # that are enumerated
+MOST_NUMBERS = 10_000_000  # of second moments by time and state, which are computed all at once
 State = dict[str, torch.Tensor]
 
 
@@ -66,7 +67,8 @@ def _moments(arm: Arm, tables: Tables, state: State, episodes: int) -> Moments |
             tables.mdp, tables.pi, tables.score, arm.weighting,
             episodes, critic, reduction, estimator.normalize, MOST_BATCHES, memory,
         )  # fmt: skip
-    if reduction != "episodes" or estimator.normalize:
+    times, rank = tables.mdp.horizon or 1, tables.score.shape[-1]
+    if reduction != "episodes" or estimator.normalize or times * len(tables.pi) * rank**2 > MOST_NUMBERS:
         return None
     return _closed_form(arm, tables, episodes, critic, memory)
 

@@ -25,6 +25,7 @@ FALSE_ALARM = 1e-3  # probability of calling an estimator wrong by chance, befor
 RELATIVE_WIDTH = 0.05  # half the interval of the relative bias: precise enough
 FIRST_BATCHES = 1000
 ROUNDING = 1e-6  # of single precision, relative
+ENOUGH = 100  # batches that touch a parameter, for its mean to be nearly normal
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Point:
         exact_gradient: ∇J.
         exact_mean: exact mean of the estimate; None where it is not known.
         mean, standard_error: of the measured estimates.
-        z: largest |mean - ∇J| / standard error of any parameter.
+        z: largest |mean - ∇J| / standard error of any parameter (those that few batches touch are summed).
         z_of_mean: the same for the exact mean; None where it is not known.
         relative_bias, low, high: of the mean along ∇J, with its 95 % interval.
         cosine: between the mean and ∇J.
@@ -168,9 +169,7 @@ class _Sample:
             count = min(len(self.estimates), most - len(self.estimates))
             more = pipeline.estimates(first + len(self.estimates), count, steps)
             self.estimates = np.concatenate((self.estimates, more))
-        self.mean = self.estimates.mean(0)
-        error = self.estimates.std(0, ddof=1) / np.sqrt(len(self.estimates))
-        self.standard_error = np.hypot(error, ROUNDING * np.abs(self.estimates).mean(0).max() + 1e-12)
+        self.mean, self.standard_error = self.estimates.mean(0), _standard_error(self.estimates)
 
     def relative_bias(self) -> tuple[float, float, float]:
         """Of the mean along ∇J, and the ends of its 95 % Student-t interval; NaN where ∇J = 0."""
@@ -178,12 +177,30 @@ class _Sample:
         return mean_interval(self.estimates @ self._gradient / square - 1.0) if square else (np.nan, np.nan, np.nan)
 
     def z(self, mean: np.ndarray) -> float:
-        """The largest difference from `mean`, in standard errors."""
-        return float((np.abs(self.mean - mean) / self.standard_error).max())
+        """The largest difference from `mean`, in standard errors.
+
+        A parameter that few batches touch (that of a state which is hardly ever visited) has no
+        standard error to speak of. Such parameters are taken together: what counts is the
+        difference of their sum, with the signs of `mean`; if few batches touch any of them, nothing.
+        """
+        seen = (self.estimates != 0).sum(0) >= ENOUGH
+        rare = (self.estimates[:, ~seen] * np.sign(mean[~seen])).sum(1, keepdims=True)
+        if (rare != 0).sum() < ENOUGH:
+            rare = rare[:, :0]
+        estimates = np.concatenate((self.estimates[:, seen], rare), 1)
+        expected = np.append(mean[seen], np.abs(mean[~seen]).sum())[: estimates.shape[1]]
+        difference = np.abs(estimates.mean(0) - expected)
+        return float((difference / _standard_error(estimates)).max(initial=0.0))
 
     def _is_precise(self) -> bool:
         _, low, high = self.relative_bias()
         return high - low <= 2 * RELATIVE_WIDTH
+
+
+def _standard_error(estimates: np.ndarray) -> np.ndarray:
+    """Of the means of the columns `[R, P]`, with what single precision rounds away."""
+    error = estimates.std(0, ddof=1) / np.sqrt(len(estimates))
+    return np.hypot(error, ROUNDING * np.abs(estimates).mean(0).max(initial=0.0) + 1e-12)
 
 
 def _point(setting: Setting, sample: _Sample, exact: Moments | None, verdict: Verdict) -> Point:

@@ -83,7 +83,9 @@ def _cells(point: Point) -> list[Text]:
 
 def _digits(x: float, sign: str = "") -> str:
     """Three significant digits, and never an exponent for what is large."""
-    return f"{x:{sign},.0f}" if abs(x) >= 100 else f"{x:{sign}.3g}" if abs(x) >= 10 else f"{x:{sign}.2f}"
+    if abs(x) >= 100:
+        return f"{x:{sign},.0f}"
+    return f"{x:{sign}.3g}" if abs(x) >= 10 else f"{x:{sign}.2f}" if abs(x) >= 0.1 else f"{x:{sign}.2g}"
 
 
 def _plain(value: Any) -> Any:
