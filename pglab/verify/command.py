@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -79,19 +80,28 @@ def _in_parallel(estimators: Mapping[str, Mapping[str, Any]], workers: int) -> l
     judged: dict[tuple[str, str, int], tuple[Point, list[dict[str, Any]]]] = {}
     context, terminal = multiprocessing.get_context("spawn"), Console(stderr=True)
     with (
-        ProcessPoolExecutor(min(workers, len(tasks)), context, torch.set_num_threads, (1,)) as pool,
+        ProcessPoolExecutor(min(workers, len(tasks)), context, _begin_worker) as pool,
         Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress,
     ):
         bar = progress.add_task("verifying", total=len(tasks))
         futures = {pool.submit(_judge, estimators[task[0]], *task[1:]): task for task in tasks}
-        for future in as_completed(futures):
-            judged[futures[future]] = future.result()
-            progress.advance(bar)
+        try:
+            for future in as_completed(futures):
+                judged[futures[future]] = future.result()
+                progress.advance(bar)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     findings = []
     for name, settings in estimators.items():
         points, cosines = zip(*(judged[name, *place] for place in places(settings)), strict=True)
         findings.append(found(name, settings, list(points), [row for rows in cosines for row in rows]))
     return findings
+
+
+def _begin_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    torch.set_num_threads(1)
 
 
 def _judge(settings: Mapping[str, Any], problem: str, seed: int) -> tuple[Point, list[dict[str, Any]]]:
