@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from pglab.errors import InputError
 from pglab.results.incomplete import missing_seeds, named_seeds
@@ -35,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     console = Console()
     for folder, arms in studies.items():
-        console.table(_table(folder, arms))
+        console.say(f"Study {_shown(folder)}")  # a table would wrap its title to its own width
+        console.table(_table(arms))
         for line in _notes(arms):
             console.say(line)
     return 0
@@ -74,21 +76,21 @@ def _plan(path: Path, studies: Sequence[Path], overrides: Sequence[str], config_
     train([replace(one, settings={**one.settings, **here}) for one in composed])
 
 
-def _table(folder: Path, arms: Sequence[ArmOverview]) -> Table:
+def _table(arms: Sequence[ArmOverview]) -> Table:
     """A column for each state that some run is in."""
     shown = [state for state in STATES if any(getattr(arm, state) for arm in arms) or state == "finished"]
     under_way = any(arm.running or arm.unfinished for arm in arms)
-    table = Table(title=f"Study {_shown(folder)}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("arm", overflow="fold")
     for column in ("seeds", "updates", *shown, *(["at update"] if under_way else []), "disk"):
         table.add_column(column, justify="right", no_wrap=True)
     for arm in arms:
         if arm.trouble and not arm.seeds:
-            table.add_row(arm.folder.name, "?", "?", *["?"] * (len(shown) + under_way), _bytes(arm.size))
+            table.add_row(Text(arm.folder.name), "?", "?", *["?"] * (len(shown) + under_way), _bytes(arm.size))
             continue
         counts = [str(len(getattr(arm, state)) or "-") for state in shown]
         at = [_span(_updates(arm)) if arm.running or arm.unfinished else "-"] if under_way else []
-        table.add_row(arm.folder.name, str(len(arm.seeds)), _span(arm.asked), *counts, *at, _bytes(arm.size))
+        table.add_row(Text(arm.folder.name), str(len(arm.seeds)), _span(arm.asked), *counts, *at, _bytes(arm.size))
     if len(arms) > 1:
         sums = [str(sum(len(getattr(arm, state)) for arm in arms)) for state in shown]
         total = ["total", str(sum(len(arm.seeds) for arm in arms)), "", *sums, *([""] if under_way else [])]

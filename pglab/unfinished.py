@@ -6,7 +6,7 @@ Whoever writes an arm's folder and whoever only reads it share this; reading imp
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +34,17 @@ def holder(folder: Path) -> str | None:
         os.close(descriptor)
 
 
-def last_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], str | None]:
-    """The arrays of the last checkpoint that is whole, and what is to be said of one that is not.
+def last_checkpoint(
+    folder: Path, needed: Callable[[str], bool] = lambda _: True
+) -> tuple[dict[str, np.ndarray], str | None]:
+    """The needed arrays of the last checkpoint that is whole, and what is to be said of one that is not.
 
-    None are left where there is no checkpoint.
+    There are none where there is no checkpoint.
     """
     trouble = None
     for name in CHECKPOINTS:
         try:
-            return unseal(folder / name), trouble
+            return unseal(folder / name, needed), trouble
         except FileNotFoundError:
             continue
         except DamagedError as error:
@@ -50,9 +52,19 @@ def last_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], str | None]:
     return {}, trouble
 
 
+def is_row(name: str) -> bool:
+    """Whether an array of a checkpoint is a column of its rows."""
+    return name.startswith("rows/")
+
+
+def tells_update(name: str) -> bool:
+    """Whether an array of a checkpoint is one that `reached` needs."""
+    return name.endswith(("/seeds", "/update")) and not is_row(name)
+
+
 def rows_so_far(arrays: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """The rows in a checkpoint, with a column `diverged`."""
-    return pd.DataFrame({name.removeprefix("rows/"): array for name, array in arrays.items() if name[:5] == "rows/"})
+    return pd.DataFrame({name.removeprefix("rows/"): array for name, array in arrays.items() if is_row(name)})
 
 
 def reached(arrays: Mapping[str, np.ndarray]) -> dict[int, int]:

@@ -96,3 +96,9 @@ def test_planning_a_study_imports_neither_torch_nor_wandb(tmp_path: Path):
     loaded = modules_after(f"from pglab.cli import compose_runs\nfrom pglab.studies.plan import make_plan\n{plan}")
     assert "pglab.studies.study" in loaded
     assert not {"torch", "wandb", "gymnasium"} & loaded
+
+
+def test_looking_at_a_study_imports_neither_torch_nor_hydra_nor_wandb():
+    loaded = modules_after("import pglab.study\nassert pglab.study.main(['nowhere']) == 2")
+    assert "pglab.studies.overview" in loaded
+    assert not {"torch", "hydra", "wandb", "gymnasium"} & loaded

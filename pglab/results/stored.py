@@ -11,7 +11,7 @@ import pandas as pd
 
 from pglab.results.incomplete import ENDED
 from pglab.sealed import DamagedError
-from pglab.unfinished import holder, last_checkpoint, rows_so_far
+from pglab.unfinished import holder, is_row, last_checkpoint, rows_so_far
 
 UPDATES = "updates.parquet"
 ATTEMPTS = 10  # to read an arm between two changes of it
@@ -96,7 +96,7 @@ def _seen(folder: Path, about: dict[str, Any], file: str) -> tuple[dict[str, Any
 
 def _with_checkpoint(stored: pd.DataFrame, folder: Path, unfinished: set[int]) -> tuple[pd.DataFrame, set[int]]:
     """The stored rows, in their place those in the checkpoint of runs of which it has more, and which these are."""
-    arrays, _ = last_checkpoint(folder)
+    arrays, _ = last_checkpoint(folder, is_row)
     so_far = rows_so_far(arrays)
     if so_far.empty:
         return stored, set()

@@ -10,7 +10,7 @@ from pglab.results.load import find_arms
 from pglab.results.stored import steadily
 from pglab.sealed import DamagedError
 from pglab.studies.provenance import changed
-from pglab.unfinished import holder, last_checkpoint, reached
+from pglab.unfinished import holder, last_checkpoint, reached, tells_update
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _of(folder: Path, about: dict[str, Any]) -> ArmOverview:
     runs = {int(seed): run for seed, run in about["runs"].items()}
     held = holder(folder)
     looked = held or any(run["status"] != "finished" for run in runs.values())
-    arrays, trouble = last_checkpoint(folder) if looked else ({}, None)
+    arrays, trouble = last_checkpoint(folder, tells_update) if looked else ({}, None)
     goes_on = reached(arrays)
     seeds: dict[str, list[int]] = {}
     for seed, run in sorted(runs.items()):
