@@ -25,6 +25,7 @@ from yaml import YAMLError
 
 from pglab.compose import CONF, CONFIG, composed, explain, unnamed_choice
 from pglab.errors import InputError
+from pglab.sealed import DamagedError
 from pglab.studies.run import Composed
 from pglab.studies.study import INTERRUPTED, train
 
@@ -36,6 +37,8 @@ def main() -> int:
 
     def here(job: Composed) -> float | None:
         study = train([job])
+        if study.plan.settings["plan"]:
+            return None
         if study.outcome.interrupted:
             raise SystemExit(study.exit_status)  # no job after this one
         if study.outcome.failures:
@@ -75,7 +78,7 @@ def command(
         if problems:
             raise problems[0]
         return together(handed_in) if handed_in or plain_sweep else 0
-    except InputError as error:
+    except (InputError, DamagedError) as error:
         message = str(error)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         message = explain(error, config_name)

@@ -5,7 +5,7 @@ Reading executes no code (`allow_pickle=False`), and a torn, damaged or foreign 
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,12 @@ def seal(arrays: Mapping[str, np.ndarray]) -> bytes:
     return MAGIC + hashlib.sha256(content).digest() + content
 
 
-def unseal(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file.
+def unseal(path: Path, needed: Callable[[str], bool] = lambda _: True) -> dict[str, np.ndarray]:
+    """The arrays of a file, all of which is checked.
+
+    Args:
+        path: of the file.
+        needed: says by the name of an array whether it is to be there.
 
     Raises:
         DamagedError: the file is not as it was written.
@@ -39,4 +43,4 @@ def unseal(path: Path) -> dict[str, np.ndarray]:
     if not sealed.startswith(MAGIC) or hashlib.sha256(content).digest() != digest:
         raise DamagedError(f"{path} is damaged: its content is not what its checksum says")
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return dict(arrays)
+        return {name: arrays[name] for name in arrays.files if needed(name)}

@@ -38,7 +38,7 @@ def missing(arms: Arms) -> list[str]:
     """
     runs = [(arm, seed, run) for arm, of_arm in arms.items() for seed, run in of_arm.items()]
     longest = max((run["asked"] for _, _, run in runs), default=0)
-    lines = _missing_seeds(arms)
+    lines = missing_seeds(arms)
     for status in sorted({run["status"] for _, _, run in runs}):
         these = [one for one in runs if one[2]["status"] == status]
         if status in ENDED:
@@ -48,13 +48,14 @@ def missing(arms: Arms) -> list[str]:
     return lines
 
 
-def _missing_seeds(arms: Arms) -> list[str]:
+def missing_seeds(arms: Arms) -> list[str]:
+    """A line for each set of seeds that some arms have and others lack."""
     every = {seed for of_arm in arms.values() for seed in of_arm}
     lacking: dict[tuple[int, ...], list[str]] = {}
     for arm, of_arm in arms.items():
         if lacks := tuple(sorted(every.difference(of_arm))):
             lacking.setdefault(lacks, []).append(arm)
-    return [f"no {_seeds(seeds)}, which other arms have: {_some(names)}" for seeds, names in lacking.items()]
+    return [f"no {named_seeds(seeds)}, which other arms have: {_some(names)}" for seeds, names in lacking.items()]
 
 
 def _how_many(runs: Sequence[Named], longest: int) -> str:
@@ -66,7 +67,7 @@ def _how_many(runs: Sequence[Named], longest: int) -> str:
 
 def _where(runs: Sequence[Named]) -> str:
     by_arm = groupby(runs, key=lambda one: one[0])
-    return _some([f"{arm} ({_seeds(sorted(seed for _, seed, _ in of_arm))})" for arm, of_arm in by_arm])
+    return _some([f"{arm} ({named_seeds(sorted(seed for _, seed, _ in of_arm))})" for arm, of_arm in by_arm])
 
 
 def _some(arms: list[str]) -> str:
@@ -74,8 +75,8 @@ def _some(arms: list[str]) -> str:
     return "; ".join(arms[:MOST]) + (f" and {more} more arm{'s' * (more > 1)}" if more > 0 else "")
 
 
-def _seeds(seeds: Sequence[int]) -> str:
-    """`seed 3`, `seeds 0, 4-19`, `seeds 1, 3, 5, … (50 in all)`."""
+def named_seeds(seeds: Sequence[int]) -> str:
+    """In words, of ascending seeds: `seed 3`, `seeds 0, 4-19`, `seeds 1, 3, 5, … (50 in all)`."""
     stretches = [[seed for _, seed in group] for _, group in groupby(enumerate(seeds), key=lambda one: one[1] - one[0])]
     named = [f"{s[0]}" if len(s) == 1 else f"{s[0]}-{s[-1]}" for s in stretches]
     rest = f", … ({len(seeds)} in all)" if len(named) > MOST else ""

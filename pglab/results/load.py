@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pglab.results.incomplete import Arms, IncompleteStudy, incomplete
+from pglab.results.stored import read_arm
 
 GROUPS = ("env", "weighting", "baseline", "head", "network", "optimizer")
 MEASURES = (
@@ -24,6 +25,8 @@ MEASURES = (
     "grad_norm",
 )
 
+Arm = tuple[str, Mapping[str, Any], pd.DataFrame]  # study, what arm.json says, rows
+
 
 def load(path: str | Path) -> pd.DataFrame:
     """Every run of a study, a row for each (arm, seed, update).
@@ -32,11 +35,14 @@ def load(path: str | Path) -> pd.DataFrame:
     loss entropy grad_norm` (see `pglab.training.arm.Measures`; `env_steps` and `episodes` count
     from the start of the run); where some run was trained with `diagnostics=gradient` what that
     measured (see `pglab.training.diagnostics.DiagnosedMeasures`; NaN where it did not); `status`
-    (the run's: finished, diverged, stopped or failed), the chosen `env weighting baseline head
+    (the run's: finished, diverged, running, stopped or failed), the chosen `env weighting baseline head
     network optimizer`, and every other key that differs between arms under its dotted name.
 
     Args:
         path: the folder of a study, or one that holds several studies.
+
+    Of a run that has not ended, because it trains now or was interrupted, there are the rows up to its
+    last checkpoint.
 
     Warns:
         IncompleteStudy: seeds, updates or whole runs are missing, with everything that is; no row of
@@ -44,6 +50,7 @@ def load(path: str | Path) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: there is no study at `path`.
+        DamagedError: a file is not what was written; the message says what to do.
     """
     return _load(path, "updates.parquet", MEASURES)
 
@@ -58,52 +65,59 @@ def load_evaluation(path: str | Path) -> pd.DataFrame:
 
 
 def _load(path: str | Path, file: str, columns: Iterable[str]) -> pd.DataFrame:
-    abouts = [(about, json.loads(about.read_text())) for about in sorted(_find(Path(path).resolve()))]
-    if said := incomplete(_by_study(abouts)):
+    found = sorted(find_arms(Path(path).resolve()))
+    arms = [(where.parent.parent.name, *read_arm(where, file)) for where in found]
+    if said := incomplete(_by_study(arms)):
         warnings.warn(said, IncompleteStudy, stacklevel=3)
-    extra = _differing_keys([about for _, about in abouts])
-    frames = [_rows(where.parent / file, about["runs"]) for where, about in abouts]
+    return tidy(arms, columns)
+
+
+def tidy(arms: Sequence[Arm], columns: Iterable[str]) -> pd.DataFrame:
+    """One frame of the rows of arms, in their order, with what describes each arm as further columns.
+
+    Args:
+        arms: of each its study, what `arm.json` says and its rows.
+        columns: those of the rows that come first; others that there are follow.
+    """
+    extra = _differing_keys([about for _, about, _ in arms])
+    frames = [rows.assign(status=rows["seed"].map(_status(about))) for _, about, rows in arms]
     kept = [number for number, frame in enumerate(frames) if len(frame)] or [0]
     rows = pd.concat([frames[number] for number in kept], ignore_index=True)
     measured = dict.fromkeys(["seed", *columns, *rows.columns.drop("status")])
     # One row for each arm, repeated: far quicker than giving every arm's rows columns of their own.
-    described = pd.DataFrame([_description(*abouts[number], extra) for number in kept])
+    described = pd.DataFrame([_description(*arms[number][:2], extra) for number in kept])
     described = described.take(np.repeat(range(len(kept)), [len(frames[number]) for number in kept]))
     frame = pd.concat([rows.reindex(columns=[*measured, "status"]), described.reset_index(drop=True)], axis=1)
     return frame[["study", "arm", *measured, "status", *GROUPS, *extra]]
 
 
-def _rows(file: Path, runs: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """The rows of an arm's runs, with the status of each."""
-    status = {int(seed): run["status"] for seed, run in runs.items()}
-    stored = pd.read_parquet(file)
-    stored = stored[stored["seed"].isin(list(status))]
-    return stored.assign(status=stored["seed"].map(status))
+def _status(about: Mapping[str, Any]) -> dict[int, str]:
+    return {int(seed): run["status"] for seed, run in about["runs"].items()}
 
 
-def _description(where: Path, about: dict[str, Any], extra: list[str]) -> dict[str, Any]:
+def _description(study: str, about: Mapping[str, Any], extra: list[str]) -> dict[str, Any]:
     """What is the same in all rows of an arm."""
     groups = {group: about["choices"].get(group) for group in GROUPS}
     keys = {key: _plain(about["given"].get(key)) for key in extra}
-    return {"study": where.parent.parent.name, "arm": about["arm"]} | groups | keys
+    return {"study": study, "arm": about["arm"]} | groups | keys
 
 
-def _by_study(abouts: list[tuple[Path, dict[str, Any]]]) -> Mapping[str, Arms]:
+def _by_study(arms: Iterable[Arm]) -> Mapping[str, Arms]:
     studies: dict[str, dict[str, dict[int, dict[str, Any]]]] = {}
-    for where, about in abouts:
-        runs = {int(seed): run for seed, run in about["runs"].items()}
-        studies.setdefault(where.parent.parent.name, {})[about["arm"]] = runs
+    for study, about, _ in arms:
+        studies.setdefault(study, {})[about["arm"]] = {int(seed): run for seed, run in about["runs"].items()}
     return studies
 
 
-def _find(path: Path) -> list[Path]:
+def find_arms(path: Path) -> list[Path]:
+    """The `arm.json` of every arm in a study's folder, in one that holds several, or in that of the arm itself."""
     found = [*path.glob("arm.json"), *path.glob("*/arm.json"), *path.glob("*/*/arm.json")]
     if not found:
         raise FileNotFoundError(f"{path} holds no study: there is no arm.json in it or up to two folders below")
     return found
 
 
-def _differing_keys(abouts: list[dict[str, Any]]) -> list[str]:
+def _differing_keys(abouts: list[Mapping[str, Any]]) -> list[str]:
     """Dotted keys of the arms' configurations whose value is not the same in every arm.
 
     An arm is a configuration without its seed: where, how fast and with which seed first it was

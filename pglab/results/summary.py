@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-COLUMNS = ["arm", "seeds", "score", "low", "high", "env_steps", "finished", "diverged", "stopped", "failed"]
+STATUSES = ("finished", "diverged", "running", "stopped", "failed")
+COLUMNS = ["arm", "seeds", "score", "low", "high", "env_steps", *STATUSES]
 
 
 def mean_interval(scores: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
@@ -32,9 +33,9 @@ def summarize(updates: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
 
     The score of a run is the mean return of its final evaluation, or where there is none the
     mean return of its last update. Diverged runs are counted, and enter with their last policy
-    before they diverged; stopped and failed runs are counted and have no score.
+    before they diverged; running, stopped and failed runs are counted and have no score.
 
-    Columns: `arm seeds score low high env_steps finished diverged stopped failed`.
+    Columns: `arm seeds score low high env_steps finished diverged running stopped failed`.
     """
     runs = updates.groupby(["arm", "seed"], sort=False).last()
     if len(evaluation):
@@ -48,6 +49,6 @@ def summarize(updates: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
         mean, low, high = mean_interval(ended["score"].to_numpy()) if len(ended) else (np.nan, np.nan, np.nan)
         row = {"arm": arm, "seeds": len(of_arm), "score": mean, "low": low, "high": high}
         row["env_steps"] = int(of_arm["env_steps"].sum())
-        row |= {name: int(status.get(name, 0)) for name in ("finished", "diverged", "stopped", "failed")}
+        row |= {name: int(status.get(name, 0)) for name in STATUSES}
         rows.append(row)
     return pd.DataFrame(rows, columns=COLUMNS)

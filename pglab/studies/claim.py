@@ -7,7 +7,8 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+from pglab.unfinished import LOCK
 
 
 @contextlib.contextmanager
@@ -18,7 +19,7 @@ def claimed(folder: Path) -> Iterator[bool]:
     which is gone holds nothing, on whatever host it was.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -30,26 +31,3 @@ def claimed(folder: Path) -> Iterator[bool]:
         yield True
     finally:
         os.close(descriptor)
-
-
-def holder(folder: Path) -> str | None:
-    """Who trains the arm now, in words; None where nobody does."""
-    try:
-        descriptor = os.open(folder / "lock", os.O_RDONLY)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return None
-    except BlockingIOError:
-        return _named(os.pread(descriptor, 4096, 0))
-    finally:
-        os.close(descriptor)
-
-
-def _named(content: bytes) -> str:
-    try:
-        who: dict[str, Any] = json.loads(content)
-        return f"process {who['process']} on {who['host']}"
-    except (ValueError, KeyError):
-        return "another process"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pglab.unfinished import rows_so_far
+
 
 @dataclass(frozen=True)
 class Saved:
@@ -66,11 +68,10 @@ def encode(parts: Iterable[Saved], rows: pd.DataFrame | None = None) -> dict[str
 
 def decode(arrays: Mapping[str, np.ndarray]) -> tuple[list[Saved], pd.DataFrame]:
     """What `encode` was given."""
-    rows = pd.DataFrame({name.removeprefix("rows/"): array for name, array in arrays.items() if name[:5] == "rows/"})
     numbers = [name.removesuffix("/seeds") for name in arrays if name.endswith("/seeds")]
     parts = []
     for number in numbers:
         prefix = f"{number}/state/"
         state = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
         parts.append(Saved(int(arrays[f"{number}/update"]), arrays[f"{number}/seeds"].tolist(), state))
-    return parts, rows
+    return parts, rows_so_far(arrays)

@@ -32,6 +32,7 @@ from pglab.errors import InputError
 from pglab.sealed import DamagedError, seal, unseal
 from pglab.studies.run import ArmConfig
 from pglab.studies.saved import Saved, decode, encode
+from pglab.unfinished import CHECKPOINTS, last_checkpoint
 
 FORMAT = 2
 ENDED = ("finished", "diverged")
@@ -162,7 +163,7 @@ class ArmFiles:
 
     def checkpoint(self, saved: list[Saved], rows: pd.DataFrame) -> None:
         """Stores what unfinished runs can go on from; nothing left takes the files away."""
-        path, previous = self.folder / "checkpoint.bin", self.folder / "checkpoint.previous.bin"
+        path, previous = (self.folder / name for name in CHECKPOINTS)
         if not any(part.seeds for part in saved):
             path.unlink(missing_ok=True)
             previous.unlink(missing_ok=True)
@@ -174,15 +175,8 @@ class ArmFiles:
 
     def unfinished(self) -> tuple[list[Saved], pd.DataFrame, str | None]:
         """The last checkpoint that is whole, with its rows; and what is to be said of one that is not."""
-        trouble = None
-        for name in ("checkpoint.bin", "checkpoint.previous.bin"):
-            try:
-                return *decode(unseal(self.folder / name)), trouble
-            except FileNotFoundError:
-                continue
-            except DamagedError as error:
-                trouble = f"{error}; the checkpoint before it is used, where there is one"
-        return [], NO_ROWS, trouble
+        arrays, trouble = last_checkpoint(self.folder)
+        return (*decode(arrays), trouble) if arrays else ([], NO_ROWS, trouble)
 
     def finished(self, seeds: set[int]) -> tuple[list[Saved], pd.DataFrame]:
         """The states of runs that are finished, and their rows with a column `diverged`, all false."""

@@ -13,13 +13,14 @@ from rich.table import Table
 
 from pglab.errors import InputError
 from pglab.results import IncompleteStudy, load, load_evaluation, summarize
-from pglab.studies.claim import claimed, holder
+from pglab.studies.claim import claimed
 from pglab.studies.console import Console
 from pglab.studies.execute import Outcome, execute
 from pglab.studies.forecast import forecast
 from pglab.studies.plan import Plan, make_plan
 from pglab.studies.run import Composed
 from pglab.studies.worker import Check, Checked, Failed, Worker
+from pglab.unfinished import holder
 
 FAILED, INTERRUPTED = 1, 130  # exit statuses
 WAIT = 0.5  # seconds between two looks at whether another process has let go of an arm
@@ -181,12 +182,12 @@ def _table(study: Study) -> Table:
     for column in ("seeds", "final return", "95 % interval", "env steps", "diverged"):
         table.add_column(column, justify="right", no_wrap=True)
     summary = summarize(study.rows(), study.evaluation())
-    unfinished = bool(summary[["stopped", "failed"]].to_numpy().sum())
-    if unfinished:
+    unfinished = summary[["running", "stopped", "failed"]].sum(axis=1)
+    if unfinished.any():
         table.add_column("unfinished", justify="right")
-    for row in summary.to_dict("records"):
+    for row, left in zip(summary.to_dict("records"), unfinished, strict=True):
         interval = "-" if pd.isna(row["low"]) else f"{row['low']:.1f} to {row['high']:.1f}"
         score = "-" if pd.isna(row["score"]) else f"{row['score']:.1f}"
         cells = [row["arm"], str(row["seeds"]), score, interval, f"{row['env_steps']:,}", str(row["diverged"])]
-        table.add_row(*cells, *([str(row["stopped"] + row["failed"])] if unfinished else []))
+        table.add_row(*cells, *([str(left)] if unfinished.any() else []))
     return table

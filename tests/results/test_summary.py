@@ -66,14 +66,15 @@ def test_every_run_is_counted_under_its_status_and_only_ended_ones_have_a_score(
             ("a", 2): ("stopped", [0.0]),
             ("a", 3): ("failed", [0.0]),
             ("b", 0): ("stopped", [5.0]),
+            ("b", 1): ("running", [5.0, 7.0]),
         }
     )
     summary = summarize(updates, evaluated({("a", 0): [10.0, 20.0], ("a", 1): [30.0, 40.0]}))
     a, b = summary.to_dict("records")
     mean, low, high = mean_interval(np.array([15.0, 35.0]))
-    counts = {"finished": 1, "diverged": 1, "stopped": 1, "failed": 1}
+    counts = {"finished": 1, "diverged": 1, "running": 0, "stopped": 1, "failed": 1}
     assert a == {"arm": "a", "seeds": 4, "score": mean, "low": low, "high": high, "env_steps": 60} | counts
-    assert (b["seeds"], b["stopped"], b["finished"], b["env_steps"]) == (1, 1, 0, 10)
+    assert (b["seeds"], b["running"], b["stopped"], b["finished"], b["env_steps"]) == (2, 1, 1, 0, 30)
     assert np.isnan(b["score"])
 
 

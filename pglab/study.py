@@ -1,0 +1,148 @@
+"""`python -m pglab.study`: how far a study is, and what a command would do in it."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from pglab.errors import InputError
+from pglab.results.incomplete import missing_seeds, named_seeds
+from pglab.studies.console import Console
+from pglab.studies.overview import ArmOverview, overview
+
+BAD_INPUT = 2  # exit status
+MOST = 20  # lines of a kind beneath a table before the rest is only counted
+STATES = ("finished", "diverged", "running", "unfinished", "missing", "failed")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Shows what the command line asks for; reads only. Returns the exit status."""
+    asked = _parser().parse_args(arguments)
+    try:
+        if asked.config_dir is not None and asked.plan is None:
+            raise InputError(f"--config-dir {asked.config_dir} belongs to --plan, which is not there")
+        studies = overview(asked.path)
+        if asked.plan is not None:
+            _plan(asked.path, list(studies), asked.plan, asked.config_dir)
+            return 0
+    except (InputError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    console = Console()
+    for folder, arms in studies.items():
+        console.say(f"Study {_shown(folder)}")  # a table would wrap its title to its own width
+        console.table(_table(arms))
+        for line in _notes(arms):
+            console.say(line)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pglab.study",
+        description="How far a study is: a line for each arm. Nothing is written.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("path", type=Path, metavar="PATH", help="folder of a study, or one that holds several")
+    parser.add_argument(
+        "--plan",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="what `python -m pglab -m KEY=VALUE …` would do in this study; `study` and `results_dir` come from PATH",
+    )
+    parser.add_argument("--config-dir", type=Path, metavar="DIR", help="YAML files of one's own, for --plan")
+    return parser
+
+
+def _plan(path: Path, studies: Sequence[Path], overrides: Sequence[str], config_dir: Path | None) -> None:
+    """Says what a command would do in the one study at `path`.
+
+    Raises:
+        InputError: it is not one study, or the command would be refused.
+    """
+    if list(studies) != [path.resolve()]:
+        raise InputError(f"--plan is for one study, and {path} is none; {studies[0]} is one")
+    from pglab.cli import compose_runs  # these bring Hydra along, which the table does without
+    from pglab.studies.study import train
+
+    here = {"study": path.resolve().name, "results_dir": _shown(path.resolve().parent), "plan": True}
+    composed = compose_runs(overrides, config_dir)
+    train([replace(one, settings={**one.settings, **here}) for one in composed])
+
+
+def _table(arms: Sequence[ArmOverview]) -> Table:
+    """A column for each state that some run is in."""
+    shown = [state for state in STATES if any(getattr(arm, state) for arm in arms) or state == "finished"]
+    under_way = any(arm.running or arm.unfinished for arm in arms)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("arm", overflow="fold")
+    for column in ("seeds", "updates", *shown, *(["at update"] if under_way else []), "disk"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for arm in arms:
+        if arm.trouble and not arm.seeds:
+            table.add_row(Text(arm.folder.name), "?", "?", *["?"] * (len(shown) + under_way), _bytes(arm.size))
+            continue
+        counts = [str(len(getattr(arm, state)) or "-") for state in shown]
+        at = [_span(_updates(arm)) if arm.running or arm.unfinished else "-"] if under_way else []
+        table.add_row(Text(arm.folder.name), str(len(arm.seeds)), _span(arm.asked), *counts, *at, _bytes(arm.size))
+    if len(arms) > 1:
+        sums = [str(sum(len(getattr(arm, state)) for arm in arms)) for state in shown]
+        total = ["total", str(sum(len(arm.seeds) for arm in arms)), "", *sums, *([""] if under_way else [])]
+        table.add_section()
+        table.add_row(*total, _bytes(sum(arm.size for arm in arms)))
+    return table
+
+
+def _notes(arms: Sequence[ArmOverview]) -> Iterable[str]:
+    """What a table has no room for."""
+    running, failed, made, damaged = kinds = ([], [], [], [])
+    lacking = missing_seeds({arm.folder.name: {seed: {} for seed in arm.seeds} for arm in arms if arm.seeds})
+    for arm in arms:
+        name = arm.folder.name
+        if arm.holder:
+            running.append(f"{name}: trained now by {arm.holder}")
+        for error, of_error in groupby(arm.failed, key=lambda one: one[1]):
+            failed.append(f"{name}: {named_seeds([seed for seed, _ in of_error])} failed: {error}")
+        if arm.made_by:
+            ways = [f"{named_seeds(s)}" + (f" ({', '.join(d)})" if d else "") for s, d in arm.made_by]
+            made.append(f"{name}: computed in {len(ways)} ways: {', then '.join(ways)}")
+        if arm.trouble:
+            damaged.append(f"{name}: {arm.trouble}")
+    for lines in (*kinds, lacking):
+        yield from lines[:MOST]
+        if len(lines) > MOST:
+            yield f"… and {len(lines) - MOST} more like these"
+
+
+def _updates(arm: ArmOverview) -> list[int]:
+    goes_on = dict(arm.goes_on)
+    return sorted(goes_on.get(seed, 0) for seed in (*arm.running, *arm.unfinished))
+
+
+def _span(numbers: Sequence[int]) -> str:
+    if not numbers:
+        return "-"
+    return f"{numbers[0]:,}" if numbers[0] == numbers[-1] else f"{numbers[0]:,} to {numbers[-1]:,}"
+
+
+def _shown(folder: Path) -> str:
+    """From here, where it is below."""
+    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
+
+
+def _bytes(size: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
