@@ -26,6 +26,7 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "compose": ("errors", "studies"),
     "cli": ("compose", "errors", "studies"),
     "verify": (*MATHEMATICS, "build", "cli", "errors", "exact", "results", "studies", "training"),
+    "mirror": ("errors", "results", "studies"),
     "benchmark": None,
     "__main__": ("cli",),
     "__init__": ("cli", "results"),

@@ -50,26 +50,36 @@ def load_evaluation(path: str | Path) -> pd.DataFrame:
 
 
 def _load(path: str | Path, file: str, columns: Iterable[str]) -> pd.DataFrame:
-    abouts = [(about, json.loads(about.read_text())) for about in sorted(_find(Path(path).resolve()))]
-    extra = _differing_keys([about for _, about in abouts])
-    stored = [pd.read_parquet(where.parent / file) for where, _ in abouts]
-    found = dict.fromkeys(column for frame in stored for column in frame.columns if column not in ("seed", *columns))
+    files = sorted(find_arms(Path(path).resolve()))
+    arms = [(about.parent.parent.name, json.loads(about.read_text()), about.parent / file) for about in files]
+    return tidy([(study, about, pd.read_parquet(rows)) for study, about, rows in arms], columns)
+
+
+def tidy(arms: Iterable[tuple[str, dict[str, Any], pd.DataFrame]], columns: Iterable[str]) -> pd.DataFrame:
+    """One frame of the rows of arms, in their order, with what describes each arm as further columns.
+
+    Args:
+        arms: the study, what `arm.json` says (`arm choices given identity runs`) and the rows of each.
+        columns: those of the rows that come first; others that there are follow.
+    """
+    arms = list(arms)
+    extra = _differing_keys([about for _, about, _ in arms])
+    found = dict.fromkeys(name for *_, rows in arms for name in rows.columns if name not in ("seed", *columns))
     columns = [*columns, *found]
     frames = []
-    for (where, about), of_arm in zip(abouts, stored, strict=True):
+    for study, about, of_arm in arms:
         status = {int(seed): run["status"] for seed, run in about["runs"].items()}
         frame = of_arm[of_arm["seed"].isin(list(status))].reindex(columns=["seed", *columns])
         described = {group: about["choices"].get(group) for group in GROUPS}
         described |= {key: _plain(about["given"].get(key)) for key in extra}
-        frame = frame.assign(
-            study=where.parent.parent.name, arm=about["arm"], status=frame["seed"].map(status), **described
-        )
+        frame = frame.assign(study=study, arm=about["arm"], status=frame["seed"].map(status), **described)
         frames.append(frame[["study", "arm", "seed", *columns, "status", *GROUPS, *extra]])
     filled = [frame for frame in frames if len(frame)] or frames[:1]
     return pd.concat(filled, ignore_index=True)
 
 
-def _find(path: Path) -> list[Path]:
+def find_arms(path: Path) -> list[Path]:
+    """The `arm.json` of every arm in a study's folder, in one that holds several, or in that of the arm itself."""
     found = [*path.glob("arm.json"), *path.glob("*/arm.json"), *path.glob("*/*/arm.json")]
     if not found:
         raise FileNotFoundError(f"{path} holds no study: there is no arm.json in it or up to two folders below")

@@ -98,7 +98,7 @@ class WandbServer:
 
     def variables(self, folder: Path, key: str = KEY) -> dict[str, str]:
         """The environment in which a client speaks to this server and leaves its files in `folder`."""
-        folders = {name: str(folder / name.lower()) for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR")}
+        folders = {f"WANDB_{name}_DIR": str(folder / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
         own = {"HOME": str(folder), "NETRC": str(folder / "netrc"), "WANDB_ERROR_REPORTING": "false"}
         return {"WANDB_BASE_URL": self.url, "WANDB_API_KEY": key, **folders, **own}
 
@@ -218,7 +218,8 @@ class WandbServer:
 
     def _parquet(self, given: dict[str, Any]) -> dict[str, Any]:
         run = self.runs[given["project"], given["runName"]]
-        return {"project": {"run": {"parquetHistory": {"parquetUrls": [], "liveData": [_in_json(row) for row in run.history]}}}}
+        rows = [_in_json(row) for row in run.history]
+        return {"project": {"run": {"parquetHistory": {"parquetUrls": [], "liveData": rows}}}}
 
     def _page(self, given: dict[str, Any]) -> dict[str, Any]:
         run = self.runs[given["project"], given["run"]]
@@ -256,7 +257,7 @@ class WandbServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_POST(self) -> None:  # noqa: N802
+            def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
