@@ -17,6 +17,7 @@ from pglab.results.load import MEASURES
 from pglab.studies.process import start
 from pglab.studies.wandb_run import Description, begin, columns_of, end, log
 
+GRACE = 1.0  # seconds that the process has beyond the timeout to say itself what is wrong
 LOOK_AGAIN = 0.2  # seconds between the first two looks at what the server holds
 # Rebuilt from files, a run has no use for the machine and the packages of the upload.
 CLIENT = {"x_disable_meta": True, "x_save_requirements": False}
@@ -92,7 +93,7 @@ class Uploader:
         """
         try:
             if not self.connection.poll(self.left):
-                raise MirrorError(f"it gave no answer within {self.timeout:g} s")
+                raise MirrorError(f"it could not be reached, or took nothing, within {self.timeout:g} s (--timeout)")
             problem, result = self.connection.recv()
         except (EOFError, OSError):
             raise MirrorError("the uploading process ended early") from None
@@ -108,7 +109,7 @@ class Uploader:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _asked(self) -> None:
-        self._deadline = time.monotonic() + self.timeout
+        self._deadline = time.monotonic() + self.timeout + GRACE
 
 
 def serve(descriptor: int) -> None:
@@ -127,7 +128,7 @@ def _answer(connection: Connection) -> None:
     folder, timeout = connection.recv()
     import wandb
 
-    api = wandb.Api()
+    api = wandb.Api(timeout=math.ceil(timeout))
     connection.send(("", (api.settings["base_url"], api.settings["entity"] or api.default_entity)))
     while True:
         _upload(api, connection.recv(), Path(folder), timeout)
@@ -135,7 +136,7 @@ def _answer(connection: Connection) -> None:
 
 
 def _upload(api: Any, upload: Upload, folder: Path, timeout: float) -> None:
-    place = upload.place
+    place, last = upload.place, time.monotonic() + timeout
     path = f"{place.entity}/{place.project}/{upload.described.id}"
     _check_same(upload, _held(api, path))
     logger = {"mode": "online", "project": place.project, "entity": place.entity}
@@ -145,10 +146,10 @@ def _upload(api: Any, upload: Upload, folder: Path, timeout: float) -> None:
     log(run, _records(upload.rows))
     end(run, upload.status, upload.diverged_at, upload.final_return)
     # A client that the server turned away for good ends without an error.
-    wait, last = LOOK_AGAIN, time.monotonic() + timeout
-    while (problem := _missing(upload, _held(api, path))) and time.monotonic() < last:
+    wait = LOOK_AGAIN
+    while (problem := _missing(upload, _held(api, path))) and time.monotonic() + wait < last:
         time.sleep(wait)
-        wait = min(2 * wait, 5.0)
+        wait = min(2 * wait, 2.0)
     if problem:
         raise MirrorError(problem)
 
@@ -202,9 +203,13 @@ def _missing(upload: Upload, held: Any) -> str:
 
 
 def _explained(error: BaseException) -> str:
-    first = (str(error).splitlines() or [""])[0]
+    """One line about what went wrong."""
+    lines = str(error).splitlines() or [""]
     if isinstance(error, MirrorError):
-        return first
-    if type(error).__name__ == "AuthenticationError" or "error 401" in first:
+        return lines[0]
+    answer = getattr(error.__cause__, "response", None)
+    if "error 401" in lines[0] or (answer and answer.http_status in (401, 403)):
         return "it does not accept the API key; set WANDB_API_KEY, or `wandb login --relogin`"
-    return "it did not take a run in time" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {first}"
+    if isinstance(error, TimeoutError) or "deadline exceeded" in lines[0] or "in time" in lines[0]:
+        return f"it could not be reached, or took nothing, in time ({lines[-1]})"
+    return f"{type(error).__name__}: {lines[0]}"

@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -10,6 +11,8 @@ from pglab.results.load import MEASURES, tidy
 
 if TYPE_CHECKING:
     from wandb.apis.public import Run
+
+AT_ONCE = 8  # histories that are read side by side
 
 
 def load_wandb(path: str) -> pd.DataFrame:
@@ -52,14 +55,18 @@ def _arm(study: str, runs: list["Run"]) -> tuple[str, dict[str, Any], pd.DataFra
         "identity": dict.fromkeys(key.partition(".")[0] for key in given),
         "runs": {run.config["seed"]: {"status": run.summary.get("status", run.state)} for run in runs},
     }
-    return study, about, pd.concat([_rows(run) for run in runs], ignore_index=True)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        frames = [rows for rows in pool.map(_rows, runs) if len(rows)]
+    return study, about, pd.concat(frames or [pd.DataFrame({"seed": []}, dtype="int64")], ignore_index=True)
 
 
 def _rows(run: "Run") -> pd.DataFrame:
     """The whole history of a run; what was not measured at an update is NaN."""
     types = json.loads(run.config["measures"])
-    rows = pd.DataFrame(list(run.scan_history()), columns=list(types)).sort_values("update")
+    if not types:  # it failed in its first update
+        return pd.DataFrame()
+    rows = pd.DataFrame(list(run.scan_history(use_cache=False)), columns=list(types))
     # W&B writes what JSON has no number for as a word: NaN, Infinity.
-    rows = rows.apply(pd.to_numeric).astype(types)
+    rows = rows.apply(pd.to_numeric).astype(types).sort_values("update")
     rows.insert(0, "seed", run.config["seed"])
     return rows
