@@ -1,7 +1,7 @@
 """The runs of a study, as its files have them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,6 @@ class LocalArm:
     """One arm's folder."""
 
     folder: Path
-    about: dict[str, Any]
     settings: dict[str, Any]
 
     @cached_property
@@ -79,15 +78,19 @@ def local_runs(path: Path) -> list[LocalRun]:
         return [run for about in sorted(find_arms(path.resolve())) for run in _of_arm(about)]
     except FileNotFoundError as missing:
         raise InputError(str(missing)) from missing
-    except (OSError, ValueError, KeyError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read as a study: {type(error).__name__}: {error}") from error
 
 
 def _of_arm(file: Path) -> Iterator[LocalRun]:
-    folder, about = file.parent, json.loads(file.read_text())
-    arm = LocalArm(folder, about, yaml.safe_load((folder / "config.yaml").read_text()))
+    folder = file.parent
+    about, settings = _read(file, json.loads), _read(folder / "config.yaml", yaml.safe_load)
+    arm = LocalArm(folder, settings)
     for seed, run in about["runs"].items():
-        described = Description(
-            folder.parent.name, about["arm"], int(seed), arm.settings, about["given"], about["choices"]
-        )
+        described = Description(folder.parent.name, about["arm"], int(seed), settings, about["given"], about["choices"])
         yield LocalRun(arm, described, run["status"])
+
+
+def _read(file: Path, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(file.read_text())
+    except (ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{file} cannot be read: {' '.join(str(error).split())}") from error

@@ -158,14 +158,13 @@ def _held(api: Any, path: str) -> Any:
     """The run that the server has under a path; None where there is none."""
     from wandb.errors import CommError
 
+    api.flush()  # it would give the same answer again
     try:
-        run = api.run(path)
-        run.load(force=True)
+        return api.run(path)
     except CommError as error:
         if isinstance(error.exc, ValueError):
             return None
         raise
-    return run
 
 
 def _check_same(upload: Upload, held: Any) -> None:

@@ -67,6 +67,6 @@ def _rows(run: "Run") -> pd.DataFrame:
         return pd.DataFrame()
     rows = pd.DataFrame(list(run.scan_history(use_cache=False)), columns=list(types))
     # W&B writes what JSON has no number for as a word: NaN, Infinity.
-    rows = rows.apply(pd.to_numeric).astype(types).sort_values("update")
+    rows = rows.astype(types).sort_values("update")
     rows.insert(0, "seed", run.config["seed"])
     return rows
