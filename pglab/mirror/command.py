@@ -17,7 +17,8 @@ from pglab.mirror.local import LocalRun, local_runs
 from pglab.mirror.uploader import MirrorError, Place, Upload, Uploader
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # exit statuses
-AT_ONCE = 4  # runs that are uploaded side by side
+AT_ONCE = 4  # most runs that are uploaded side by side
+WORTH = 4  # runs that are worth the start of one more process
 TIMEOUT = 60.0
 
 
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 uploaded.append(run)
                 show(run)
 
-            uploaders += [Uploader(asked.timeout) for _ in range(min(AT_ONCE, len(missing)) - 1)]
+            uploaders += [Uploader(asked.timeout) for _ in range(min(AT_ONCE - 1, len(missing) // WORTH))]
             _upload(missing, places, uploaders, done)
     except InputError as error:
         problem, status = str(error), BAD_INPUT
@@ -96,9 +97,9 @@ def _upload(
 ) -> None:
     """Uploads runs, each by one of the uploaders; the first problem ends it."""
     waiting = list(reversed(runs))
-    idle = uploaders[: len(runs)]
-    for uploader in idle[1:]:
+    for uploader in uploaders[1:]:
         uploader.account()
+    idle = list(uploaders)
     busy: dict[Uploader, LocalRun] = {}
     while waiting or busy:
         while waiting and idle:
