@@ -14,6 +14,7 @@ import torch
 from hypothesis import settings
 
 import pglab
+from tests.mirror.wandb_server import WandbServer
 
 settings.register_profile("pglab", derandomize=True, deadline=None, database=None)
 settings.load_profile("pglab")
@@ -60,7 +61,10 @@ class Counts:
 
 
 class CommandLine:
-    """`python -m pglab`, in a process of its own."""
+    """`python -m pglab` or another of its modules, in a process of its own."""
+
+    def __init__(self, module: str = "pglab") -> None:
+        self._module = module
 
     @contextmanager
     def started(self, arguments: Sequence[str], folder: Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
@@ -69,7 +73,7 @@ class CommandLine:
         handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
         try:
             process = subprocess.Popen(
-                [sys.executable, "-m", "pglab", *arguments],
+                [sys.executable, "-m", self._module, *arguments],
                 cwd=folder,
                 env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **variables},
                 stdout=subprocess.PIPE,
@@ -96,6 +100,21 @@ class CommandLine:
 @pytest.fixture(scope="session")
 def command_line() -> CommandLine:
     return CommandLine()
+
+
+@pytest.fixture(scope="session")
+def mirror_command() -> CommandLine:
+    return CommandLine("pglab.mirror")
+
+
+@pytest.fixture
+def wandb_server() -> Iterator[WandbServer]:
+    """A W&B server that holds nothing yet."""
+    server = WandbServer()
+    server.start()
+    yield server
+    server.stop()
+    assert not server.unknown
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from pglab.results.load import MEASURES
 from pglab.studies.plan import Plan
 from pglab.studies.process import start
+from pglab.studies.wandb_run import Description, begin, columns_of, end, final_returns, log
 
 
 class Mirror:
@@ -25,7 +25,7 @@ class Mirror:
 
     def __init__(self, plan: Plan) -> None:
         logger = plan.arms[0].settings["logger"]
-        self._timeout = logger["timeout"]
+        self._timeout, self._folder = logger["timeout"], plan.store.folder
         self._queue: queue.SimpleQueue = queue.SimpleQueue()
         self._process: subprocess.Popen | None = None
         if logger["mode"] == "disabled" or not plan.shards:
@@ -37,13 +37,14 @@ class Mirror:
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # a Ctrl-C must not reach the client's own service
         )
-        arms = [(arm.name, dict(arm.settings), dict(arm.composed.choices)) for arm in plan.arms]
-        self._queue.put(("open", plan.store.folder.name, str(plan.store.folder), logger, arms))
+        named = [(arm.name, arm.composed) for arm in plan.arms]
+        arms = [(name, dict(c.settings), dict(c.given), dict(c.choices)) for name, c in named]
+        self._queue.put(("open", plan.store.folder.name, plan.store.folder, logger, arms))
         threading.Thread(target=self._feed, daemon=True).start()
 
     def log(self, number: int, measures: Mapping[str, np.ndarray]) -> None:
         if self._process:
-            self._queue.put(("log", number, {name: column.tolist() for name, column in measures.items()}))
+            self._queue.put(("log", number, dict(measures)))
 
     def finish(self, number: int, status: Mapping[int, str]) -> None:
         if self._process:
@@ -62,7 +63,8 @@ class Mirror:
         self._process.kill()
         self._process.wait()
         if problem:
-            say(f"warning: W&B has an incomplete mirror ({problem}); the local results are complete")
+            completing = f"`python -m pglab.mirror {self._folder}` completes it"
+            say(f"warning: W&B has an incomplete mirror ({problem}); the local results are complete, and {completing}")
 
     def _feed(self) -> None:
         try:
@@ -91,50 +93,33 @@ def serve(descriptor: int) -> None:
 def _mirror(connection: Connection) -> None:
     _, study, folder, logger, arms = connection.recv()
     os.makedirs(folder, exist_ok=True)
-    os.environ["WANDB_SILENT"] = "true"
-    import wandb
-
-    settings = wandb.Settings(console="off", disable_git=True, save_code=False, x_disable_stats=True)
     live: dict[tuple[int, int], Any] = {}
+    diverged_at: dict[tuple[int, int], int] = {}
 
-    def run_of(number: int, seed: int) -> Any:
+    def run_of(number: int, seed: int, measures: Mapping[str, str]) -> Any:
         if (number, seed) not in live:
-            name, config, choices = arms[number]
-            run = wandb.init(
-                project=logger["project"],
-                entity=logger["entity"],
-                mode=logger["mode"],
-                dir=folder,
-                group=name,
-                name=f"{name},seed={seed}",
-                tags=[study[:64]],
-                config={**config, "seed": seed, "choices": choices},
-                reinit="create_new",
-                settings=settings,
-            )
-            run.define_metric("env_steps")
-            run.define_metric("*", step_metric="env_steps")
-            live[number, seed] = run
+            name, *composed = arms[number]
+            live[number, seed] = begin(Description(study, name, seed, *composed), measures, logger, folder)
         return live[number, seed]
 
     while (event := connection.recv()) is not None:
         kind, number, content = event
         if kind == "log":
-            for row in zip(*content.values(), strict=True):
+            columns = columns_of(content)
+            for row in zip(*(column.tolist() for column in content.values()), strict=True):
                 values = dict(zip(content, row, strict=True))
-                diverged = values.pop("diverged")
-                run = run_of(number, values.pop("seed"))
-                # A diagnostic that was not measured at this update has no point on its chart.
-                run.log({name: value for name, value in values.items() if name in MEASURES or value == value})
+                seed, diverged = values.pop("seed"), values.pop("diverged", False)
+                log(run_of(number, seed, columns), [values])
                 if diverged:
-                    run.summary["diverged_at"] = values["update"]
+                    diverged_at[number, seed] = values["update"]
         else:
+            returns = final_returns(folder / arms[number][0])
             for seed, status in content.items():
-                run = run_of(number, seed)  # a run that failed in its first update is new here
-                run.summary["status"] = status
-                run.finish(exit_code=0 if status == "finished" else 1)
+                run = run_of(number, seed, {})  # a run that failed in its first update is new here
+                end(run, status, diverged_at.get((number, seed)), returns.get(seed))
                 del live[number, seed]
     for run in live.values():
-        run.summary["status"] = "stopped"
-        run.finish(exit_code=1)
+        end(run, "stopped", None, None)
+    import wandb
+
     wandb.teardown()

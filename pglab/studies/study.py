@@ -160,7 +160,7 @@ def _report(study: Study, console: Console) -> None:
     console.say(f"Results: {folder}   (Python: pglab.results.load({str(folder)!r}))")
     logger = plan.arms[0].settings["logger"]
     if logger["mode"] == "offline" and plan.shards:
-        console.say(f"W&B, offline: upload with `wandb sync {folder}/wandb/offline-run-*`")
+        console.say(f"W&B, offline: upload with `python -m pglab.mirror {folder}`")
     if outcome.failures:
         console.say(f"{outcome.count('failed')} runs failed; the same command again tries them anew.")
     elif not outcome.interrupted:

@@ -1,0 +1,1 @@
+"""Uploading studies to W&B from their local files."""

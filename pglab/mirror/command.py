@@ -1,0 +1,132 @@
+"""The command line of `python -m pglab.mirror`."""
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pglab.errors import InputError
+from pglab.mirror.ledger import Ledger
+from pglab.mirror.local import LocalRun, local_runs
+from pglab.mirror.uploader import MirrorError, Place, Upload, Uploader
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # exit statuses
+AT_ONCE = 4  # most runs that are uploaded side by side
+WORTH = 4  # runs that are worth the start of one more process
+TIMEOUT = 60.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Uploads what W&B does not have yet of a study's runs; returns the exit status."""
+    asked = _parser().parse_args(arguments)
+    console = Console(highlight=False, soft_wrap=True)
+    uploaders: list[Uploader] = []
+    uploaded: list[LocalRun] = []
+    try:
+        runs = local_runs(asked.study)
+        uploaders.append(Uploader(asked.timeout))
+        places = _places(runs, asked.project, asked.entity, uploaders[0])
+        missing = [r for r in runs if not Ledger(r.study_folder).has(str(places[r]), r.described.id, r.version)]
+        with _progress(console, len(missing)) as show:
+
+            def done(run: LocalRun) -> None:
+                Ledger(run.study_folder).add(str(places[run]), run.described.id, run.version)
+                uploaded.append(run)
+                show(run)
+
+            uploaders += [Uploader(asked.timeout) for _ in range(min(AT_ONCE - 1, len(missing) // WORTH))]
+            _upload(missing, places, uploaders, done)
+    except InputError as error:
+        problem, status = str(error), BAD_INPUT
+    except (MirrorError, OSError) as error:
+        kept = f"; {len(uploaded)} runs were uploaded, and the same command uploads the others" * bool(uploaded)
+        problem, status = f"W&B has an incomplete mirror: {error}{kept}", FAILED
+    except KeyboardInterrupt:
+        problem, status = f"interrupted; {len(uploaded)} runs were uploaded", INTERRUPTED
+    else:
+        there = len(runs) - len(missing)
+        before = f" ({there} were there already)" * bool(there)
+        where = ", ".join(sorted({str(place) for place in places.values()}))
+        console.print(f"Uploaded {len(uploaded)} of {len(runs)} runs to {where}{before}", markup=False)
+        return 0
+    finally:
+        for uploader in uploaders:
+            uploader.stop()
+    print(f"error: {problem}", file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m pglab.mirror", description="Uploads studies to W&B from local files.")
+    parser.add_argument("study", metavar="STUDY", type=Path, help="the folder of a study, or one that holds several")
+    parser.add_argument("--project", help="default: the study's logger.project")
+    parser.add_argument("--entity", help="default: the study's logger.entity, or the account's own")
+    parser.add_argument(
+        "--timeout", type=_seconds, default=TIMEOUT, help="seconds to wait for the server to take a run (60)"
+    )
+    return parser
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds above 0")
+    return seconds
+
+
+def _places(runs: list[LocalRun], project: str | None, entity: str | None, uploader: Uploader) -> dict[LocalRun, Place]:
+    server, own = uploader.account()
+    places = {}
+    for run in runs:
+        logger = run.arm.settings["logger"]
+        places[run] = Place(server, entity or logger["entity"] or own, project or logger["project"])
+    return places
+
+
+def _upload(
+    runs: list[LocalRun], places: dict[LocalRun, Place], uploaders: list[Uploader], done: Callable[[LocalRun], None]
+) -> None:
+    """Uploads runs, each by one of the uploaders; the first problem ends it."""
+    waiting = list(reversed(runs))
+    for uploader in uploaders[1:]:
+        uploader.account()
+    idle = list(uploaders)
+    busy: dict[Uploader, LocalRun] = {}
+    while waiting or busy:
+        while waiting and idle:
+            run, uploader = waiting.pop(), idle.pop()
+            uploader.begin(Upload(places[run], run.described, run.rows, run.status, run.diverged_at, run.final_return))
+            busy[uploader] = run
+        ready = wait([uploader.connection for uploader in busy], min(uploader.left for uploader in busy))
+        for uploader in [u for u in busy if u.connection in ready or not u.left]:
+            uploader.result()
+            done(busy.pop(uploader))
+            idle.append(uploader)
+
+
+@contextmanager
+def _progress(console: Console, total: int) -> Iterator[Callable[[LocalRun], None]]:
+    """Yields what shows that a run is uploaded: a bar on a terminal, a line elsewhere."""
+    if not console.is_terminal:
+        shown = 0
+
+        def line(run: LocalRun) -> None:
+            nonlocal shown
+            shown += 1
+            console.print(f"{shown} of {total}: {run.name}", markup=False)
+
+        yield line
+        return
+    columns = (TextColumn("uploading"), BarColumn(), MofNCompleteColumn(), TextColumn("runs, time left"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda run: progress.advance(task)

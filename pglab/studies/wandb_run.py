@@ -1,0 +1,123 @@
+"""What W&B is told of a run: the same while it trains and from its files."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pglab.results.load import MEASURES, load_evaluation
+from pglab.studies.run import MACHINERY
+
+if TYPE_CHECKING:
+    import wandb
+
+
+@dataclass(frozen=True)
+class Description:
+    """One run, as W&B has to know it to be rebuilt from there.
+
+    Attributes:
+        settings: the resolved configuration of its arm.
+        given: the same before interpolation, flat under dotted keys.
+        choices: which option of each config group was chosen.
+    """
+
+    study: str
+    arm: str
+    seed: int
+    settings: Mapping[str, Any]
+    given: Mapping[str, Any]
+    choices: Mapping[str, str]
+
+    @property
+    def id(self) -> str:
+        """The same for the same study, arm and seed, so that no run is ever there twice."""
+        return hashlib.sha256(json.dumps([self.study, self.arm, self.seed]).encode()).hexdigest()[:16]
+
+    def config(self, measures: Mapping[str, str]) -> dict[str, Any]:
+        """The settings, and what `pglab.results.load_wandb` needs beside them.
+
+        Two of them are texts: W&B keeps no order of keys, gives back 1.0 as 1, and nests at a dot.
+        """
+        names = {"study": self.study, "arm": self.arm, "seed": self.seed, "choices": dict(self.choices)}
+        given = {key: value for key, value in self.given.items() if _makes_an_arm(key)}
+        return {**self.settings, **names, "given": json.dumps(given), "measures": json.dumps(dict(measures))}
+
+
+def begin(
+    described: Description, measures: Mapping[str, str], logger: Mapping[str, Any], folder: Path, **settings: Any
+) -> "wandb.Run":
+    """Opens a run, or goes on with the one that the server has under this id.
+
+    Args:
+        measures: the columns of its rows and their types; empty for a run without rows.
+        logger: `mode`, `project` and `entity`.
+        folder: where the client's own files go, in place of earlier ones of this run.
+        settings: further `wandb.Settings`.
+    """
+    os.environ["WANDB_SILENT"] = "true"
+    import wandb
+
+    name = f"{described.arm},seed={described.seed}"
+    run = wandb.init(
+        project=logger["project"],
+        entity=logger["entity"],
+        mode=logger["mode"],
+        dir=str(folder),
+        id=described.id,
+        resume="allow" if logger["mode"] == "online" else None,
+        group=described.arm,
+        name=name,
+        tags=[described.study[:64]],
+        config=described.config(measures),
+        reinit="create_new",
+        settings=wandb.Settings(console="off", disable_git=True, save_code=False, x_disable_stats=True, **settings),
+    )
+    here = Path(run.dir).parent
+    for earlier in here.parent.glob(f"*run-*-{described.id}*"):
+        if earlier != here:
+            shutil.rmtree(earlier)
+    run.define_metric("env_steps")
+    run.define_metric("*", step_metric="env_steps")
+    return run
+
+
+def columns_of(measures: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """The columns of a run's rows, and their types."""
+    return {name: column.dtype.name for name, column in measures.items() if name not in ("seed", "diverged")}
+
+
+def log(run: "wandb.Run", rows: Iterable[Mapping[str, Any]]) -> None:
+    """Adds rows with a run's measures; those up to the last update that the server has change nothing."""
+    for row in rows:
+        # A diagnostic that was not measured at this update has no point on its chart.
+        values = {name: value for name, value in row.items() if name in MEASURES or value == value}
+        run.log(values, step=row["update"])
+
+
+def end(run: "wandb.Run", status: str, diverged_at: int | None, final_return: float | None) -> None:
+    """Closes a run that came to a status.
+
+    Args:
+        diverged_at: the update at which it diverged.
+        final_return: the mean return of its final evaluation.
+    """
+    summary = {"status": status, "diverged_at": diverged_at, "final_return": final_return}
+    run.summary.update({name: value for name, value in summary.items() if value is not None})
+    run.finish(exit_code=0 if status == "finished" else 1)
+
+
+def final_returns(arm: Path) -> dict[int, float]:
+    """The mean return of the final evaluation of each seed in an arm's folder."""
+    means = load_evaluation(arm).groupby("seed")["return"].mean()
+    return dict(zip(means.index.tolist(), means.tolist(), strict=True))
+
+
+def _makes_an_arm(key: str) -> bool:
+    return key == "updates" or key.partition(".")[0] not in MACHINERY

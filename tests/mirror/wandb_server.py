@@ -1,0 +1,287 @@
+"""A small W&B server on loopback: answers what the client asks, keeps what it sends."""
+
+import base64
+import gzip
+import json
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+KEY, ENTITY = "0123456789" * 4, "laboratory"
+RUN_FIELDS = ("sweepName", "jobType", "commit", "description", "notes")
+
+
+@dataclass
+class StoredRun:
+    """One run as the server has it. A line of its history has a place, which can be written to again."""
+
+    id: str
+    project: str
+    name: str = ""
+    group: str = ""
+    tags: list[str] = field(default_factory=list)
+    config: dict[str, Any] = field(default_factory=dict)
+    lines: dict[int, str] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    exit_code: int | None = None
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for _, line in sorted(self.lines.items())]
+
+    @property
+    def steps(self) -> list[int]:
+        return [row["_step"] for row in self.history]
+
+    @property
+    def state(self) -> str:
+        return {None: "running", 0: "finished"}.get(self.exit_code, "failed")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The configuration as it was given to the client."""
+        return {key: part["value"] for key, part in self.config.items() if key != "_wandb"}
+
+
+def _in_json(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of a history as W&B gives it back: what JSON has no number for is a word."""
+    words = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+    return {name: words.get(str(value), value) for name, value in row.items()}
+
+
+class Refused(Exception):  # noqa: N818
+    """The status with which a request is answered; 0: the connection is closed without an answer."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class _Serving(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was killed or that gave up is no error of the server."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
+class WandbServer:
+    """The server, reachable at `url` between `start` and `stop`; what it holds outlives both.
+
+    Attributes:
+        runs: what is stored, by project and id.
+        asked: every request in order, by GraphQL operation, or `file_stream`, `storage`.
+        before, after: called with the name of a request before it has its effect, and between that
+            and its answer; may raise `Refused`.
+        unknown: requests that it has no answer to.
+    """
+
+    def __init__(self) -> None:
+        self.runs: dict[tuple[str, str], StoredRun] = {}
+        self.asked: list[str] = []
+        self.unknown: list[str] = []
+        self.before: Callable[[str], None] = lambda name: None
+        self.after: Callable[[str], None] = lambda name: None
+        self._port = 0
+        self._lock = threading.Lock()
+        self._serving: ThreadingHTTPServer | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def variables(self, folder: Path, key: str = KEY) -> dict[str, str]:
+        """The environment in which a client speaks to this server and leaves its files in `folder`."""
+        folders = {f"WANDB_{name}_DIR": str(folder / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
+        own = {"HOME": str(folder), "NETRC": str(folder / "netrc"), "WANDB_ERROR_REPORTING": "false"}
+        return {"WANDB_BASE_URL": self.url, "WANDB_API_KEY": key, **folders, **own}
+
+    def start(self) -> None:
+        """Serves, on the same port every time."""
+        self._serving = _Serving(("127.0.0.1", self._port), self._handler())
+        self._port = self._serving.server_address[1]
+        threading.Thread(target=self._serving.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Leaves the port; the connections that there are get no further answer."""
+        if self._serving:
+            serving, self._serving = self._serving, None
+            serving.shutdown()
+            serving.server_close()
+
+    def named(self, project: str = "pglab") -> dict[str, StoredRun]:
+        """The runs of a project by their name."""
+        runs = [run for (of, _), run in self.runs.items() if of == project]
+        assert len({run.name for run in runs}) == len(runs)
+        return {run.name: run for run in runs}
+
+    def answer(self, path: str, key: str, body: bytes) -> Any:
+        """What a request gets back; raises `Refused`."""
+        content = json.loads(body) if path == "/graphql" or path.endswith("/file_stream") else {}
+        name = content.get("operationName") or path.rpartition("/")[2]
+        if path == "/graphql" and not content.get("operationName"):
+            name = content["query"].split("query", 1)[-1].split("(")[0].split("{")[0].strip()
+        self.asked.append(name)
+        if self._serving is None:
+            raise Refused(0)
+        if key != KEY and name != "storage":
+            raise Refused(401)
+        self.before(name)
+        with self._lock:
+            if path.endswith("/file_stream"):
+                project, run = path.split("/")[3:5]
+                answer = self._receive(self.runs[project, run], content)
+            elif path == "/graphql":
+                answer = self._query(name, content.get("variables") or {})
+            else:
+                answer = {}
+        self.after(name)
+        return answer
+
+    def _receive(self, run: StoredRun, content: dict[str, Any]) -> dict[str, Any]:
+        for name, part in content.get("files", {}).items():
+            if name == "wandb-history.jsonl":
+                run.lines |= {part["offset"] + place: line for place, line in enumerate(part["content"])}
+            elif name == "wandb-summary.json":
+                run.summary = json.loads(part["content"][-1])
+        if content.get("complete"):
+            run.exit_code = content["exitcode"]
+        return {"exitcode": None, "limits": {}}
+
+    def _query(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
+        answers = {
+            "Viewer": self._viewer,
+            "RunResumeStatus": self._resume,
+            "UpsertBucket": self._upsert,
+            "CreateRunFiles": self._files,
+            "GetDefaultEntity": self._viewer,
+            "Run": self._run,
+            "Runs": self._list,
+            "RunHistoryKeys": self._run,
+            "RunParquetHistory": self._parquet,
+            "HistoryPage": self._page,
+        }
+        if name not in answers:
+            self.unknown.append(name)
+            return {"errors": [{"message": f"no answer to {name}"}]}
+        return {"data": answers[name](given)}
+
+    def _viewer(self, given: dict[str, Any]) -> dict[str, Any]:
+        viewer = {"id": "1", "entity": ENTITY, "username": ENTITY, "email": "", "flags": "{}", "admin": False}
+        return {"viewer": viewer | {"teams": {"edges": []}}}
+
+    def _resume(self, given: dict[str, Any]) -> dict[str, Any]:
+        run = self.runs.get((given["project"], given["name"]))
+        if run is None:
+            return {"model": None}
+        tail = json.dumps([line for _, line in sorted(run.lines.items())][-1:])
+        more = {"historyTail": tail, "eventsTail": "[]", "logLineCount": 0, "eventsLineCount": 0}
+        more["wandbConfig"] = json.dumps({"t": run.config["_wandb"]["value"]["t"]})  # without it nothing is resumed
+        return {"model": {**self._project(run.project), "bucket": self._node(run) | more}}
+
+    def _upsert(self, given: dict[str, Any]) -> dict[str, Any]:
+        key = (given["project"], given["name"])
+        inserted = key not in self.runs
+        run = self.runs.setdefault(key, StoredRun(given["name"], given["project"]))
+        run.name = given["displayName"] or run.name
+        run.group = given["groupName"] or run.group
+        run.tags = given["tags"] or run.tags
+        run.config = json.loads(given["config"]) if given["config"] else run.config
+        run.exit_code = None
+        bucket = self._node(run) | {"project": self._project(run.project)}
+        return {"upsertBucket": {"bucket": bucket, "inserted": inserted}}
+
+    def _files(self, given: dict[str, Any]) -> dict[str, Any]:
+        files = [{"name": name, "uploadUrl": f"{self.url}/storage"} for name in given["files"]]
+        return {"createRunFiles": {"runID": given["run"], "uploadHeaders": [], "files": files}}
+
+    def _run(self, given: dict[str, Any]) -> dict[str, Any]:
+        run = self.runs.get((given["project"], given["name"]))
+        return {"project": {"run": run and self._node(run)}}
+
+    def _list(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Pages of runs, the oldest first."""
+        runs = [run for (project, _), run in self.runs.items() if project == given["project"]]
+        if not runs:
+            return {"project": None}
+        first = int(given["cursor"] or 0)
+        last = min(first + given["perPage"], len(runs))
+        edges = [{"node": self._node(runs[n]), "cursor": str(n + 1)} for n in range(first, last)]
+        page = {"endCursor": str(last), "hasNextPage": last < len(runs)}
+        return {"project": {"runCount": len(runs), "readOnly": False, "runs": {"edges": edges, "pageInfo": page}}}
+
+    def _parquet(self, given: dict[str, Any]) -> dict[str, Any]:
+        run = self.runs[given["project"], given["runName"]]
+        rows = [_in_json(row) for row in run.history]
+        return {"project": {"run": {"parquetHistory": {"parquetUrls": [], "liveData": rows}}}}
+
+    def _page(self, given: dict[str, Any]) -> dict[str, Any]:
+        run = self.runs[given["project"], given["run"]]
+        rows = [_in_json(row) for row in run.history]
+        inside = [json.dumps(row) for row in rows if given["minStep"] <= row["_step"] < given["maxStep"]]
+        return {"project": {"run": {"history": inside[: given["pageSize"]]}}}
+
+    def _project(self, name: str) -> dict[str, Any]:
+        return {"id": name, "name": name, "entity": {"id": ENTITY, "name": ENTITY}}
+
+    def _node(self, run: StoredRun) -> dict[str, Any]:
+        last = max(run.steps, default=-1)
+        return dict.fromkeys(RUN_FIELDS) | {
+            "id": run.id,
+            "name": run.id,
+            "projectId": "1",
+            "displayName": run.name,
+            "state": run.state,
+            "group": run.group,
+            "tags": run.tags,
+            "config": json.dumps(run.config),
+            "summaryMetrics": json.dumps(run.summary),
+            "systemMetrics": "{}",
+            "historyLineCount": len(run.lines),
+            "historyKeys": {"lastStep": last, "keys": {}},
+            "user": {"name": ENTITY, "username": ENTITY},
+            "readOnly": False,
+            "createdAt": "2026-01-01T00:00:00",
+            "heartbeatAt": "2026-01-01T00:00:00",
+        }
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                if self.headers.get("Content-Encoding") == "gzip":
+                    body = gzip.decompress(body)
+                key = base64.b64decode(self.headers.get("Authorization", "").removeprefix("Basic "))
+                status = 200
+                try:
+                    answer = server.answer(self.path, key.decode().rpartition(":")[2], body)
+                except Refused as refused:
+                    status, answer = refused.status, {"errors": [{"message": "refused"}]}
+                self.close_connection = not status
+                if status:
+                    self._send(status, json.dumps(answer).encode())
+
+            do_PUT = do_GET = do_POST  # noqa: N815
+
+            def _send(self, status: int, content: bytes) -> None:
+                with suppress(OSError):  # a client that was killed
+                    self.send_response(status)
+                    self.send_header("Content-Type", "application/json")
+                    self.send_header("Content-Length", str(len(content)))
+                    self.end_headers()
+                    self.wfile.write(content)
+
+            def log_message(self, *args: Any) -> None:
+                return
+
+        return Handler
