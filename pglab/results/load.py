@@ -1,5 +1,7 @@
 """From a study's folder to tidy frames."""
 
+import hashlib
+import io
 import json
 import warnings
 from collections.abc import Iterable, Mapping
@@ -10,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pglab.results.incomplete import Arms, IncompleteStudy, incomplete
+from pglab.sealed import DamagedError, unseal_text
 
 GROUPS = ("env", "weighting", "baseline", "head", "network", "optimizer")
 MEASURES = (
@@ -25,7 +28,7 @@ MEASURES = (
 )
 
 
-def load(path: str | Path) -> pd.DataFrame:
+def load(path: str | Path, arms: Iterable[str] | None = None) -> pd.DataFrame:
     """Every run of a study, a row for each (arm, seed, update).
 
     Columns: `study arm seed`, then `update env_steps episodes return_mean return_std length_mean
@@ -37,6 +40,7 @@ def load(path: str | Path) -> pd.DataFrame:
 
     Args:
         path: the folder of a study, or one that holds several studies.
+        arms: only these; default: all.
 
     Warns:
         IncompleteStudy: seeds, updates or whole runs are missing, with everything that is; no row of
@@ -44,25 +48,28 @@ def load(path: str | Path) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: there is no study at `path`.
+        pglab.sealed.DamagedError: a file is not as it was written.
     """
-    return _load(path, "updates.parquet", MEASURES)
+    return _load(path, arms, "updates.parquet", MEASURES)
 
 
-def load_evaluation(path: str | Path) -> pd.DataFrame:
+def load_evaluation(path: str | Path, arms: Iterable[str] | None = None) -> pd.DataFrame:
     """The final evaluation, a row for each (arm, seed, episode): `return` and `length`.
 
     Each run's last policy plays these episodes on streams of their own; the other columns are
     those of `load`, and so is the warning.
     """
-    return _load(path, "evaluation.parquet", ("episode", "return", "length"))
+    return _load(path, arms, "evaluation.parquet", ("episode", "return", "length"))
 
 
-def _load(path: str | Path, file: str, columns: Iterable[str]) -> pd.DataFrame:
-    abouts = [(about, json.loads(about.read_text())) for about in sorted(_find(Path(path).resolve()))]
+def _load(path: str | Path, arms: Iterable[str] | None, file: str, columns: Iterable[str]) -> pd.DataFrame:
+    found = _find(Path(path).resolve(), None if arms is None else set(arms))
+    read = [(where, *_stored(where, file)) for where in sorted(found)]
+    abouts = [(where, about) for where, about, _ in read]
     if said := incomplete(_by_study(abouts)):
         warnings.warn(said, IncompleteStudy, stacklevel=3)
     extra = _differing_keys([about for _, about in abouts])
-    frames = [_rows(where.parent / file, about["runs"]) for where, about in abouts]
+    frames = [_rows(rows, about["runs"]) for _, about, rows in read]
     kept = [number for number, frame in enumerate(frames) if len(frame)] or [0]
     rows = pd.concat([frames[number] for number in kept], ignore_index=True)
     measured = dict.fromkeys(["seed", *columns, *rows.columns.drop("status")])
@@ -73,10 +80,26 @@ def _load(path: str | Path, file: str, columns: Iterable[str]) -> pd.DataFrame:
     return frame[["study", "arm", *measured, "status", *GROUPS, *extra]]
 
 
-def _rows(file: Path, runs: dict[str, dict[str, Any]]) -> pd.DataFrame:
+def _stored(where: Path, file: str) -> tuple[dict[str, Any], pd.DataFrame]:
+    """What `arm.json` says, and the rows in a file beside it, while another process may be writing both."""
+    before = None
+    while True:
+        about = unseal_text(where)
+        try:
+            content = (where.parent / file).read_bytes()
+        except FileNotFoundError:
+            content = None
+        checksum = None if content is None else hashlib.sha256(content).hexdigest()
+        if checksum in about.get("files", {}).get(file, [checksum]):
+            return about, pd.DataFrame({"seed": []}) if content is None else pd.read_parquet(io.BytesIO(content))
+        if about == before:
+            raise DamagedError(f"{where.parent / file} is {'gone' if content is None else 'damaged'}")
+        before = about
+
+
+def _rows(stored: pd.DataFrame, runs: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """The rows of an arm's runs, with the status of each."""
     status = {int(seed): run["status"] for seed, run in runs.items()}
-    stored = pd.read_parquet(file)
     stored = stored[stored["seed"].isin(list(status))]
     return stored.assign(status=stored["seed"].map(status))
 
@@ -96,8 +119,9 @@ def _by_study(abouts: list[tuple[Path, dict[str, Any]]]) -> Mapping[str, Arms]:
     return studies
 
 
-def _find(path: Path) -> list[Path]:
+def _find(path: Path, arms: set[str] | None) -> list[Path]:
     found = [*path.glob("arm.json"), *path.glob("*/arm.json"), *path.glob("*/*/arm.json")]
+    found = [about for about in found if arms is None or about.parent.name in arms]
     if not found:
         raise FileNotFoundError(f"{path} holds no study: there is no arm.json in it or up to two folders below")
     return found

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+NO_ROWS = pd.DataFrame({"seed": np.arange(0), "update": np.arange(0), "diverged": np.arange(0) == 1})
+
 
 @dataclass(frozen=True)
 class Saved:
