@@ -48,7 +48,7 @@ def progress_of(files: ArmFiles, arm: ArmConfig, seeds: Iterable[int]) -> Progre
         if choice == "rerun":
             return Progress((), dict.fromkeys(seeds, 0), anew=True, notes=(f"{arm.name}: trained anew, as {there}",))
         notes.append(f"{arm.name}: what is there is kept, although {there}")
-    files.check(about)
+    about = files.check(about)
     updates, done, finished = arm.settings["updates"], [], set()
     for seed in seeds:
         run = about["runs"].get(str(seed), {"status": "missing"})

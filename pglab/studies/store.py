@@ -110,11 +110,25 @@ class ArmFiles:
             raise InputError(f"{path} has format {about.get('format')}, not {FORMAT}: move {self.folder} away")
         return about
 
-    def check(self, about: Mapping[str, Any]) -> None:
-        """Raises InputError where a file with results is not as it was written."""
-        for name in RESULTS:
-            self._read(name, about)
-        self._states()
+    def check(self, about: dict[str, Any]) -> dict[str, Any]:
+        """Holds the files with results against what `about` said, or says by now: their writer may be at work.
+
+        Returns:
+            What it says by now.
+
+        Raises:
+            InputError: a file is not as it was written.
+        """
+        while True:
+            try:
+                for name in RESULTS:
+                    self._read(name, about)
+                self._states()
+                return about
+            except InputError:
+                before, about = about, self.about() or about
+                if about == before:
+                    raise
 
     def begin(self, starts: Mapping[int, int], provenance: Mapping[str, str], anew: bool) -> None:
         """Writes down which runs are going to be trained, before the first is.

@@ -25,12 +25,12 @@ GRID = (
     "baseline=value",
     "baseline.fit_steps=1",
     "seed=0,1",
-    "env=corridor",
+    "env.horizon=30",
     "batch=few_episodes",
     "optimizer=sgd",
     "+optimizer.momentum=0.9",
     "evaluation.episodes=4",
-    "updates=400",
+    "updates=100",
     "logger.mode=disabled",
     "workers=1",
     "study=s",
@@ -51,6 +51,7 @@ def killed(command_line, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("killed")
     with command_line.started(["-m", *GRID], folder) as process:
         assert until(lambda: len(list(folder.glob("results/s/*/checkpoint.previous.bin"))) == 2, 60)
+        assert until(lambda: len(list(folder.glob("results/s/*/checkpoint*.bin"))) == 4, 60)
         os.killpg(process.pid, signal.SIGKILL)
     return folder / "results" / "s"
 
@@ -190,7 +191,7 @@ def test_every_flipped_bit_of_arm_json_is_found_or_changes_nothing(tmp_path: Pat
 
 def test_a_command_ends_with_one_line_and_does_not_harm_other_arms(command_line, tmp_path: Path, whole: Path, contents):
     study = copied(whole, tmp_path)
-    (bad,) = study.glob("*weighting=gae*")
+    (bad,) = (arm for arm, about in abouts(study) if about["choices"]["weighting"] == "gae")
     rows = bad / "updates.parquet"
     rows.write_bytes(flipped(rows.read_bytes(), 2000))
     before = contents(study)

@@ -21,9 +21,9 @@ from tests.studies.faults import (
     workers_of,
 )
 
-UPDATES = 300
+UPDATES = 100
 SWEEP = (*GRID, f"updates={UPDATES}")
-LONGEST = 1.5  # seconds from the beginning of training to a kill
+MOST = 200  # updates of a run, six runs together, from one kill to the next
 KINDS = ("all", "all", "parent", "worker")
 
 
@@ -45,22 +45,24 @@ def whole(command_line, tmp_path_factory: pytest.TempPathFactory):
 def kill(command_line, folder: Path, chance: random.Random) -> tuple[str, int]:
     """Starts the command and kills it, or parts of it, at some moment; the kind of kill, and the status."""
     kind, at_write, early = chance.choice(KINDS), chance.random() < 0.4, chance.random() < 0.05
+
+    def train_on(process) -> None:
+        enough = len(calls(folder)) + chance.randrange(MOST)
+        until(lambda: process.poll() is not None or len(calls(folder)) >= enough, 60, tick=0.001)
+
     with command_line.started([*SWEEP, "seed=0,1,2"], folder) as process:
         if early:
             time.sleep(chance.uniform(0.0, 3.0))
         else:
-            for line in process.stdout:
-                if line.startswith("Training"):
-                    break
-            time.sleep(chance.uniform(0.0, LONGEST))
+            train_on(process)
         if at_write:
-            until(lambda: being_written(folder / "results" / "s"), LONGEST, tick=0.0)
+            until(lambda: process.poll() is not None or being_written(folder / "results" / "s"), 10, tick=0.0)
         if process.poll() is not None:
             return "ended", process.returncode
         if kind == "worker" and (workers := workers_of(process.pid)):
             with suppress(ProcessLookupError):
                 os.kill(chance.choice(workers), signal.SIGKILL)
-            time.sleep(chance.uniform(0.0, LONGEST))
+            train_on(process)
         if kind == "parent":
             process.kill()
         else:

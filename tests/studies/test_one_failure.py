@@ -62,7 +62,7 @@ def test_fail_fast_stops_at_the_first_failure_and_the_same_command_goes_on(comma
     done = command_line(command, folder)
     assert (done.returncode, done.stderr) == (1, "")
     assert {run["status"] for run in runs(folder).values()} == {"failed"}
-    assert len(calls(folder)) == 6 * 17 + 3
+    assert 6 * 17 < len(calls(folder)) < 6 * 18
     (folder / "faults").unlink()
     assert command_line(command, folder).returncode == 0
     assert results(folder / "results" / "s") == expected
