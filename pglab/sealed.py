@@ -1,12 +1,15 @@
-"""Arrays in a file that can tell whether it is whole: a checksum, then NumPy's own format.
+"""Files that can tell whether they are whole.
 
-Reading executes no code (`allow_pickle=False`), and a torn, damaged or foreign file is refused.
+Arrays: a checksum, then NumPy's own format. Text: JSON with a checksum of all the rest as its last
+entry. Reading executes no code, and a torn, damaged or foreign file is refused.
 """
 
 import hashlib
 import io
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,3 +47,41 @@ def unseal(path: Path, needed: Callable[[str], bool] = lambda _: True) -> dict[s
         raise DamagedError(f"{path} is damaged: its content is not what its checksum says")
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files if needed(name)}
+
+
+def seal_text(content: Mapping[str, Any]) -> bytes:
+    """The JSON file's content."""
+    return _text({**content, "checksum": _checksum(content)})
+
+
+def unseal_text(path: Path, text: bytes | None = None) -> dict[str, Any]:
+    """What a JSON file says; one without a checksum is taken at its word, so that a person can change it.
+
+    Args:
+        path: of the file.
+        text: its content, where it has been read before.
+
+    Raises:
+        DamagedError: the file is not as it was written.
+        OSError: it cannot be read.
+    """
+    try:
+        content = json.loads(path.read_bytes() if text is None else text)
+    except ValueError as error:
+        raise DamagedError(f"{path} is damaged ({error})") from error
+    if not isinstance(content, dict):
+        raise DamagedError(f"{path} is damaged: it is no JSON object")
+    if content.pop("checksum", None) not in (None, _checksum(content)):
+        raise DamagedError(
+            f"{path} is damaged: its content is not what its checksum says (take the checksum out of it "
+            "if it was changed on purpose)"
+        )
+    return content
+
+
+def _text(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, indent=1).encode()
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_text(content)).hexdigest()

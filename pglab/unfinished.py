@@ -41,15 +41,17 @@ def last_checkpoint(
 
     There are none where there is no checkpoint.
     """
-    trouble = None
+    damaged = []
     for name in CHECKPOINTS:
         try:
-            return unseal(folder / name, needed), trouble
+            arrays = unseal(folder / name, needed)
         except FileNotFoundError:
             continue
         except DamagedError as error:
-            trouble = f"{error}; the checkpoint before it is used, where there is one"
-    return {}, trouble
+            damaged.append(str(error))
+        else:
+            return arrays, f"{damaged[0]}; the checkpoint before it is used" if damaged else None
+    return {}, f"{'; '.join(damaged)}; what was not finished begins anew" if damaged else None
 
 
 def is_row(name: str) -> bool:

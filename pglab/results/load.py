@@ -28,7 +28,7 @@ MEASURES = (
 Arm = tuple[str, Mapping[str, Any], pd.DataFrame]  # study, what arm.json says, rows
 
 
-def load(path: str | Path) -> pd.DataFrame:
+def load(path: str | Path, arms: Iterable[str] | None = None) -> pd.DataFrame:
     """Every run of a study, a row for each (arm, seed, update).
 
     Columns: `study arm seed`, then `update env_steps episodes return_mean return_std length_mean
@@ -40,6 +40,7 @@ def load(path: str | Path) -> pd.DataFrame:
 
     Args:
         path: the folder of a study, or one that holds several studies.
+        arms: only these, by name; default: all.
 
     Of a run that has not ended, because it trains now or was interrupted, there are the rows up to its
     last checkpoint.
@@ -52,24 +53,27 @@ def load(path: str | Path) -> pd.DataFrame:
         FileNotFoundError: there is no study at `path`.
         DamagedError: a file is not what was written; the message says what to do.
     """
-    return _load(path, "updates.parquet", MEASURES)
+    return _load(path, arms, "updates.parquet", MEASURES)
 
 
-def load_evaluation(path: str | Path) -> pd.DataFrame:
+def load_evaluation(path: str | Path, arms: Iterable[str] | None = None) -> pd.DataFrame:
     """The final evaluation, a row for each (arm, seed, episode): `return` and `length`.
 
     Each run's last policy plays these episodes on streams of their own; the other columns are
     those of `load`, and so is the warning.
     """
-    return _load(path, "evaluation.parquet", ("episode", "return", "length"))
+    return _load(path, arms, "evaluation.parquet", ("episode", "return", "length"))
 
 
-def _load(path: str | Path, file: str, columns: Iterable[str]) -> pd.DataFrame:
-    found = sorted(find_arms(Path(path).resolve()))
-    arms = [(where.parent.parent.name, *read_arm(where, file)) for where in found]
-    if said := incomplete(_by_study(arms)):
+def _load(path: str | Path, arms: Iterable[str] | None, file: str, columns: Iterable[str]) -> pd.DataFrame:
+    names = None if arms is None else set(arms)
+    found = [where for where in find_arms(Path(path).resolve()) if names is None or where.parent.name in names]
+    if not found:
+        raise FileNotFoundError(f"{path} holds none of the arms {', '.join(sorted(names or ()))}")
+    read = [(where.parent.parent.name, *read_arm(where, file)) for where in sorted(found)]
+    if said := incomplete(_by_study(read)):
         warnings.warn(said, IncompleteStudy, stacklevel=3)
-    return tidy(arms, columns)
+    return tidy(read, columns)
 
 
 def tidy(arms: Sequence[Arm], columns: Iterable[str]) -> pd.DataFrame:

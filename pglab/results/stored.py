@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +9,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from pglab.results.incomplete import ENDED
-from pglab.sealed import DamagedError
+from pglab.sealed import DamagedError, unseal_text
 from pglab.unfinished import holder, is_row, last_checkpoint, rows_so_far
 
 UPDATES = "updates.parquet"
@@ -65,9 +64,11 @@ def parsed(where: Path, text: bytes) -> dict[str, Any]:
         DamagedError: it is none.
     """
     try:
-        about = json.loads(text)
+        about = unseal_text(where, text)
         wrong = [f"it lacks {part}" for part in PARTS if part not in about]
         wrong += [f"seed {int(seed)} lacks a part" for seed, run in about["runs"].items() if not run.keys() >= OF_RUN]
+    except DamagedError as error:
+        raise DamagedError(f"{error}; {_remedy(where)}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(f"{where} is damaged ({error}); {_remedy(where)}") from error
     if wrong:
@@ -118,6 +119,8 @@ def _checked(path: Path, about: dict[str, Any]) -> pd.DataFrame:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
+        if known is None or None in known[path.name]:
+            return NOTHING
         raise DamagedError(f"{path} is gone; {_remedy(path)}") from None
     if known is not None and hashlib.sha256(content).hexdigest() not in known[path.name]:
         raise DamagedError(f"{path} is damaged: its content is not what its checksum says; {_remedy(path)}")

@@ -1,8 +1,9 @@
 """Carrying out a plan: workers train, the parent stores, shows and mirrors."""
 
+import contextlib
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 
@@ -19,7 +20,7 @@ from pglab.studies.worker import Checkpoint, Done, Failed, Job, Progress, Result
 
 TICK = 0.1  # seconds between two looks at the clock while no worker reports
 CHECKPOINT_SHARE = 0.03  # of the time, at most, goes into storing checkpoints
-ALONE = 3  # runs of an arm that fail one by one until the arm is given up
+ALONE = 3  # runs of an arm that fail one by one, and none does not, until the arm is given up
 
 
 @dataclass
@@ -69,9 +70,11 @@ class _Execution:
         self._plan, self._workers, self._console = plan, workers, console
         self._waiting, self._busy = list(reversed(plan.shards)), dict[Worker, Shard]()
         self._alone: Counter[int] = Counter()  # runs of an arm that failed one by one
+        self._sound: set[int] = set()  # arms of which a run has come to its end
         self._stopped, self._steps, self._began = False, 0, time.monotonic()
         self._landed: Done | None = None
         self._written, self._cost = time.monotonic(), 0.0  # of the last checkpoint
+        self._warned = False  # of checkpoints that could not be written
         self._unwritten: set[int] = set()  # arms with a newer checkpoint than the stored one
         self._ended: dict[int, set[int]] = {}  # seeds that were finished before, with fewer updates
         self._ongoing: dict[int, Ongoing] = {}
@@ -100,9 +103,7 @@ class _Execution:
                 elif isinstance(message, Failed):
                     self._isolate(shard, message.traceback)
                 del self._busy[worker]
-                if not worker.alive:
-                    self._workers.append(worker := Worker())
-                idle.append(worker)
+                idle.append(worker if worker.alive else self._replace(worker))
             self._write_checkpoints()
             self._console.tick()
 
@@ -137,8 +138,15 @@ class _Execution:
             for number, seeds in shard.arms
             for saved in self._ongoing[number].slices(seeds)
         ]
+        if not worker.alive:  # it ended while it had nothing to do
+            worker = self._replace(worker)
         self._busy[worker] = shard
         worker.send(Job(tuple(slices)))
+
+    def _replace(self, worker: Worker) -> Worker:
+        worker.stop()
+        self._workers.append(new := Worker())
+        return new
 
     def _note(self, progress: Progress) -> None:
         for number, measures in progress.measures:
@@ -156,18 +164,26 @@ class _Execution:
         began = time.monotonic()
         if not self._unwritten or (began - self._written < self._cost / CHECKPOINT_SHARE and not at_once):
             return
-        try:
+        with self._although_it_cannot_be_written():
             for number in sorted(self._unwritten):
                 self._ongoing[number].store()
-        except OSError as error:
-            self._console.say(f"warning: no checkpoint could be written ({error}); training goes on")
         self._unwritten.clear()
         self._written = time.monotonic()
         self._cost = self._written - began
 
+    @contextlib.contextmanager
+    def _although_it_cannot_be_written(self) -> Iterator[None]:
+        """A checkpoint that cannot be stored costs a warning, once."""
+        try:
+            yield
+        except OSError as error:
+            if not self._warned:
+                self._console.say(f"warning: no checkpoint could be written ({error}); training goes on")
+            self._warned = True
+
     def _isolate(self, shard: Shard, traceback: str) -> None:
         """Tries the runs of a shard that raised apart, and gives up on one that raises alone."""
-        given_up = [number for number, _ in shard.arms if self._alone[number] >= ALONE]
+        given_up = [n for n, _ in shard.arms if self._alone[n] >= ALONE and n not in self._sound]
         if self._plan.settings["fail_fast"] or shard.runs == 1 or len(given_up) == len(shard.arms):
             if shard.runs == 1:
                 self._alone[shard.arms[0][0]] += 1
@@ -245,7 +261,9 @@ class _Execution:
         self._plan.store.arm(self._plan.arms[number]).add(ended)
         self.outcome.status |= {(number, seed): value for seed, value in status.items()}
         if done := [seed for seed, value in status.items() if value in ENDED]:
-            self._ongoing[number].drop(done)
+            self._sound.add(number)
+            with self._although_it_cannot_be_written():
+                self._ongoing[number].drop(done)
         self.mirror.finish(number, status)
 
 

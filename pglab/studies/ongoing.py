@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from pglab.studies.saved import Saved, join
-from pglab.studies.store import NO_ROWS, ArmFiles
+from pglab.studies.saved import NO_ROWS, Saved, join
+from pglab.studies.store import ENDED, ArmFiles
 
 
 class Ongoing:
@@ -20,18 +20,24 @@ class Ongoing:
 
     def __init__(self, files: ArmFiles, starts: dict[int, int], finished: set[int]) -> None:
         self._files = files
-        unfinished, rows, _ = files.unfinished()
+        unfinished, rows, _ = files.checkpoints.read()
         states, ended_rows = files.finished(finished)
+        runs = (files.about() or {"runs": {}})["runs"]
+        ended = {int(seed): run["updates"] for seed, run in runs.items() if run["status"] in ENDED}
         self._saved: dict[int, Saved] = {}
         for part in [*states, *unfinished]:
-            self._saved |= {seed: part for seed in part.seeds if starts.get(seed, part.update) == part.update}
+            # Of a run that nobody asks for now, a checkpoint may have outlived its end.
+            goes_on = {
+                seed: starts.get(seed, part.update if part.update > ended.get(seed, 0) else 0) for seed in part.seeds
+            }
+            self._saved |= {seed: part for seed, update in goes_on.items() if update == part.update}
         from_checkpoint = {seed for part in unfinished for seed in part.seeds if self._saved.get(seed) is part}
-        rows, ended_rows = (
-            rows[rows["seed"].isin(from_checkpoint)],
-            ended_rows[~ended_rows["seed"].isin(from_checkpoint)],
-        )
-        self._rows = pd.concat([frame for frame in (rows, ended_rows) if len(frame)] or [NO_ROWS], ignore_index=True)
-        self._new: list[dict[str, np.ndarray]] = []
+        rows = rows[rows["seed"].isin(from_checkpoint)]
+        ended_rows = ended_rows[~ended_rows["seed"].isin(from_checkpoint)]
+        frames = [frame for frame in (rows, ended_rows) if len(frame)] or [NO_ROWS]
+        self._rows, self._new = pd.concat(frames, ignore_index=True), list[dict[str, np.ndarray]]()
+        # The rows of a finished run can be further than its state: a kill came between the two.
+        self.rewind(set(self._rows["seed"]))
 
     def slices(self, seeds: Iterable[int]) -> list[Saved]:
         """What these runs go on from, with as few parts as there can be."""
@@ -55,7 +61,7 @@ class Ongoing:
         current = [part.of(s for s, of in self._saved.items() if of is part) for part in parts.values()]
         rows = self.rows(self._saved)
         upto = rows["seed"].map({seed: part.update for seed, part in self._saved.items()})
-        self._files.checkpoint(current, rows[rows["update"] <= upto])
+        self._files.checkpoints.store(current, rows[rows["update"] <= upto])
 
     def rows(self, seeds: Iterable[int]) -> pd.DataFrame:
         """The rows so far of some runs, by seed and update."""

@@ -110,17 +110,17 @@ def _made_by(
     provenances: list[dict[str, str]], runs: dict[int, dict[str, Any]]
 ) -> Iterable[tuple[tuple[int, ...], tuple[str, ...]]]:
     """Of an arm that was computed in several ways, which seeds in which, and the differences to the one before."""
-    seeds: dict[int, list[int]] = {}
+    seeds: dict[tuple[int, ...], list[int]] = {}
     for seed, run in sorted(runs.items()):
         if "provenance" in run:
-            seeds.setdefault(run["provenance"], []).append(seed)
-    if len(seeds) < 2 or not all(0 <= number < len(provenances) for number in seeds):
+            seeds.setdefault(tuple(run["provenance"]), []).append(seed)
+    if len(seeds) < 2 or not all(0 <= number < len(provenances) for numbers in seeds for number in numbers):
         return
     before = None
-    for number in sorted(seeds):
-        differences = () if before is None else tuple(changed(provenances[before], provenances[number]))
-        yield tuple(seeds[number]), differences
-        before = number
+    for numbers in sorted(seeds):
+        differences = () if before is None else tuple(changed(provenances[before], provenances[numbers[-1]]))
+        yield tuple(seeds[numbers]), differences
+        before = numbers[-1]
 
 
 def _last_line(error: str | None) -> str:

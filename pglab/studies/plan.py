@@ -10,8 +10,8 @@ from typing import Any, get_args
 
 from pglab.errors import InputError
 from pglab.studies.progress import OnMismatch, Progress, progress_of
-from pglab.studies.run import ONE_STUDY, ArmConfig, Composed, Run, canonical, runs_of, study_name
-from pglab.studies.store import Store, difference
+from pglab.studies.run import ONE_STUDY, ArmConfig, Composed, Run, canonical, difference, runs_of, study_name
+from pglab.studies.store import Store
 
 LARGEST_SEED = 2**63 - 1  # what a column of whole numbers holds
 
@@ -27,13 +27,12 @@ class Shard:
         return sum(len(seeds) for _, seeds in self.arms)
 
     def halves(self) -> "list[Shard]":
-        """The same runs in two shards: half of the arms each, or half of the seeds of a single arm."""
+        """The same runs in two shards: half of the arms each, or every other seed of a single arm."""
         if len(self.arms) > 1:
             middle = len(self.arms) // 2
             return [Shard(self.arms[:middle]), Shard(self.arms[middle:])]
         number, seeds = next(iter(self.arms))
-        middle = len(seeds) // 2
-        return [Shard(((number, part),)) for part in (seeds[:middle], seeds[middle:])]
+        return [Shard(((number, seeds[first::2]),)) for first in (0, 1)]
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from pglab.errors import InputError
 from pglab.studies.provenance import changed, provenance
-from pglab.studies.run import ArmConfig
+from pglab.studies.run import ArmConfig, difference
 from pglab.studies.saved import Saved
-from pglab.studies.store import ENDED, ArmFiles, difference
+from pglab.studies.store import ENDED, ArmFiles
 
 OnMismatch = Literal["refuse", "rerun", "keep"]
 
@@ -42,10 +42,13 @@ def progress_of(files: ArmFiles, arm: ArmConfig, seeds: Iterable[int]) -> Progre
     if about is None:
         return Progress((), dict.fromkeys(seeds, 0))
     choice, notes = arm.settings["on_mismatch"], []
-    if there := _mismatch(files, arm, about):
+    if not _holds_anything(files, about):  # as after a first failure of one's own component
+        choice = "rerun"
+    if there := _mismatch(files, arm, about, choice):
         if choice == "rerun":
             return Progress((), dict.fromkeys(seeds, 0), anew=True, notes=(f"{arm.name}: trained anew, as {there}",))
         notes.append(f"{arm.name}: what is there is kept, although {there}")
+    about = files.check(about)
     updates, done, finished = arm.settings["updates"], [], set()
     for seed in seeds:
         run = about["runs"].get(str(seed), {"status": "missing"})
@@ -75,17 +78,21 @@ def progress_of(files: ArmFiles, arm: ArmConfig, seeds: Iterable[int]) -> Progre
 
 def resumable_parts(files: ArmFiles, finished: set[int]) -> tuple[list[Saved], str | None]:
     """What unfinished runs, and these finished ones, can go on from; and what is wrong with it."""
-    unfinished, _, trouble = files.unfinished()
+    unfinished, _, trouble = files.checkpoints.read()
     return [*files.finished(finished)[0], *unfinished], trouble
 
 
-def _mismatch(files: ArmFiles, arm: ArmConfig, about: dict[str, Any]) -> str | None:
+def _holds_anything(files: ArmFiles, about: dict[str, Any]) -> bool:
+    """Whether some run of the arm has made an update that is still there."""
+    return any(run["updates"] for run in about["runs"].values()) or bool(files.checkpoints.read()[0])
+
+
+def _mismatch(files: ArmFiles, arm: ArmConfig, about: dict[str, Any], choice: OnMismatch) -> str | None:
     """How what is there differs from what would be made now, for one who chose to rerun or keep.
 
     Raises:
         InputError: nobody chose, or to keep another configuration.
     """
-    choice = arm.settings["on_mismatch"]
     if differing := difference(about["identity"], _plain(arm.identity)):
         key, old, new = differing
         there = f"{key} was {old} there and is {new} here"

@@ -1,6 +1,7 @@
 """What computes the numbers of an arm: versions of libraries, and hashes of the code behind its components."""
 
 import hashlib
+import platform
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -60,6 +61,13 @@ def changed(there: Mapping[str, str], here: Mapping[str, str]) -> list[str]:
         else:
             phrases.append(f"{name} is {old} there and {new} here")
     return phrases
+
+
+def versions() -> dict[str, str]:
+    """What computed the numbers."""
+    packages = ("pglab", "torch", "numpy", "gymnasium", "hydra-core", "pandas")
+    machine = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.platform()}
+    return machine | {name: version(name) for name in packages}
 
 
 def _targets(tree: Any) -> Iterator[str]:

@@ -96,6 +96,18 @@ def canonical(value: Any) -> str:
     return json.dumps(plain(value), sort_keys=True)
 
 
+def difference(there: Any, here: Any, key: str = "") -> tuple[str, Any, Any] | None:
+    """The first dotted key that differs, and its two values."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        for name in sorted(there.keys() | here.keys()):
+            dotted = f"{key}.{name}" if key else name
+            found = difference(there.get(name, "absent"), here.get(name, "absent"), dotted)
+            if found:
+                return found
+        return None
+    return None if there == here else (key, there, here)
+
+
 def _asked(overrides: tuple[str, ...]) -> list[str]:
     asked = (override.lstrip("+~") for override in overrides)
     return sorted(a for a in asked if re.split(r"[.=@]", a)[0] not in (*MACHINERY, "evaluation", "effort", "hydra"))

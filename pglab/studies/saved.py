@@ -8,6 +8,8 @@ import pandas as pd
 
 from pglab.unfinished import rows_so_far
 
+NO_ROWS = pd.DataFrame({"seed": np.arange(0), "update": np.arange(0), "diverged": np.arange(0) == 1})
+
 
 @dataclass(frozen=True)
 class Saved:

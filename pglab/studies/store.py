@@ -2,7 +2,7 @@
 
 STUDY/ARM/arm.json                   seeds with their status, settings, provenance: what counts is here
           config.yaml                the resolved configuration
-          updates.parquet            a row for each (seed, update) of the runs that have ended
+          updates.parquet            a row for each (seed, update) of the runs that have come to an end
           evaluation.parquet         a row for each (seed, episode)
           policies.npz               final policy parameters, `seed/name`
           states.bin                 what a run with more updates goes on from (see `pglab.sealed`)
@@ -11,16 +11,11 @@ STUDY/ARM/arm.json                   seeds with their status, settings, provenan
           lock                       held by the process that trains the arm
 """
 
-import contextlib
 import hashlib
 import io
-import json
-import os
-import platform
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +24,18 @@ import pandas as pd
 import yaml
 
 from pglab.errors import InputError
-from pglab.sealed import DamagedError, seal, unseal
+from pglab.sealed import DamagedError, seal, seal_text, unseal, unseal_text
+from pglab.studies.atomic import remove_left_over, write
+from pglab.studies.checkpoints import Checkpoints
+from pglab.studies.provenance import versions
 from pglab.studies.run import ArmConfig
-from pglab.studies.saved import Saved, decode, encode
-from pglab.unfinished import CHECKPOINTS, last_checkpoint
+from pglab.studies.saved import NO_ROWS, Saved, decode, encode
+from pglab.unfinished import CHECKPOINTS
 
 FORMAT = 2
 ENDED = ("finished", "diverged")
-CHECKSUMMED = ("updates.parquet", "evaluation.parquet", "policies.npz")
-NO_ROWS = pd.DataFrame({"seed": np.arange(0), "update": np.arange(0), "diverged": np.arange(0) == 1})
+RESULTS = ("updates.parquet", "evaluation.parquet", "policies.npz")
+FILES = (*CHECKPOINTS, *RESULTS, "states.bin", "config.yaml", "arm.json")  # `arm.json` is the last to go
 
 
 @dataclass(frozen=True)
@@ -91,48 +89,83 @@ class ArmFiles:
 
     def __init__(self, folder: Path, arm: ArmConfig) -> None:
         self.folder, self._arm = folder, arm
+        self.checkpoints = Checkpoints(folder)
 
     def about(self) -> dict[str, Any] | None:
         """What `arm.json` says; None where there is none.
 
         Raises:
-            InputError: it is no JSON.
+            InputError: it is damaged, of another format, or gone from beside the arm's other files.
         """
         path = self.folder / "arm.json"
+        otherwise = f"put back a copy of it, or move {self.folder} away to train the arm anew"
         try:
-            return json.loads(path.read_text())
+            about = unseal_text(path)
         except (FileNotFoundError, NotADirectoryError):
+            if any((self.folder / name).exists() for name in (*RESULTS, *CHECKPOINTS, "states.bin")):
+                raise InputError(f"{path} is gone: {otherwise}") from None
             return None
-        except (ValueError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"{path} is damaged ({error}); put back a copy of it, or move {self.folder} away to train the arm anew"
-            ) from error
+        except DamagedError as error:
+            raise InputError(f"{error}; {otherwise}") from error
+        if about.get("format") != FORMAT:
+            raise InputError(f"{path} has format {about.get('format')}, not {FORMAT}: move {self.folder} away")
+        return about
 
-    def begin(self, seeds: Iterable[int], provenance: Mapping[str, str], anew: bool) -> None:
+    def check(self, about: dict[str, Any]) -> dict[str, Any]:
+        """Holds the files with results against what `about` said, or says by now: their writer may be at work.
+
+        Returns:
+            What it says by now.
+
+        Raises:
+            InputError: a file is not as it was written.
+        """
+        while True:
+            try:
+                for name in RESULTS:
+                    self._read(name, about)
+                self._states()
+                return about
+            except InputError:
+                before, about = about, self.about() or about
+                if about == before:
+                    raise
+
+    def begin(self, starts: Mapping[int, int], provenance: Mapping[str, str], anew: bool) -> None:
         """Writes down which runs are going to be trained, before the first is.
 
         Args:
+            starts: by seed the update that a run is to go on from.
             anew: takes away what was there of the arm.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        for path in self.folder.iterdir():  # a dot begins what a process left that was killed while writing
-            if path.name.startswith(".") or (anew and path.name != "lock"):
-                path.unlink()
+        for name in FILES:
+            remove_left_over(self.folder / name)
+            if anew:
+                (self.folder / name).unlink(missing_ok=True)
+        self.checkpoints.remove_damaged()
         about = self.about() or {"runs": {}, "files": {}, "provenance": []}
         if about["provenance"][-1:] != [provenance]:
             about["provenance"].append(dict(provenance))
-        asked = self._arm.settings["updates"]
-        for seed in seeds:
-            if about["runs"].get(str(seed), {}).get("status") not in ENDED:
-                about["runs"][str(seed)] = {"status": "running", "updates": 0, "asked": asked}
+        made_by = len(about["provenance"]) - 1
+        for seed, start in starts.items():
+            before = about["runs"].get(str(seed), {"status": "missing"})
+            if before["status"] not in ENDED:
+                earlier = before.get("provenance", []) if start else []
+                about["runs"][str(seed)] = {
+                    "status": "running",
+                    "updates": 0,
+                    "asked": self._arm.settings["updates"],
+                    "provenance": sorted({*earlier, made_by}),
+                }
         write(self.folder / "config.yaml", yaml.safe_dump(dict(self._arm.settings)).encode())
         self._write_about(about)
 
     def add(self, ended: Ended) -> None:
         """Adds runs, in place of earlier ones of the same seeds.
 
-        A file counts once its checksum is in `arm.json`, which first names both the present and the
-        coming one: at no moment is there a file that it does not know.
+        A file counts once its checksum is in `arm.json`, which names every one that may be there
+        before the first file changes (null: no file): at no moment is there one that it does not know.
 
         Raises:
             InputError: a file that is there is damaged.
@@ -140,43 +173,27 @@ class ArmFiles:
         about = self.about() or {"runs": {}, "files": {}, "provenance": []}
         added = set(ended.runs)
         kept = {int(seed) for seed in about["runs"]} - added
+        finished = {int(seed) for seed, run in about["runs"].items() if run["status"] == "finished"}
+        states = [part.of(finished & kept) for part in self._states()]
         contents = {
             "updates.parquet": _parquet(self._merged("updates.parquet", ended.updates, kept, about)),
             "evaluation.parquet": _parquet(self._merged("evaluation.parquet", ended.evaluation, kept, about)),
             "policies.npz": self._policies(ended.policies, kept, about),
         }
         coming = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-        present = {name: sums[-1:] for name, sums in about["files"].items()}
-        about["files"] = {name: [*present.get(name, []), coming[name]] for name in contents}
+        present = {name: about["files"].get(name, [None]) for name in contents}
+        about["files"] = {name: [*dict.fromkeys([*present[name], coming[name]])] for name in contents}
         self._write_about(about)
         for name, content in contents.items():
             write(self.folder / name, content)
-        finished = {int(seed) for seed, run in about["runs"].items() if run["status"] == "finished"}
-        states = [part.of(finished & kept) for part in self._states()]
         write(self.folder / "states.bin", seal(encode([*states, *ended.saved])))
         about["files"] = {name: [digest] for name, digest in coming.items()}
         about["steps_per_second"] = ended.steps_per_second or about.get("steps_per_second", 0.0)
-        made_by = len(about["provenance"]) - 1
-        about["runs"] |= {str(seed): {**run, "provenance": made_by} for seed, run in ended.runs.items()}
+        for seed, run in ended.runs.items():
+            made_by = {*about["runs"].get(str(seed), {}).get("provenance", []), len(about["provenance"]) - 1}
+            about["runs"][str(seed)] = {**run, "provenance": sorted(made_by)}
         about["runs"] = dict(sorted(about["runs"].items(), key=lambda item: int(item[0])))
         self._write_about(about)
-
-    def checkpoint(self, saved: list[Saved], rows: pd.DataFrame) -> None:
-        """Stores what unfinished runs can go on from; nothing left takes the files away."""
-        path, previous = (self.folder / name for name in CHECKPOINTS)
-        if not any(part.seeds for part in saved):
-            path.unlink(missing_ok=True)
-            previous.unlink(missing_ok=True)
-            return
-        content = seal(encode(saved, rows))
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(path, previous)
-        write(path, content)
-
-    def unfinished(self) -> tuple[list[Saved], pd.DataFrame, str | None]:
-        """The last checkpoint that is whole, with its rows; and what is to be said of one that is not."""
-        arrays, trouble = last_checkpoint(self.folder)
-        return (*decode(arrays), trouble) if arrays else ([], NO_ROWS, trouble)
 
     def finished(self, seeds: set[int]) -> tuple[list[Saved], pd.DataFrame]:
         """The states of runs that are finished, and their rows with a column `diverged`, all false."""
@@ -194,7 +211,8 @@ class ArmFiles:
             return []
         except DamagedError as error:
             raise InputError(
-                f"{error}; delete it (more updates of the arm's finished runs then start from scratch)"
+                f"{error}; put back a copy of it, or delete it (more updates of the arm's finished runs then "
+                "begin anew)"
             ) from error
 
     def _merged(self, name: str, added: pd.DataFrame | None, kept: set[int], about: Mapping[str, Any]) -> pd.DataFrame:
@@ -224,17 +242,15 @@ class ArmFiles:
 
     def _read(self, name: str, about: Mapping[str, Any]) -> bytes | None:
         """A file's content, checked; None where no run has ended yet."""
-        expected = about["files"].get(name)
-        if expected is None:
-            return None
         try:
             content = (self.folder / name).read_bytes()
         except FileNotFoundError:
             content = None
-        if content is None or hashlib.sha256(content).hexdigest() not in expected:
+        checksum = None if content is None else hashlib.sha256(content).hexdigest()
+        if checksum not in about["files"].get(name, [None]):
             raise InputError(
-                f"{self.folder / name} is {'gone' if content is None else 'damaged'}: put back a copy of it, or give "
-                "on_mismatch=rerun to train the arm anew"
+                f"{self.folder / name} is {'gone' if content is None else 'damaged'}: put back a copy of it, or move "
+                f"{self.folder} away to train the arm anew"
             )
         return content
 
@@ -249,48 +265,10 @@ class ArmFiles:
             "versions": versions(),
         }
         changing = {key: about[key] for key in ("provenance", "steps_per_second", "files", "runs") if key in about}
-        write(self.folder / "arm.json", json.dumps(described | changing, indent=1).encode())
-
-
-def versions() -> dict[str, str]:
-    """What computed the numbers."""
-    packages = ("pglab", "torch", "numpy", "gymnasium", "hydra-core", "pandas")
-    machine = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.platform()}
-    return machine | {name: version(name) for name in packages}
-
-
-def write(path: Path, content: bytes) -> None:
-    """Writes beside the file, flushes to disk, then takes its place in one step."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)  # the new name, too, outlasts a power cut
-    finally:
-        os.close(descriptor)
+        write(self.folder / "arm.json", seal_text(described | changing))
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
     return buffer.getvalue()
-
-
-def difference(there: Any, here: Any, key: str = "") -> tuple[str, Any, Any] | None:
-    """The first dotted key that differs, and its two values."""
-    if isinstance(there, dict) and isinstance(here, dict):
-        for name in sorted(there.keys() | here.keys()):
-            dotted = f"{key}.{name}" if key else name
-            found = difference(there.get(name, "absent"), here.get(name, "absent"), dotted)
-            if found:
-                return found
-        return None
-    return None if there == here else (key, there, here)

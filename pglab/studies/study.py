@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from warnings import catch_warnings
 
 import numpy as np
@@ -42,12 +42,12 @@ class Study:
     def rows(self) -> pd.DataFrame:
         """The rows of the arms and seeds that this command asked for."""
         with catch_warnings(action="ignore", category=IncompleteStudy):  # the table tells of what was asked for
-            return self._asked(load(self.plan.store.folder))
+            return self._asked(load(self.plan.store.folder, [arm.name for arm in self.plan.arms]))
 
     def evaluation(self) -> pd.DataFrame:
         """The final evaluation of the same runs."""
         with catch_warnings(action="ignore", category=IncompleteStudy):
-            return self._asked(load_evaluation(self.plan.store.folder))
+            return self._asked(load_evaluation(self.plan.store.folder, [arm.name for arm in self.plan.arms]))
 
     def objective(self) -> float:
         """The mean score of all runs, for a sweeper that searches."""
@@ -82,14 +82,18 @@ def train(composed: Sequence[Composed]) -> Study:
     if plan.settings["plan"]:
         console.table(forecast(plan))
         return Study(plan, Outcome())
-    study = Study(plan, _train_claimed(plan, console))
+    study = _train_claimed(plan, console)
     _report(study, console)
     return study
 
 
-def _train_claimed(plan: Plan, console: Console) -> Outcome:
-    """Trains one arm after another as they can be claimed: all at once, where nobody else is at work."""
-    outcome = Outcome()
+def _train_claimed(plan: Plan, console: Console) -> Study:
+    """Trains one arm after another as they can be claimed: all at once, where nobody else is at work.
+
+    Returns:
+        The plan with each arm's progress as it was when it was claimed, and what became of it.
+    """
+    outcome, progress = Outcome(), list(plan.progress)
     left = {number for number, progress in enumerate(plan.progress) if progress.starts}
     workers = ready_workers(plan) if left else []
     waited_for: set[str] = set()
@@ -99,6 +103,11 @@ def _train_claimed(plan: Plan, console: Console) -> Outcome:
                 folders = {number: plan.store.arm(plan.arms[number]).folder for number in sorted(left)}
                 mine = {number for number, folder in folders.items() if claims.enter_context(claimed(folder))}
                 now = plan.only(mine)
+                for number in mine:
+                    for note in now.progress[number].notes:
+                        if note not in progress[number].notes:
+                            console.say(f"note: {note}")
+                    progress[number] = now.progress[number]
                 if now.shards:
                     team, workers = workers or ready_workers(now), []
                     outcome.add(execute(now, team, console))
@@ -114,7 +123,7 @@ def _train_claimed(plan: Plan, console: Console) -> Outcome:
     finally:
         for worker in workers:
             worker.stop()
-    return outcome
+    return Study(replace(plan, progress=tuple(progress)), outcome)
 
 
 def ready_workers(plan: Plan) -> list[Worker]:
@@ -143,11 +152,12 @@ def ready_workers(plan: Plan) -> list[Worker]:
 
 def _report(study: Study, console: Console) -> None:
     plan, outcome, folder = study.plan, study.outcome, study.plan.store.folder
-    for failure in outcome.failures:
+    for failure in dict.fromkeys(outcome.failures):
         console.say(failure.rstrip())
     done = sum(len(progress.done) for progress in plan.progress)
     if done:
-        console.say(f"Finished before and kept as they are: {done} of {done + plan.missing} runs.")
+        asked = sum(len(seeds) for seeds in plan.seeds)
+        console.say(f"Finished before and kept as they are: {done} of {asked} runs.")
     if outcome.interrupted:
         console.say(
             f"Interrupted. Kept in {folder}: {done + outcome.count('finished') + outcome.count('diverged')} "

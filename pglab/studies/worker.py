@@ -5,6 +5,7 @@ same, lets shards train side by side, and lets the parent stop one at any moment
 user's component is doing.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -110,26 +111,26 @@ class Worker:
         self._process, self.connection = start(__name__, single, stdout=sys.stderr.fileno())
 
     def send(self, order: Check | Job) -> None:
-        self.connection.send(order)
+        with contextlib.suppress(OSError):  # that the process is gone shows in `receive`
+            self.connection.send(order)
 
     def receive(self) -> Checked | Progress | Checkpoint | Done | Failed:
         """What the worker reports; a process that is gone has failed."""
         try:
             return self.connection.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # also in the middle of a message
             self.stop()
             return Failed("the worker process ended without a word (killed, or out of memory?)")
 
     @property
     def alive(self) -> bool:
-        return not self.connection.closed
+        return self._process.poll() is None and not self.connection.closed
 
     def stop(self) -> None:
         """Ends the process at once; what it was training is lost to it."""
-        if self._process.returncode is None:
-            self._process.kill()
-            self._process.wait()
-            self.connection.close()
+        self._process.kill()
+        self._process.wait()
+        self.connection.close()
 
 
 def serve(descriptor: int) -> None:
@@ -143,11 +144,16 @@ def serve(descriptor: int) -> None:
     while True:
         try:
             order = connection.recv()
-            connection.send(_check(order) if isinstance(order, Check) else _train(order, connection))
-        except (EOFError, BrokenPipeError, ConnectionResetError):
+        except (EOFError, OSError):
             return
+        try:
+            answer = _check(order) if isinstance(order, Check) else _train(order, connection)
         except BaseException:
-            connection.send(Failed(traceback.format_exc()))
+            answer = Failed(traceback.format_exc())
+        try:
+            connection.send(answer)
+        except OSError:
+            return
 
 
 def _end_with(parent: int) -> None:

@@ -27,7 +27,7 @@ def add(store: Store, arm: ArmConfig, seed: int, status: str = "finished", value
     evaluation = pd.DataFrame({"seed": [seed] * 3, "episode": [1, 2, 3], "return": [value] * 3, "length": [1] * 3})
     runs = {seed: {"status": status, "updates": 2, "asked": 2}}
     files = store.arm(arm)
-    files.begin([seed], provenance(arm.settings), anew=False)
+    files.begin({seed: 0}, provenance(arm.settings), anew=False)
     files.add(Ended(runs, updates, evaluation, {seed: {"weight": np.full((2, 3), value)}}))
 
 
