@@ -86,7 +86,7 @@ def test_an_arm_that_was_computed_in_more_than_one_way_says_in_which(copied_stud
 
     def mix(about: dict) -> None:
         about["provenance"].append(about["provenance"][0] | {"torch": "9.9"})
-        about["runs"]["2"]["provenance"] = 1
+        about["runs"]["2"]["provenance"] = [1]
 
     edit(arm, mix)
     (note,) = shown(copied_study)[1]

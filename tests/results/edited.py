@@ -19,6 +19,7 @@ def rtg(study: Path) -> Path:
 
 def edit(arm: Path, change: Callable[[dict], object]) -> None:
     about = json.loads((arm / "arm.json").read_text())
+    about.pop("checksum", None)
     change(about)
     (arm / "arm.json").write_text(json.dumps(about))
 

@@ -160,6 +160,6 @@ def until(holds: Callable[[], object], seconds: float, tick: float = 0.02) -> bo
 def edit_about(arm: Path, edit: Callable[[dict], object]) -> None:
     """Changes `arm.json` as a person would, without its checksum."""
     about = json.loads((arm / "arm.json").read_text())
-    del about["checksum"]
+    about.pop("checksum", None)
     edit(about)
     (arm / "arm.json").write_text(json.dumps(about))
