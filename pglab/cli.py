@@ -115,13 +115,15 @@ def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> 
         config_dir: a folder with YAML files of one's own, as `--config-dir`.
 
     Returns:
-        The frame of `pglab.results.load`, only the arms and seeds asked for.
+        The frame of `pglab.results.load`, only the arms and seeds asked for; an empty one with `plan=true`.
 
     Raises:
         InputError: bad input; nothing was trained or written.
         RuntimeError: a component raised; the other runs are trained and stored.
     """
     study = train(compose_runs(overrides, config_dir))
+    if study.plan.settings["plan"]:
+        return pd.DataFrame()
     if study.outcome.failures:
         raise RuntimeError(f"{study.outcome.count('failed')} runs failed:\n{study.outcome.failures[0]}")
     if study.outcome.interrupted:
