@@ -31,7 +31,7 @@ def eventful(copied_study: Path) -> Path:
     """The small study with every status: seed 0 of an arm diverged, 1 was stopped, 2 failed before its first update."""
     arm = sorted(copied_study.glob("*/arm.json"))[0].parent
     about = json.loads((arm / "arm.json").read_text())
-    del about["checksum"]
+    del about["checksum"], about["files"]
     updates = pd.read_parquet(arm / "updates.parquet")
     for seed, status, kept in (("0", "diverged", 2), ("1", "stopped", 1), ("2", "failed", 0)):
         about["runs"][seed] |= {"status": status, "updates": kept}

@@ -141,6 +141,7 @@ def test_a_folder_of_studies_goes_where_it_is_told(mirror_command, study, copied
         assert list(json.loads((folder / "mirrored.json").read_text())) == [place]
 
 
+@pytest.mark.slow
 def test_what_a_server_refuses_for_a_while_arrives_in_the_end(mirror_command, copied_study, wandb_server, variables):
     refused = {"file_stream": [500, 429, 0, 503], "UpsertBucket": [500, 429], "Run": [429], "Viewer": [500]}
     wandb_server.before = answering(refused)
@@ -160,6 +161,7 @@ def test_an_answer_that_was_lost_duplicates_no_row(mirror_command, copied_study,
     check_complete(copied_study, wandb_server.named())
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_midway_costs_only_what_it_did_not_take(
     mirror_command, copied_study, wandb_server, variables, contents
 ):
