@@ -76,7 +76,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(command_line, tmp_path:
     there, here = tmp_path / "there", tmp_path / "here"
     here.mkdir()
     train(there, "updates=300")
-    kill_and_continue(command_line, here, updates=300, kills=4, seed=0)
+    kill_and_continue(command_line, here, updates=300, kills=2, seed=0)
     done = command_line(["-m", *GRID, "updates=300"], here)
     assert done.returncode == 0, done.stderr
     assert numbers(contents, here / "results" / "s") == numbers(contents, there / "s")

@@ -88,6 +88,7 @@ def test_an_arm_that_always_fails_is_given_up_soon(
     )
 
 
+@pytest.mark.slow
 def test_many_runs_that_fail_for_reasons_of_their_own_leave_the_others(command_line, tmp_path: Path):
     folder = put_watched(tmp_path / "here")
     sweep = [*SWEEP, "weighting=first", "updates=2"]
