@@ -54,6 +54,7 @@ def test_more_updates_go_on_from_the_last_one(tmp_path: Path, contents, whole):
     assert numbers(contents, tmp_path / "s") == whole
 
 
+@pytest.mark.slow
 def test_more_seeds_and_arms_leave_the_others_as_they_are(tmp_path: Path, contents, whole):
     train(tmp_path, "updates=5", "weighting=baseline", "seed=1")
     train(tmp_path, "updates=12", "weighting=baseline", "seed=0,1")

@@ -54,6 +54,7 @@ def test_only_the_run_that_fails_is_lost(command_line, tmp_path: Path, whole, ki
     assert len(calls(folder)) - before == UPDATES - 15, "it goes on from its last checkpoint"
 
 
+@pytest.mark.slow
 def test_fail_fast_stops_at_the_first_failure_and_the_same_command_goes_on(command_line, tmp_path: Path, whole):
     expected, turn = whole
     folder = put_watched(tmp_path / "here")
