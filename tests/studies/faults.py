@@ -142,7 +142,7 @@ def workers_of(process: int) -> list[int]:
 def being_written(study: Path) -> bool:
     """Whether some file of an arm is just being written."""
     try:
-        return any(file.name.startswith(".") for arm in os.scandir(study) for file in os.scandir(arm.path))
+        return any(name.startswith(".") for arm in os.listdir(study) for name in os.listdir(study / arm))
     except OSError:
         return False
 
