@@ -5,7 +5,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.special import betaincinv
@@ -16,7 +15,9 @@ from pglab.results.plots.overlay import overlaid
 from pglab.results.plots.style import (
     COLUMN_WIDTH,
     LINE,
+    LONG_NAME_WIDTH,
     MOST_TOGETHER,
+    NAME_WIDTH,
     PAGE_WIDTH,
     Colour,
     counted,
@@ -24,6 +25,9 @@ from pglab.results.plots.style import (
     paper,
     wrapped,
 )
+
+DARK = 0.3  # away from 0.5, from where on letters are white
+MOST_BANDS = 3  # they are wide for few runs, and would hide each other
 
 
 def share_interval(successes: np.ndarray, n: int, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
@@ -42,7 +46,7 @@ def performance_profile(scores: pd.DataFrame, score: str = "score") -> Figure:
     """Share of runs whose score is at least τ, over τ (Agarwal et al. 2021, section 4.2).
 
     The band is the 95 % Clopper-Pearson interval of each share: pointwise, exact for any number of
-    runs. A run without a score is counted, and below every τ. More than six arms get a panel each.
+    runs. A run without a score is counted, and below every τ. More than three arms get a panel each.
 
     Args:
         scores: rows with `arm seed score`.
@@ -65,7 +69,9 @@ def performance_profile(scores: pd.DataFrame, score: str = "score") -> Figure:
     labels = {arm: counted(names[arm], int(np.isfinite(runs).sum()), len(runs)) for arm, runs in of.items()}
     marks = "share of runs, 95 % Clopper-Pearson band (pointwise)"
     with paper():
-        figure, panels = overlaid(labels, line, detail, marks, f"τ ({score})", "share of runs with score ≥ τ")
+        figure, panels = overlaid(
+            labels, line, detail, marks, f"τ ({score})", "share of runs with score ≥ τ", MOST_BANDS
+        )
         for axes in panels:
             axes.set_ylim(-0.03, 1.03)
     return finished(figure)
@@ -85,21 +91,25 @@ def probability_of_improvement(pairs: pd.DataFrame) -> Figure:
     matrix = matrix.reindex(index=arms, columns=arms)
     names = short_names(arms)
     wide = len(arms) > MOST_TOGETHER
-    name_width = 1.1 if not wide else 2.2
-    labels = [wrapped(f"{place}  {names[arm]}", name_width) for place, arm in enumerate(arms, 1)]
+    names_width = LONG_NAME_WIDTH - 1 if wide else NAME_WIDTH
+    labels = [wrapped(f"{place}\u00a0 {names[arm]}", names_width) for place, arm in enumerate(arms, 1)]
     with paper():
         lines = sum(max(label.count("\n") + 1, 1.6) for label in labels)
-        size = (PAGE_WIDTH if wide else COLUMN_WIDTH, 0.75 + LINE * (lines + 0.5))
+        size = (PAGE_WIDTH if wide else COLUMN_WIDTH, 0.5 + LINE * (lines + 0.5))
         figure, axes = plt.subplots(figsize=size, layout="constrained")
-        sns.heatmap(
-            matrix, vmin=0, vmax=1, center=0.5, cmap="PuOr", ax=axes, linewidths=0.5, cbar_kws={"ticks": [0, 0.5, 1], "label": "P(row better than column)"},
-            annot=matrix.map(lambda p: "" if np.isnan(p) else fixed(p, 2)), fmt="", annot_kws={"size": "small"},
-        )  # fmt: skip
-        axes.set_yticks(np.arange(len(arms)) + 0.5, labels, rotation=0)
-        axes.set_xticks(np.arange(len(arms)) + 0.5, [str(place) for place in range(1, len(arms) + 1)], rotation=0)
+        image = axes.pcolormesh(matrix.to_numpy(), vmin=0, vmax=1, cmap="PuOr", edgecolors="white", linewidth=0.5)
+        for (row, column), p in np.ndenumerate(matrix.to_numpy()):
+            if np.isfinite(p):
+                colour = "white" if abs(p - 0.5) > DARK else "black"
+                axes.text(column + 0.5, row + 0.5, fixed(p, 2), color=colour, ha="center", va="center", size="small")
+        bar = figure.colorbar(image, ax=axes, ticks=[0, 0.5, 1], label="P(row better than column)")
+        bar.outline.set_visible(False)
+        axes.invert_yaxis()
+        axes.set_yticks(np.arange(len(arms)) + 0.5, labels)
+        axes.set_xticks(np.arange(len(arms)) + 0.5, [str(place) for place in range(1, len(arms) + 1)])
         axes.tick_params(length=0)
-        axes.set(xlabel="", ylabel="")
-    return finished(figure)
+        axes.spines[:].set_visible(False)
+    return finished(figure, left=False)
 
 
 def _profile(runs: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray, int]:

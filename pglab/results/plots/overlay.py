@@ -19,7 +19,6 @@ from pglab.results.plots.style import (
     wrapped,
 )
 
-COLUMNS = 4
 BOLD = 1.6
 
 DrawLine = Callable[..., Any]
@@ -29,15 +28,22 @@ DrawDetail = Callable[[Axes, str, Colour], Any]
 
 
 def overlaid(
-    labels: Mapping[str, str], line: DrawLine, detail: DrawDetail, marks: str, xlabel: str, ylabel: str
+    labels: Mapping[str, str],
+    line: DrawLine,
+    detail: DrawDetail,
+    marks: str,
+    xlabel: str,
+    ylabel: str,
+    most: int = MOST_TOGETHER,
 ) -> tuple[Figure, list[Axes]]:
-    """Up to six arms in one column; more in a page of panels, each before the lines of all others in grey.
+    """A few arms in one column; more in a page of panels, each before the lines of all others in grey.
 
     Args:
         labels: what to call each arm, in order.
         marks: what line, band and dots are; the title of the legend.
+        most: how many go together.
     """
-    if len(labels) <= MOST_TOGETHER:
+    if len(labels) <= most:
         figure, axes = plt.subplots(figsize=(COLUMN_WIDTH, 2.3), layout="constrained")
         for (arm, label), (colour, _) in zip(labels.items(), colours(len(labels)), strict=True):
             detail(axes, arm, colour)
@@ -46,11 +52,12 @@ def overlaid(
         legend_above(figure, marks)
         return figure, [axes]
 
-    titles = {arm: wrapped(label, PAGE_WIDTH / COLUMNS - 0.25) for arm, label in labels.items()}
-    rows = -(-len(titles) // COLUMNS)
+    columns = min((4, 3), key=lambda columns: -len(labels) % columns)  # leave few places empty
+    titles = {arm: wrapped(label, PAGE_WIDTH / columns - 0.25) for arm, label in labels.items()}
+    rows = -(-len(titles) // columns)
     lines = max(title.count("\n") + 1 for title in titles.values())
     size = (PAGE_WIDTH, 0.5 + rows * (1.2 + LINE * lines))
-    figure, grid = plt.subplots(rows, COLUMNS, figsize=size, sharex=True, sharey=True, layout="constrained")
+    figure, grid = plt.subplots(rows, columns, figsize=size, sharex=True, sharey=True, layout="constrained")
     ((colour, _),) = colours(1)
     for axes, (arm, title) in zip(grid.flat, titles.items(), strict=False):
         for other in [other for other in labels if other != arm]:
@@ -60,7 +67,7 @@ def overlaid(
         axes.set_title(title, fontsize=plt.rcParams["legend.fontsize"], loc="left")
     for place, axes in enumerate(grid.flat):
         axes.set_visible(place < len(titles))
-        axes.tick_params(labelbottom=place + COLUMNS >= len(titles))
+        axes.tick_params(labelbottom=place + columns >= len(titles))
     size = plt.rcParams["axes.labelsize"]
     figure.supxlabel(xlabel, fontsize=size)
     figure.supylabel(ylabel, fontsize=size)

@@ -12,7 +12,6 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from pglab.results.arm_names import setting, short_names, without
 from pglab.results.plots.overlay import overlaid
 from pglab.results.plots.style import (
-    COLUMN_WIDTH,
     GREY,
     LINE,
     MOST_TOGETHER,
@@ -21,13 +20,13 @@ from pglab.results.plots.style import (
     counted,
     finished,
     paper,
+    row_labels,
     wrapped,
 )
 from pglab.results.summary import mean_interval
 
-NAME_WIDTH = 1.3  # inches
 MOST_TICKS = 7
-SPREAD = 0.16  # of the distance between two values of a key, shared by the arms at one
+SPREAD = 0.06  # of the distance between two values of a key, shared by the arms at one
 
 
 def seed_scores(scores: pd.DataFrame, score: str = "score") -> Figure:
@@ -43,11 +42,11 @@ def seed_scores(scores: pd.DataFrame, score: str = "score") -> Figure:
     names = short_names(scores["arm"].unique())
     by_seed = scores.pivot(index="seed", columns="arm", values="score")[list(names)]
     runs = scores.groupby("arm")["seed"].nunique()
-    labels = [wrapped(counted(name, by_seed[arm].count(), runs[arm]), NAME_WIDTH) for arm, name in names.items()]
+    labels, width = row_labels(counted(name, by_seed[arm].count(), runs[arm]) for arm, name in names.items())
     joined = any((by_seed[a].notna() & by_seed[b].notna()).any() for a, b in zip(names, list(names)[1:], strict=False))
     with paper():
         lines = sum(max(label.count("\n") + 1, 2) + 0.5 for label in labels)
-        figure, axes = plt.subplots(figsize=(COLUMN_WIDTH, 0.75 + LINE * lines), layout="constrained")
+        figure, axes = plt.subplots(figsize=(width, 0.75 + LINE * lines), layout="constrained")
         for (_, of_seed), place in ((each, np.arange(len(names))) for each in by_seed.iterrows()):
             axes.plot(of_seed, place, color=GREY, lw=0.4, alpha=0.7, zorder=1)
         for place, (arm, (colour, _)) in enumerate(zip(names, _row_colours(len(names)), strict=True)):
@@ -62,7 +61,7 @@ def seed_scores(scores: pd.DataFrame, score: str = "score") -> Figure:
         axes.tick_params(axis="y", length=0)
         same = "; line: the same seed" if joined else ""
         axes.set_xlabel(
-            f"{wrapped(score, 2.6)}\n{wrapped(f'(dot: a seed{same}; diamond: mean, 95 % t interval)', 2.6)}"
+            f"{wrapped(score, width - 1)}\n{wrapped(f'(dot: a seed{same}; diamond: mean, 95 % t interval)', 2.6)}"
         )
     return finished(figure)
 
@@ -113,6 +112,7 @@ def sensitivity(scores: pd.DataFrame, key: str, score: str = "score") -> Figure:
                 axes.xaxis.set_minor_locator(NullLocator())
             if len(values) <= MOST_TICKS:
                 axes.set_xticks(values)
+            axes.margins(x=0.12)
             axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     return finished(figure)
 

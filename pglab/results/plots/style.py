@@ -1,7 +1,7 @@
 """How all figures look: sizes, colours, labels; set for one figure at a time, never for the program."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import matplotlib.pyplot as plt
@@ -15,7 +15,11 @@ PAGE_WIDTH = 7.0
 MOST_TOGETHER = 6  # as many colours can be told apart, and as many bands
 LETTER = 0.067  # inches, the mean width of a small letter
 LINE = 0.155  # inches, the height of a line of a legend
+NAME_WIDTH = 1.3  # of a row's name in a column, and in a page
+LONG_NAME_WIDTH = 3.2
 GREY = "0.6"
+
+STEPS = "environment steps"
 
 Colour = tuple[float, float, float]
 
@@ -37,16 +41,26 @@ def colours(number: int) -> list[tuple[Colour, str]]:
     return [(six[place % 6], ("-", "--", ":", "-.")[place // 6 % 4]) for place in range(number)]
 
 
-def finished(figure: Figure) -> Figure:
-    """The figure, out of the hands of pyplot, which would show and keep it."""
-    sns.despine(figure)
+def finished(figure: Figure, left: bool = True) -> Figure:
+    """The figure, out of the hands of pyplot, which would show and keep it; with or without its vertical axes."""
+    sns.despine(figure, left=not left)
     plt.close(figure)
     return figure
 
 
 def wrapped(text: str, inches: float) -> str:
-    """Text in lines of about this width."""
-    return textwrap.fill(text, max(8, int(inches / LETTER)), break_on_hyphens=False)
+    """Text in lines of about this width; `n = 8` stays together."""
+    together = text.replace(" = ", "\u00a0=\u00a0")
+    return textwrap.fill(together, max(8, int(inches / LETTER)), break_on_hyphens=False).replace("\u00a0", " ")
+
+
+def row_labels(names: Iterable[str]) -> tuple[list[str], float]:
+    """Labels left of rows, and the figure's width: a column, or a page where names need more than two lines."""
+    names = list(names)
+    labels = [wrapped(name, NAME_WIDTH) for name in names]
+    if all(label.count("\n") < 2 for label in labels):
+        return labels, COLUMN_WIDTH
+    return [wrapped(name, LONG_NAME_WIDTH) for name in names], PAGE_WIDTH
 
 
 def legend_above(figure: Figure, title: str, ncols: int = 1) -> None:
@@ -62,8 +76,7 @@ def legend_above(figure: Figure, title: str, ncols: int = 1) -> None:
 
 
 def over_steps(axes: Axes, most: int = 4) -> None:
-    """x is environment steps: 20k, 1.5M."""
-    axes.set_xlabel("environment steps")
+    """Ticks at numbers of environment steps: 20k, 1.5M."""
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.xaxis.set_major_locator(MaxNLocator(most))
 

@@ -5,14 +5,23 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pglab.results.arm_names import short_names
-from pglab.results.plots.style import PAGE_WIDTH, colours, finished, legend_above, over_steps, paper
+from pglab.results.plots.style import (
+    MOST_TOGETHER,
+    PAGE_WIDTH,
+    STEPS,
+    colours,
+    finished,
+    legend_above,
+    over_steps,
+    paper,
+)
 
 
 def surrogate_and_objective(updates: pd.DataFrame) -> Figure:
     """The loss beside the exact J over environment steps, from the frame of `load`.
 
-    Only updates at which J was measured are drawn. Every run is a thin line, bold is the mean
-    over an arm's seeds at each update. The legend says how the two go together within a run:
+    Only updates at which J was measured are drawn. Bold is the mean over an arm's seeds at each update;
+    every run is a thin line, unless there are more than six arms. The legend says how the two go together within a run:
     Pearson's r of loss and J over its updates, the median over runs and the smallest and largest.
     A loss to be minimised that followed J would have r = -1.
 
@@ -25,6 +34,7 @@ def surrogate_and_objective(updates: pd.DataFrame) -> Figure:
     arms = list(updates["arm"].unique())
     names = short_names(arms)
     looks = dict(zip(arms, colours(len(arms)), strict=True))
+    few = len(arms) <= MOST_TOGETHER
     correlations = run_correlations(updates)
     with paper():
         figure, panels = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 2.5), layout="constrained")
@@ -32,14 +42,15 @@ def surrogate_and_objective(updates: pd.DataFrame) -> Figure:
         for axes, column, label in zip(panels, ("loss", "objective"), labels, strict=True):
             for arm, runs in updates.groupby("arm", sort=False):
                 colour, dashes = looks[arm]
-                for _, run in runs.groupby("seed"):
+                for _, run in runs.groupby("seed") if few else ():
                     axes.plot(run["env_steps"], run[column], color=colour, lw=0.5, alpha=0.35)
                 mean = runs.groupby("update")[["env_steps", column]].mean()
                 said = f"{names[str(arm)]} (n = {len(correlations[arm])}): {_said(correlations[arm].dropna())}"
                 axes.plot(mean["env_steps"], mean[column], dashes, color=colour, lw=1.6, label=said)
-            axes.set_ylabel(label)
+            axes.set(xlabel=STEPS, ylabel=label)
             over_steps(axes)
-        legend_above(figure, "mean (bold), every run (thin); r of loss and J within a run: median (range)")
+        thin = ", every run (thin)" if few else ""
+        legend_above(figure, f"mean (bold){thin}; r of loss and J within a run: median (range)")
     return finished(figure)
 
 
