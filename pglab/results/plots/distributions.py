@@ -66,12 +66,11 @@ def performance_profile(scores: pd.DataFrame, score: str = "score") -> Figure:
         tau, reached, n = steps[arm]
         axes.fill_between(tau, *share_interval(reached, n), step="pre", color=colour, alpha=0.15, lw=0)
 
+    ylabel = "share of runs with score ≥ τ"
     labels = {arm: counted(names[arm], int(np.isfinite(runs).sum()), len(runs)) for arm, runs in of.items()}
     marks = "share of runs, 95 % Clopper-Pearson band (pointwise)"
     with paper():
-        figure, panels = overlaid(
-            labels, line, detail, marks, f"τ ({score})", "share of runs with score ≥ τ", MOST_BANDS
-        )
+        figure, panels = overlaid(labels, line, detail, marks, f"τ ({score})", ylabel, MOST_BANDS)
         for axes in panels:
             axes.set_ylim(-0.03, 1.03)
     return finished(figure)
@@ -108,8 +107,9 @@ def probability_of_improvement(pairs: pd.DataFrame) -> Figure:
         axes.set_yticks(np.arange(len(arms)) + 0.5, labels)
         axes.set_xticks(np.arange(len(arms)) + 0.5, [str(place) for place in range(1, len(arms) + 1)])
         axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
-    return finished(figure, left=False)
+    finished(figure)
+    axes.spines[:].set_visible(False)
+    return figure
 
 
 def _profile(runs: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray, int]:
