@@ -29,8 +29,7 @@ def short_names(arms: Iterable[str]) -> dict[str, str]:
 
 def shared_settings(arms: Iterable[str]) -> str:
     """What `short_names` leaves out, because it is the same in all of these arms; empty for one arm."""
-    parts = {arm: _parts(arm) for arm in arms}
-    return ", ".join(_shared(parts.values())) if len(parts) > 1 else ""
+    return ", ".join(_shared([_parts(arm) for arm in dict.fromkeys(arms)]))
 
 
 def without(arm: str, key: str) -> str:
@@ -49,7 +48,8 @@ def _parts(arm: str) -> list[str]:
 
 
 def _shared(parts: Iterable[list[str]]) -> list[str]:
-    first, *others = parts
+    """What all arms have; nothing where there are not two."""
+    first, *others = [*parts] or [[]]
     return [part for part in first if others and all(part in other for other in others)]
 
 

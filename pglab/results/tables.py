@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_float_dtype, is_integer_dtype
@@ -47,7 +49,7 @@ def readable(frame: pd.DataFrame, interval: str = "95 % interval") -> pd.DataFra
             several = len(of_value) > 1
             columns[f"{interval} of {_heading(name)}" if several else interval] = [text for _, text in pairs]
         elif name not in ends:
-            columns[_heading(name)] = [names[arm] for arm in values] if name in ARMS else _texts(name, values)
+            columns[_heading(name)] = _texts(name, values.map(names) if name in ARMS else values)
     return pd.DataFrame(columns)
 
 
@@ -116,7 +118,7 @@ def _intervals(frame: pd.DataFrame) -> dict[str, tuple[str, str]]:
 
 
 def _arms(frame: pd.DataFrame) -> list[str]:
-    return list(dict.fromkeys(arm for name in ARMS if name in frame for arm in frame[name]))
+    return list(dict.fromkeys(arm for name in ARMS if name in frame for arm in frame[name].dropna()))
 
 
 def _heading(name: str) -> str:
@@ -125,19 +127,21 @@ def _heading(name: str) -> str:
 
 def _texts(name: str, values: pd.Series) -> list[str]:
     if name in P_VALUES:
-        return [p_value(p) for p in values]
-    if is_bool_dtype(values):
-        return ["yes" if value else "no" for value in values]
-    if is_integer_dtype(values):
-        return [fixed(value, 0) for value in values]
-    if is_float_dtype(values):
-        return [plain(value) for value in values]
-    return [NOTHING if pd.isna(value) else re.sub(r"\s+", " ", str(value)) for value in values]
+        write: Callable[[Any], str] = p_value
+    elif is_bool_dtype(values):
+        write = {True: "yes", False: "no"}.__getitem__
+    elif is_integer_dtype(values):
+        write = partial(fixed, decimals=0)
+    elif is_float_dtype(values):
+        write = plain
+    else:
+        write = str
+    return [NOTHING if pd.isna(value) else re.sub(r"\s+", " ", write(value)) for value in values]
 
 
 def _right(frame: pd.DataFrame, table: pd.DataFrame) -> list[bool]:
     """Numbers stand at the right of their column, words at the left."""
-    words = {_heading(name) for name in frame if frame[name].dtype.kind not in "iuf"}
+    words = {_heading(name) for name in map(str, frame) if frame[name].dtype.kind not in "iuf"}
     return [heading not in words for heading in table.columns]
 
 

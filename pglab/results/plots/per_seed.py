@@ -60,10 +60,9 @@ def seed_scores(scores: pd.DataFrame, score: str = "score") -> Figure:
         axes.set_ylim(len(labels) - 0.45, -0.45)
         axes.tick_params(axis="y", length=0)
         same = "; line: the same seed" if joined else ""
-        axes.set_xlabel(
-            f"{wrapped(score, width - 1)}\n{wrapped(f'(dot: a seed{same}; diamond: mean, 95 % t interval)', 2.6)}"
-        )
-    return finished(figure)
+        marks = f"(dot: a seed{same}; diamond: mean, 95 % t interval)"
+        axes.set_xlabel(f"{wrapped(score, width - 1)}\n{wrapped(marks, width - 1)}")
+    return finished(figure, left=False)
 
 
 def sensitivity(scores: pd.DataFrame, key: str, score: str = "score") -> Figure:
