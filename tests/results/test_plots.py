@@ -9,6 +9,7 @@ import pytest
 from analysis import surrogate
 from pglab.results import mean_interval
 from pglab.results.plots import learning_curves, run_correlations, surrogate_and_objective
+from tests.results.frames import many_arms, study
 
 
 def made_up(seeds):
@@ -47,6 +48,32 @@ def test_the_band_is_the_student_t_interval_at_each_update():
     at_last = drawn[drawn[:, 0] == last["env_steps"].mean()][:, 1]
     assert (at_last.min(), at_last.max()) == pytest.approx((low, high))
     assert axes.lines[-1].get_ydata()[-1] == pytest.approx(mean)
+
+
+def test_runs_that_did_not_finish_are_counted_in_the_legend():
+    updates = made_up(seeds=3).assign(status="finished")
+    updates.loc[(updates["arm"] == "weighting=rtg") & (updates["seed"] < 2), "status"] = "diverged"
+    (legend,) = learning_curves(updates).legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "weighting=total (n = 3)",
+        "weighting=rtg (n = 3, 2 diverged)",
+    ]
+
+
+def test_more_than_six_arms_get_a_panel_each_before_the_means_of_the_others():
+    updates = study(many_arms(7), seeds=3)
+    figure = learning_curves(updates)
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(panels) == 7
+    for axes, (_, runs) in zip(panels, updates.groupby("arm", sort=False), strict=True):
+        grey = [line for line in axes.lines if line.get_color() == "0.6"]
+        bold = [line for line in axes.lines if line.get_linewidth() == 1.6]
+        assert (len(grey), len(bold), len(axes.lines)) == (6, 1, 6 + 1 + 3)
+        assert bold[0].get_ydata() == pytest.approx(runs.groupby("update")["return_mean"].mean().to_numpy())
+    assert panels[0].get_title(loc="left").replace("\n", " ") == (
+        "weighting=total, reduction=episodes, lr=0.003 (n = 3)"
+    )
+    assert "95 % t interval (pointwise)" in figure.get_suptitle()
 
 
 def test_one_seed_has_a_line_and_no_band():
