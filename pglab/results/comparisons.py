@@ -1,5 +1,6 @@
 """Which arm is better, by how much, and how sure one can be."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import combinations
 
@@ -8,11 +9,10 @@ import pandas as pd
 import scipy.stats
 
 from pglab.results.naming import Arm, Pair, controls, pair_labels, runs_by_arm
-from pglab.results.pairs import Difference, Test, paired, unpaired
+from pglab.results.pairs import Difference, Test, matched, paired, unpaired
 from pglab.results.wording import counted, p_value, plain, with_error
 
 SIGNIFICANT = 0.05
-FEWEST_SHARED = 2  # seeds, for pairs
 UNLIKE = 0.05  # lengths of runs that a verdict tells apart
 
 
@@ -65,12 +65,20 @@ def compare(
 
     Source: Holm 1979, A simple sequentially rejective multiple test procedure.
     """
-    if test not in ("t", "permutation"):
-        raise ValueError(f"a test is 't' or 'permutation'; got {test!r}")
     if all_pairs and control is not None:
         raise ValueError(f"either all pairs or a control; got both, with control={control!r}")
     runs = runs_by_arm(scores)
     pairs = [(b, a) for a, b in combinations(runs, 2)] if all_pairs else list(controls(scores, control).items())
+    return compare_pairs(scores, pairs, test, level)
+
+
+def compare_pairs(
+    scores: pd.DataFrame, pairs: Sequence[tuple[Arm, Arm]], test: Test = "t", level: float = 0.95
+) -> pd.DataFrame:
+    """The table of `compare` for these pairs of an arm and its control, corrected for their number."""
+    if test not in ("t", "permutation"):
+        raise ValueError(f"a test is 't' or 'permutation'; got {test!r}")
+    runs = runs_by_arm(scores)
     labels = pair_labels(scores, pairs)
     rows = [_compared(pair, runs, label, test, level) for pair, label in zip(pairs, labels, strict=True)]
     table = pd.DataFrame(rows, columns=None if rows else COLUMNS)
@@ -104,27 +112,26 @@ def _compared(
     arm, control = pair
     of_arm, of_control = runs[arm].set_index("seed"), runs[control].set_index("seed")
     x, y = of_arm["score"].dropna(), of_control["score"].dropna()
-    shared = x.index.intersection(y.index)
-    in_pairs = len(shared) >= FEWEST_SHARED
-    left_out = len(x) + len(y) - 2 * len(shared) if in_pairs else 0
+    a, b, in_pairs = matched(x, y)
+    left_out = len(x) + len(y) - len(a) - len(b)
+    unscored = len(of_arm) + len(of_control) - len(x) - len(y)
     if in_pairs:
-        x, y = x[shared], y[shared]
-    unscored = len(of_arm) + len(of_control) - len(x) - len(y) - left_out
-    entered = pd.concat([of_arm.loc[x.index], of_control.loc[y.index]])
-    better = str(of_arm["better"].iloc[0])
-    a, b = x.to_numpy(dtype=float), y.to_numpy(dtype=float)
+        x, y = x[x.index.isin(y.index)], y[y.index.isin(x.index)]
+    diverged = [
+        int((runs["status"][entered.index] == "diverged").sum()) for runs, entered in ((of_arm, x), (of_control, y))
+    ]
     found = paired(_minus(a, b), test, level) if in_pairs else unpaired(a, b, test, level)
     return {
         **{"study": arm[0], "arm": arm[1], "control_study": control[0], "control": control[1]},
         **{"label": labels.arm, "control_label": labels.control, "alike": labels.alike},
         **{key: of_arm[key].iloc[0] for key in ("measure", "unit", "better")},
-        **{"paired": in_pairs, "pairs": len(shared) if in_pairs else 0, "n": len(a), "n_control": len(b)},
-        **{"left_out": left_out, "unscored": unscored, "diverged": int((entered["status"] == "diverged").sum())},
+        **{"paired": in_pairs, "pairs": len(a) if in_pairs else 0, "n": len(a), "n_control": len(b)},
+        **{"left_out": left_out, "unscored": unscored, "diverged": sum(diverged)},
         "correlation": _correlation(a, b) if in_pairs else np.nan,
         "mean": a.mean() if len(a) else np.nan,
         "control_mean": b.mean() if len(b) else np.nan,
         **_columns(found),
-        "p_better": _p_better(a, b, in_pairs, better),
+        "p_better": _p_better(a, b, in_pairs, str(of_arm["better"].iloc[0])),
         **{
             "env_steps": of_arm["env_steps"][x.index].mean(),
             "control_env_steps": of_control["env_steps"][y.index].mean(),

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import scipy.stats
 from scipy.special import gammaln
 
 Test = Literal["t", "permutation"]
 RESAMPLES = 9999  # sign flips and exchanges; up to 13 pairs there are fewer, and the test is exact
+FEWEST_SHARED = 2  # seeds, for pairs
 FEWEST_PAIRS = 6  # 2 / 2⁶ = .03
 
 
@@ -28,6 +30,17 @@ class Difference:
     effect_name: str
     p: float
     test: str
+
+
+def matched(scores: pd.Series, control: pd.Series) -> tuple[np.ndarray, np.ndarray, bool]:
+    """The scores of two arms to compare, from those by seed, and whether the n-th of both are a pair.
+
+    They are where the arms share at least two seeds: those scores alone come back then.
+    """
+    shared = scores.index.intersection(control.index)
+    if in_pairs := len(shared) >= FEWEST_SHARED:
+        scores, control = scores[shared], control[shared]
+    return scores.to_numpy(dtype=float), control.to_numpy(dtype=float), in_pairs
 
 
 def paired(differences: np.ndarray, test: Test = "t", level: float = 0.95) -> Difference:

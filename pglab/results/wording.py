@@ -10,8 +10,10 @@ def with_error(value: float, half: float) -> str:
 
 
 def plain(value: float) -> str:
-    """`41`, `4.1`, `0.41`: about three digits, thousands set apart."""
-    return rounded(value, max(_decimals(value) + 1, 0) if abs(value) < 100 else 0)
+    """`1,234`, `41`, `4.12`, `0.412`: three digits, and all of a whole number."""
+    if not math.isfinite(value):
+        return "no number" if math.isnan(value) else "∞" if value > 0 else "−∞"
+    return rounded(value, 0 if value == round(value) else _decimals(value) + (abs(value) < 100))
 
 
 def rounded(value: float, decimals: int) -> str:
