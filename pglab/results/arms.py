@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-import scipy.stats
+import scipy
 
 from pglab.results.intervals import Method, interval_of_mean, tolerance_interval
 from pglab.results.naming import describing, runs_by_arm

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-import scipy.stats
+import scipy
 
 from pglab.results.naming import Arm, Pair, controls, pair_labels, runs_by_arm
 from pglab.results.pairs import Difference, Test, matched, paired, unpaired
@@ -48,7 +48,10 @@ def compare(
         effect effect_name: Cohen's d_z in pairs, else Hedges' g (see `pglab.results.pairs`).
         p test: the p value and the test, or why there is none.
         p_holm comparisons: p corrected by Holm for the number of comparisons that have one. The chance
-            that any verdict of the table is wrong where nothing differs is at most 5 %.
+            that any verdict of the table names a winner where nothing differs is at most 5 %; measured
+            for five comparisons with a control at n = 5 to 20: paired 4.4 to 4.8 % (normal scores),
+            1.7 to 3.1 % (skewed), 0.2 to 2.3 % (a ceiling); Welch 3.5 to 4.6, 1.5 to 3.1 and 0.3 to 2.5 %
+            (`python -m tests.results.error_rates`).
         env_steps control_env_steps: how long these runs were, on average.
         verdict: a sentence with these numbers; ± is half the interval.
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import scipy.stats
+import scipy
 from scipy.special import gammaln
 
 Test = Literal["t", "permutation"]

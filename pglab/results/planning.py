@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 import pandas as pd
-import scipy.optimize
-import scipy.stats
+import scipy
 
 from pglab.results.naming import controls, pair_labels, runs_by_arm
 from pglab.results.pairs import matched

@@ -83,7 +83,7 @@ def scores(
     runs["reached"] = pd.array([pd.NA] * len(runs), dtype="boolean")
     if how == "steps_to":
         runs.loc[ended, "reached"] = np.isfinite(runs.loc[ended, "score"])
-    runs["note"] = _notes(runs)
+    runs["note"] = [_note(*run) for run in zip(runs["status"], runs["score"], strict=True)]
     return runs.reset_index()[[*RUN, *described, *SCORED]]
 
 
@@ -116,17 +116,10 @@ def _area(rows: pd.DataFrame) -> pd.Series:
     return weighted["weighted"].sum() / weighted["steps"].sum()
 
 
-def _notes(runs: pd.DataFrame) -> list[str]:
-    return [
-        _note(status, score, reached)
-        for status, score, reached in zip(runs["status"], runs["score"], runs["reached"], strict=True)
-    ]
-
-
-def _note(status: str, score: float, reached: bool | None) -> str:
+def _note(status: str, score: float) -> str:
     if status not in ENDED:
         return f"{status}: no score"
     if np.isnan(score):
         return f"{status}, but nothing was measured that the score needs"
     said = ["diverged: the score is of what it had"] if status == "diverged" else []
-    return "; ".join([*said, "never reached the threshold"] if reached is False else said)
+    return "; ".join([*said, "never reached the threshold"] if np.isinf(score) else said)
