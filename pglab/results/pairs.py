@@ -127,4 +127,5 @@ def _exchanges(scores: np.ndarray, control: np.ndarray) -> tuple[float, str]:
 def _welch(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
     error = np.sqrt(x.var(axis=axis, ddof=1) / x.shape[axis] + y.var(axis=axis, ddof=1) / y.shape[axis])
     difference = x.mean(axis=axis) - y.mean(axis=axis)
-    return np.where(error > 0, difference / np.where(error > 0, error, 1), np.sign(difference) * np.inf)
+    without_spread = np.where(difference == 0, 0.0, np.copysign(np.inf, difference))
+    return np.where(error > 0, difference / np.where(error > 0, error, 1), without_spread)

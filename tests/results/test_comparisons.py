@@ -143,7 +143,7 @@ def test_fewer_steps_to_a_threshold_are_better():
     runs |= {("rtg", s): ("finished", [0.0] * (1 + s % 3) + [9.0]) for s in range(6)}
     (row,) = compare(scores(updates_of(runs), how="steps_to", threshold=9.0)).to_dict("records")
     assert (row["difference"], row["p_better"]) == (-35.0, 1.0)
-    assert row["verdict"].startswith("rtg beats total by 35 ± 13 fewer environment steps (6 paired seeds")
+    assert row["verdict"].startswith("rtg beats total by 35 ± 11 fewer environment steps (6 paired seeds")
 
 
 def test_runs_that_never_reach_a_threshold_leave_an_order_and_no_means():
@@ -218,8 +218,8 @@ def test_pairs_narrow_the_interval_as_the_correlation_predicts(correlation: floa
 
 
 def test_holm_finds_something_exactly_where_the_simulation_counts_it():
-    p = np.random.default_rng(0).uniform(0, 0.05, size=(200, 5))
-    p[:50, 3] = np.nan
+    p = np.random.default_rng(0).uniform(0, 0.05, size=(40, 5))
+    p[:10, 3] = np.nan
     assert [np.nanmin(holm(row)) < 0.05 for row in p] == some_found(p).tolist()
     assert 0 < some_found(p).mean() < 1
 
