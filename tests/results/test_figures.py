@@ -138,6 +138,16 @@ def test_sensitivity_joins_arms_that_differ_in_the_key_only():
     assert (bold[0].get_xdata() < bold[1].get_xdata()).all()
 
 
+def test_a_value_at_which_no_run_has_a_score_stays_on_the_axis_and_is_counted():
+    scores = frames.scores([f"optimizer.lr={lr},weighting=rtg" for lr in (0.01, 0.03, 0.1)])
+    scores.loc[scores["arm"].str.contains("lr=0.1,"), "score"] = np.nan
+    figure = plots.sensitivity(scores, "optimizer.lr")
+    assert figure.legends[0].get_texts()[0].get_text() == "weighting=rtg (n = 0 to 6)"
+    assert figure.axes[0].get_xticks() == pytest.approx([0.01, 0.03, 0.1])
+    low, high = figure.axes[0].get_xlim()
+    assert low < 0.01 < 0.1 < high
+
+
 def test_sensitivity_takes_a_column_before_the_name_and_a_narrow_range_is_linear():
     scores = frames.scores(["gamma=0.9", "default"]).assign(gamma=lambda rows: rows["arm"].map({"gamma=0.9": 0.9}))
     with pytest.raises(ValueError, match=r"gamma has to be a number in every arm.*'default'"):

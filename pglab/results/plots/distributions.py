@@ -27,6 +27,7 @@ from pglab.results.plots.style import (
 )
 
 DARK = 0.3  # away from 0.5, from where on letters are white
+MOST_NUMBERED = 14  # arms whose numbers have room in the cells
 MOST_BANDS = 3  # they are wide for few runs, and would hide each other
 
 
@@ -80,6 +81,7 @@ def probability_of_improvement(pairs: pd.DataFrame) -> Figure:
     """P(a run of the row's arm scores better than one of the column's arm), as a matrix.
 
     Arms are sorted by their mean probability, the best on top; columns have the numbers of the rows.
+    Up to fourteen arms have the probability in each cell, more its colour only.
 
     Args:
         pairs: rows with `arm other p_better`; what is not there stays blank.
@@ -98,7 +100,7 @@ def probability_of_improvement(pairs: pd.DataFrame) -> Figure:
         figure, axes = plt.subplots(figsize=size, layout="constrained")
         image = axes.pcolormesh(matrix.to_numpy(), vmin=0, vmax=1, cmap="PuOr", edgecolors="white", linewidth=0.5)
         for (row, column), p in np.ndenumerate(matrix.to_numpy()):
-            if np.isfinite(p):
+            if np.isfinite(p) and len(arms) <= MOST_NUMBERED:
                 colour = "white" if abs(p - 0.5) > DARK else "black"
                 axes.text(column + 0.5, row + 0.5, fixed(p, 2), color=colour, ha="center", va="center", size="small")
         bar = figure.colorbar(image, ax=axes, ticks=[0, 0.5, 1], label="P(row better than column)")

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from pglab.results.arm_names import short_names
 from pglab.results.digits import p_value
-from pglab.results.plots.style import GREY, LINE, colours, finished, paper, row_labels, wrapped
+from pglab.results.plots.style import GREY, LINE, colours, finished, paper, row_labels, under_rows
 
 
 def paired_differences(comparisons: pd.DataFrame, score: str = "score", interval: str = "95 % interval") -> Figure:
@@ -35,8 +35,7 @@ def paired_differences(comparisons: pd.DataFrame, score: str = "score", interval
         _column(axes, 0.25, "n", places, rows["n"].map("{:.0f}".format))
         _column(axes, 0.68, "p (Holm)", places, rows["p_holm"].map(p_value))
         what = f"difference in {score}" + (f" to {names[controls[0]]}" if len(controls) == 1 else "")
-        width = figure.get_figwidth() - 0.9
-        axes.set_xlabel(f"{wrapped(what, width)}\n{wrapped(f'({interval}; {marks})', width)}")
+        axes.set_xlabel(f"{under_rows(what, figure)}\n{under_rows(f'({interval}; {marks})', figure)}")
     return finished(figure, left=False)
 
 
@@ -51,7 +50,7 @@ def effects(table: pd.DataFrame, score: str = "score", interval: str = "95 % int
     with paper():
         figure, axes, places = _forest(table, "factor", "level")
         _intervals(axes, table["effect"], places[table.index], table, "o")
-        axes.set_xlabel(f"{wrapped(f'effect on {score}', 2.2)}\n({interval})")
+        axes.set_xlabel(f"{under_rows(f'effect on {score}', figure)}\n({interval})")
     return finished(figure, left=False)
 
 

@@ -21,11 +21,12 @@ from pglab.results.plots.style import (
     finished,
     paper,
     row_labels,
-    wrapped,
+    under_rows,
 )
 from pglab.results.summary import mean_interval
 
 MOST_TICKS = 7
+MARGIN = 0.15  # left and right of the smallest and largest value, of the distance between them
 SPREAD = 0.06  # of the distance between two values of a key, shared by the arms at one
 
 
@@ -61,7 +62,7 @@ def seed_scores(scores: pd.DataFrame, score: str = "score") -> Figure:
         axes.tick_params(axis="y", length=0)
         same = "; line: the same seed" if joined else ""
         marks = f"(dot: a seed{same}; diamond: mean, 95 % t interval)"
-        axes.set_xlabel(f"{wrapped(score, width - 1)}\n{wrapped(marks, width - 1)}")
+        axes.set_xlabel(f"{under_rows(score, figure)}\n{under_rows(marks, figure)}")
     return finished(figure, left=False)
 
 
@@ -69,7 +70,8 @@ def sensitivity(scores: pd.DataFrame, key: str, score: str = "score") -> Figure:
     """Score over a numeric setting: a line for each set of arms that are otherwise the same.
 
     Every seed is a small dot; the line joins the means, bars are their 95 % Student-t intervals. Lines
-    are a little apart from one another at each value, so that bars can be seen. The axis is
+    are a little apart from one another at each value, so that bars can be seen. The legend counts the
+    scores at each value; runs without a score have no dot, and enter no mean. The axis is
     logarithmic where the values are positive and the largest is at least ten times the smallest.
 
     Args:
@@ -82,7 +84,6 @@ def sensitivity(scores: pd.DataFrame, key: str, score: str = "score") -> Figure:
         ValueError: an arm has no number for this key.
     """
     scores = scores.assign(value=_values(scores, key), line=[without(arm, key) for arm in scores["arm"]])
-    scores = scores.dropna(subset=["score"])
     values = np.sort(scores["value"].unique())
     logarithmic = bool(values[0] > 0 and values[-1] >= 10 * values[0])
     names = short_names(scores["line"].unique())
@@ -97,7 +98,10 @@ def sensitivity(scores: pd.DataFrame, key: str, score: str = "score") -> Figure:
         x = shifted(of[name]["value"], name)
         axes.plot(x, of[name]["score"], "o", color=colour, ms=2.2, mew=0, alpha=0.5)
         for value, at_value in of[name].groupby("value")["score"]:
-            mean, low, high = mean_interval(at_value.to_numpy())
+            there = at_value.dropna().to_numpy()
+            if not len(there):
+                continue
+            mean, low, high = mean_interval(there)
             at = shifted(np.array([value]), name)
             axes.vlines(at, low, high, color=colour, lw=1.2)
             axes.plot(at, mean, "o", color=colour, ms=4)
@@ -111,7 +115,12 @@ def sensitivity(scores: pd.DataFrame, key: str, score: str = "score") -> Figure:
                 axes.xaxis.set_minor_locator(NullLocator())
             if len(values) <= MOST_TICKS:
                 axes.set_xticks(values)
-            axes.margins(x=0.12)
+            if len(values) > 1:  # also a value without any score
+                reach = (values[-1] / values[0]) ** MARGIN if logarithmic else MARGIN * (values[-1] - values[0])
+                ends = (
+                    (values[0] / reach, values[-1] * reach) if logarithmic else (values[0] - reach, values[-1] + reach)
+                )
+                axes.set_xlim(ends)
             axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     return finished(figure)
 
@@ -146,6 +155,6 @@ def _shifts(values: np.ndarray, names: list[str], logarithmic: bool):
 
 
 def _seeds(runs: pd.DataFrame) -> str:
-    counts = runs.groupby("value")["seed"].nunique()
+    counts = runs.groupby("value")["score"].count()
     low, high = counts.min(), counts.max()
     return f"n = {low}" if low == high else f"n = {low} to {high}"

@@ -63,6 +63,11 @@ def row_labels(names: Iterable[str]) -> tuple[list[str], float]:
     return [wrapped(name, LONG_NAME_WIDTH) for name in names], PAGE_WIDTH
 
 
+def under_rows(text: str, figure: Figure) -> str:
+    """Text in lines that fit under axes beside such labels."""
+    return wrapped(text, 2.6 if figure.get_figwidth() == COLUMN_WIDTH else 3.9)
+
+
 def legend_above(figure: Figure, title: str, ncols: int = 1) -> None:
     """What the first axes' labels say, over all axes; the title names the marks. The figure grows by its height."""
     width = figure.get_figwidth() - 0.1
