@@ -54,6 +54,7 @@ def test_more_updates_go_on_from_the_last_one(tmp_path: Path, contents, whole):
     assert numbers(contents, tmp_path / "s") == whole
 
 
+@pytest.mark.slow
 def test_more_seeds_and_arms_leave_the_others_as_they_are(tmp_path: Path, contents, whole):
     train(tmp_path, "updates=5", "weighting=baseline", "seed=1")
     train(tmp_path, "updates=12", "weighting=baseline", "seed=0,1")
@@ -76,7 +77,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(command_line, tmp_path:
     there, here = tmp_path / "there", tmp_path / "here"
     here.mkdir()
     train(there, "updates=300")
-    kill_and_continue(command_line, here, updates=300, kills=4, seed=0)
+    kill_and_continue(command_line, here, updates=300, kills=2, seed=0)
     done = command_line(["-m", *GRID, "updates=300"], here)
     assert done.returncode == 0, done.stderr
     assert numbers(contents, here / "results" / "s") == numbers(contents, there / "s")

@@ -82,6 +82,7 @@ def starts(study: Path) -> set[int]:
     return {start for progress in plan.progress for start in progress.starts.values()}
 
 
+@pytest.mark.slow
 def test_a_moved_folder_with_dates_from_the_future_goes_on(tmp_path: Path, whole: Path, killed: Path):
     study, chance = copied(killed, tmp_path), random.Random(0)
     for path in study.rglob("*"):
@@ -114,6 +115,7 @@ def test_a_checkpoint_that_is_cut_or_changed_anywhere_is_refused_and_the_one_bef
             assert said.endswith("the checkpoint before it is used")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["last", "both"])
 def test_from_what_is_left_of_the_checkpoints_the_same_bits_come(
     tmp_path: Path, whole: Path, killed: Path, capfd: pytest.CaptureFixture[str], broken: str
@@ -145,6 +147,7 @@ def test_a_whole_checkpoint_is_not_lost_to_a_broken_newer_one(tmp_path: Path, ki
     assert checkpoints.read()[0][0].update == good[0].update
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["updates.parquet", "evaluation.parquet", "policies.npz", "states.bin", "arm.json"])
 def test_a_changed_file_with_results_is_named_and_nothing_is_overwritten(
     tmp_path: Path, whole: Path, contents, name: str
@@ -173,6 +176,7 @@ def test_a_changed_file_with_results_is_named_and_nothing_is_overwritten(
             make_plan(more)
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_of_arm_json_is_found_or_changes_nothing(tmp_path: Path, whole: Path):
     study = copied(whole, tmp_path)
     path = next(study.iterdir()) / "arm.json"
@@ -189,6 +193,7 @@ def test_every_flipped_bit_of_arm_json_is_found_or_changes_nothing(tmp_path: Pat
     assert found > 0.3 * len(places)
 
 
+@pytest.mark.slow
 def test_a_command_ends_with_one_line_and_does_not_harm_other_arms(command_line, tmp_path: Path, whole: Path, contents):
     study = copied(whole, tmp_path)
     (bad,) = (arm for arm, about in abouts(study) if about["choices"]["weighting"] == "gae")
@@ -215,6 +220,7 @@ def test_damaged_rows_are_not_loaded(tmp_path: Path, whole: Path):
             read(study)
 
 
+@pytest.mark.slow
 def test_without_its_states_a_finished_run_begins_anew_when_more_updates_are_asked_for(tmp_path: Path):
     here, there = ("weighting=gae", "seed=0", f"results_dir={tmp_path}"), ("weighting=gae", "seed=0")
     pglab.run([*GRID, *here, "updates=4"])
@@ -225,6 +231,7 @@ def test_without_its_states_a_finished_run_begins_anew_when_more_updates_are_ask
     assert longer.equals(at_once)
 
 
+@pytest.mark.slow
 def test_other_code_is_refused_until_a_person_chooses(tmp_path: Path, whole: Path, killed: Path):
     study = copied(killed, tmp_path)
     for arm in study.iterdir():

@@ -102,6 +102,7 @@ def kill_often(command_line, folder: Path, kills: int, whole) -> list[str]:
     return kinds
 
 
+@pytest.mark.slow
 def test_a_study_that_is_killed_a_few_times_ends_with_the_same_bits(command_line, tmp_path: Path, whole):
     kill_often(command_line, tmp_path, kills=5, whole=whole)
 

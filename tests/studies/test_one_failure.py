@@ -54,6 +54,7 @@ def test_only_the_run_that_fails_is_lost(command_line, tmp_path: Path, whole, ki
     assert len(calls(folder)) - before == UPDATES - 15, "it goes on from its last checkpoint"
 
 
+@pytest.mark.slow
 def test_fail_fast_stops_at_the_first_failure_and_the_same_command_goes_on(command_line, tmp_path: Path, whole):
     expected, turn = whole
     folder = put_watched(tmp_path / "here")
@@ -88,6 +89,7 @@ def test_an_arm_that_always_fails_is_given_up_soon(
     )
 
 
+@pytest.mark.slow
 def test_many_runs_that_fail_for_reasons_of_their_own_leave_the_others(command_line, tmp_path: Path):
     folder = put_watched(tmp_path / "here")
     sweep = [*SWEEP, "weighting=first", "updates=2"]

@@ -76,6 +76,7 @@ def fills_up(command_line, tmp_path: Path, mounted: Path, whole) -> Callable[[in
     return check
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up(fills_up):
     fills_up(left=0, logger="offline")
 

@@ -28,6 +28,7 @@ def line(process, beginning: str) -> str:
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "second"),
     [((), ()), (("weighting=first",), ()), (("seed=0,2",), ("seed=2,1,0", "workers=1"))],

@@ -37,6 +37,7 @@ def test_verify_says_wrong(mutant):
     assert "\nwrong: " in done.stdout
 
 
+@pytest.mark.slow
 def test_a_test_fails(mutant):
     mutation, folder = mutant
     done = run(folder, "pytest", "-q", "-x", "-p", "no:cacheprovider", mutation.test)
