@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from pglab.results.digits import counted, p_is, plain, with_error
 from pglab.results.naming import Arm, Pair, controls, pair_labels, runs_by_arm
 from pglab.results.pairs import Difference, Test, matched, paired, unpaired
-from pglab.results.wording import counted, p_value, plain, with_error
 
 SIGNIFICANT = 0.05
 UNLIKE = 0.05  # lengths of runs that a verdict tells apart
@@ -185,7 +185,7 @@ def _found(row: dict) -> str:
         sign: with_error(sign * row["difference"], half) if half else plain(sign * row["difference"])
         for sign in (1, -1)
     }
-    p = f"Holm p {p_value(row['p_holm'])}" if row["comparisons"] > 1 else f"p {p_value(row['p'])}"
+    p = f"Holm {p_is(row['p_holm'])}" if row["comparisons"] > 1 else p_is(row["p"])
     seeds = f"{row['pairs']} paired seeds" if row["paired"] else f"{row['n']} and {row['n_control']} seeds, not paired"
     numbers = f"({seeds}, {p}{_aside(row)})"
     if row["p_holm"] >= SIGNIFICANT:

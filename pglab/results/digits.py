@@ -26,8 +26,14 @@ def with_interval(value: float, low: float, high: float) -> tuple[str, str]:
     missing it is left out.
     """
     decimals = known_decimals(low, high)
-    texts = [plain(x) if decimals is None else fixed(x, decimals) for x in (value, low, high)]
+    texts = [_to(x, decimals) for x in (value, low, high)]
     return texts[0], NOTHING if math.isnan(low) or math.isnan(high) else f"{texts[1]} to {texts[2]}"
+
+
+def with_error(value: float, half: float) -> str:
+    """A value and half its interval, in a sentence: `41 ± 12`."""
+    decimals = known_decimals(-half, half)
+    return f"{_to(value, decimals)} ± {_to(half, decimals)}"
 
 
 def p_value(p: float) -> str:
@@ -38,6 +44,17 @@ def p_value(p: float) -> str:
         return "< .0001"
     text = fixed(p, min(4, 1 - Decimal(f"{p:.1e}").adjusted()))
     return text.removeprefix("0") if p < 0.995 else "1" if p == 1 else "> .99"
+
+
+def p_is(p: float) -> str:
+    """A p value in a sentence: `p = .0004`, `p < .0001`."""
+    said = p_value(p)
+    return f"p {said}" if said[0] in "<>" else f"p = {said}"
+
+
+def counted(number: int, what: str) -> str:
+    """`1 seed`, `20 seeds`."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def plain(value: float) -> str:
@@ -59,3 +76,7 @@ def fixed(value: float, decimals: int) -> str:
     rounded = Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_EVEN)
     text = f"{abs(rounded):,.{max(decimals, 0)}f}"
     return MINUS + text if rounded < 0 else text
+
+
+def _to(value: float, decimals: int | None) -> str:
+    return plain(value) if decimals is None else fixed(value, decimals)

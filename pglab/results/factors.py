@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from pglab.results.comparisons import compare_pairs
+from pglab.results.digits import p_is, plain, with_error
 from pglab.results.linear import Sums, analysis_of_variance
 from pglab.results.naming import Arm, choices, describing, distinguishing, runs_by_arm, text
 from pglab.results.pairs import Test
-from pglab.results.wording import p_value, plain, with_error
 
 SIGNIFICANT = 0.05
 
@@ -150,7 +150,7 @@ def _answer(rows: pd.DataFrame, factor: str) -> str:
     each = ", ".join(_effect(row) for row in rows.to_dict("records"))
     if np.isnan(first["interaction_p"]):
         return f"whether {effect} holds is not known ({first['interaction_test'].removeprefix('none: ')}): {each}"
-    p = f"interaction p {p_value(first['interaction_p'])}"
+    p = f"interaction {p_is(first['interaction_p'])}"
     if first["interaction_p"] < SIGNIFICANT:
         return f"{effect} is not the same everywhere: {each} ({p})"
     return f"the data do not show that {effect} changes: {each} ({p})"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from pglab.results.arm_names import in_short, is_number, short_keys
 from pglab.results.scores import RUN, SCORED
 
 Arm = tuple[str, str]  # study, and name in it
@@ -55,13 +56,14 @@ def distinguishing(scores: pd.DataFrame) -> list[str]:
 
 
 def arm_labels(scores: pd.DataFrame) -> dict[Arm, str]:
-    """A name for each arm in a sentence: `rtg`, or `weighting=rtg, optimizer.lr=0.01`.
+    """A name for each arm in a sentence: `rtg`, or `weighting=rtg, lr=0.01`.
 
     Where one group alone differs, the choice is enough; where no columns tell arms apart, the arm's
     own name is taken.
     """
     keys = distinguishing(scores)
-    labels = {arm: _label(keys, described) or arm[1] for arm, described in choices(scores).items()}
+    cut = short_keys(keys)
+    labels = {arm: _label(keys, described, cut) or arm[1] for arm, described in choices(scores).items()}
     return labels if len(set(labels.values())) == len(labels) else {arm: "/".join(arm) for arm in labels}
 
 
@@ -75,13 +77,13 @@ class Pair:
 
 
 def pair_labels(scores: pd.DataFrame, pairs: Iterable[tuple[Arm, Arm]]) -> list[Pair]:
-    """`rtg` and `total`, both `optimizer.lr=0.01`: names for the arms of each pair."""
+    """`rtg` and `total`, both `lr=0.01`: names for the arms of each pair."""
     keys, arms, labels = distinguishing(scores), choices(scores), arm_labels(scores)
-    found = []
+    cut, found = short_keys(keys), []
     for arm, control in pairs:
         unlike = [key for key in keys if arms[arm][key] != arms[control][key]]
-        said, of_control = _label(unlike, arms[arm]), _label(unlike, arms[control])
-        alike = ", ".join(f"{k}={arms[arm][k]}" for k in keys if k not in unlike and arms[arm][k] is not None)
+        said, of_control = _label(unlike, arms[arm], cut), _label(unlike, arms[control], cut)
+        alike = ", ".join(f"{cut[k]}={arms[arm][k]}" for k in keys if k not in unlike and arms[arm][k] is not None)
         known = bool(said and of_control)
         found.append(Pair(said, of_control, alike) if known else Pair(labels[arm], labels[control], ""))
     return found
@@ -144,19 +146,9 @@ def same(value: str | None, wanted: str) -> bool:
     return value == wanted or (is_number(value) and is_number(wanted) and float(str(value)) == float(wanted))
 
 
-def is_number(value: str | None) -> bool:
-    """Whether a choice is a number."""
-    try:
-        float(value or "")
-    except ValueError:
-        return False
-    return True
-
-
-def _label(keys: list[str], arm: Choices) -> str:
-    alone = len(keys) == 1 and "." not in keys[0] and not is_number(arm[keys[0]])
-    said = [(key, arm[key]) for key in keys if arm[key] is not None]
-    return ", ".join(str(value) if alone else f"{key}={value}" for key, value in said)
+def _label(keys: list[str], arm: Choices, cut: Mapping[str, str]) -> str:
+    settings = [(key, value) for key in keys if (value := arm[key]) is not None]
+    return in_short(settings, cut, alone=len(keys) == 1)
 
 
 def _tell_apart(keys: list[str], arms: Iterable[Choices]) -> bool:

@@ -11,6 +11,7 @@ from scipy.special import gammaln
 
 Test = Literal["t", "permutation"]
 RESAMPLES = 9999  # sign flips and exchanges; up to 13 pairs there are fewer, and the test is exact
+LARGEST = 1e300  # a t value above all others, with which SciPy can still reckon
 FEWEST_SHARED = 2  # seeds, for pairs
 FEWEST_PAIRS = 6  # 2 / 2⁶ = .03
 
@@ -127,5 +128,5 @@ def _exchanges(scores: np.ndarray, control: np.ndarray) -> tuple[float, str]:
 def _welch(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
     error = np.sqrt(x.var(axis=axis, ddof=1) / x.shape[axis] + y.var(axis=axis, ddof=1) / y.shape[axis])
     difference = x.mean(axis=axis) - y.mean(axis=axis)
-    without_spread = np.where(difference == 0, 0.0, np.copysign(np.inf, difference))
+    without_spread = np.where(difference == 0, 0.0, np.copysign(LARGEST, difference))
     return np.where(error > 0, difference / np.where(error > 0, error, 1), without_spread)

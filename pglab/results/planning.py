@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from pglab.results.digits import counted, plain
 from pglab.results.naming import controls, pair_labels, runs_by_arm
 from pglab.results.pairs import matched
-from pglab.results.wording import counted, plain
 
 MOST = 10**7  # seeds
 SURE = 0.8  # one-sided confidence of the upper limit for sd

@@ -21,6 +21,7 @@ def test_what_all_arms_share_is_left_out_and_said_apart():
     ("given", "expected"),
     [
         (["weighting=rtg"], ["weighting=rtg"]),
+        (["weighting=rtg,x=1", "weighting=total,x=1"], ["rtg", "total"]),
         (["gamma=0.9,weighting=rtg", "weighting=rtg"], ["gamma=0.9", "default"]),
         (["default", "weighting=rtg"], ["default", "weighting=rtg"]),
         (["a.lr=1", "b.lr=1"], ["a.lr=1", "b.lr=1"]),

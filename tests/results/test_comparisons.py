@@ -111,7 +111,7 @@ def grid() -> list:
 def test_a_control_of_a_grid_is_the_one_that_is_otherwise_alike():
     table = compare(together(*grid()), control="weighting=total")
     assert table["control"].tolist() == ["weighting=total,optimizer.lr=0.01", "weighting=total,optimizer.lr=0.1"]
-    assert table["alike"].tolist() == ["optimizer.lr=0.01", "optimizer.lr=0.1"]
+    assert table["alike"].tolist() == ["lr=0.01", "lr=0.1"]
     assert set(table["label"]) == {"rtg"}
 
 

@@ -36,7 +36,7 @@ def test_every_run_is_a_line_and_every_arm_a_mean_with_its_number_of_seeds():
     bold = [line for line in axes.lines if line.get_linewidth() == 1.6]
     assert (len(thin), len(bold)) == (8, 2)
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["weighting=total (n = 4)", "weighting=rtg (n = 4)"]
+    assert [text.get_text() for text in legend.get_texts()] == ["total (n = 4)", "rtg (n = 4)"]
 
 
 def test_the_band_is_the_student_t_interval_at_each_update():
@@ -55,8 +55,8 @@ def test_runs_that_did_not_finish_are_counted_in_the_legend():
     updates.loc[(updates["arm"] == "weighting=rtg") & (updates["seed"] < 2), "status"] = "diverged"
     (legend,) = learning_curves(updates).legends
     assert [text.get_text() for text in legend.get_texts()] == [
-        "weighting=total (n = 3)",
-        "weighting=rtg (n = 3, 2 diverged)",
+        "total (n = 3)",
+        "rtg (n = 3, 2 diverged)",
     ]
 
 
@@ -116,7 +116,7 @@ def test_the_correlation_is_within_each_run_and_its_median_and_range_are_said():
     of_arm = found["weighting=total"]
     said = f"r = {of_arm.median():.2f} ({of_arm.min():.2f} to {of_arm.max():.2f})".replace("-", "−")
     (legend,) = surrogate_and_objective(updates).legends
-    assert legend.get_texts()[0].get_text() == f"weighting=total (n = 3): {said}"
+    assert legend.get_texts()[0].get_text() == f"total (n = 3): {said}"
 
 
 def test_two_updates_or_a_constant_have_no_correlation():
@@ -132,7 +132,7 @@ def test_arms_with_long_names_are_told_apart_by_what_differs():
     updates["weighting"] = updates["arm"].str.removeprefix("weighting=")
     updates["arm"] = "a_very_long_name," * 8 + updates["arm"]
     (legend,) = surrogate_and_objective(updates).legends
-    assert [text.get_text().partition(" (n")[0] for text in legend.get_texts()] == ["weighting=total", "weighting=rtg"]
+    assert [text.get_text().partition(" (n")[0] for text in legend.get_texts()] == ["total", "rtg"]
 
 
 @pytest.mark.parametrize("given", [made_up(2), made_up(2).assign(loss=0.0, objective=np.nan)], ids=["absent", "empty"])
