@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from pglab.results import load
-from pglab.results.plots import learning_curves
+from pglab.results.plots import learning_curves, save
 
 
 def main() -> None:
@@ -16,8 +16,7 @@ def main() -> None:
         sys.exit(__doc__)
     study = Path(sys.argv[1])
     file = Path(sys.argv[2]) if len(sys.argv) == 3 else study / "learning_curves.pdf"
-    learning_curves(load(study)).savefig(file, dpi=200)
-    print(file)
+    print(save(learning_curves(load(study)), file))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from pglab.results import load
-from pglab.results.plots import surrogate_and_objective
+from pglab.results.plots import save, surrogate_and_objective
 
 HOW = "train on a finite MDP with diagnostics=gradient, such as\n  python -m pglab {}".format(
     "env=corridor network=tabular diagnostics=gradient diagnostics.every=1 study=surrogate seeds=10"
@@ -27,8 +27,7 @@ def main() -> None:
         sys.exit(f"error: {error}")
     except ValueError as error:
         sys.exit(f"error: {study}: {error}; {HOW}\n(finished runs are not trained again: give it a study of its own)")
-    figure.savefig(file, dpi=200)
-    print(file)
+    print(save(figure, file))
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def modules_after(code: str) -> set[str]:
 def test_reading_results_imports_neither_torch_nor_hydra_nor_wandb():
     loaded = modules_after("import pglab, pglab.results")
     assert "pglab.results.load" in loaded
-    assert not {"torch", "hydra", "wandb", "gymnasium"} & loaded
+    assert not {"torch", "hydra", "wandb", "gymnasium", "scipy.stats", "statsmodels"} & loaded
 
 
 def test_results_can_be_read_as_the_final_line_of_a_study_says():

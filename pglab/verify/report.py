@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pglab.results.estimator_plots import bias_and_variance, gradient_cosine
+from pglab.results.plots import save
 from pglab.verify.estimator import Finding
 from pglab.verify.point import Point
 
@@ -52,8 +53,7 @@ def write(findings: list[Finding], about: dict[str, Any], folder: Path) -> list[
         drawn["gradient_cosine"] = gradient_cosine(cosines)
     for name, figure in drawn.items():
         for ending in ("pdf", "png"):
-            files.append(folder / f"{name}.{ending}")
-            figure.savefig(files[-1], dpi=200)
+            files.append(save(figure, folder / f"{name}.{ending}"))
     return files
 
 

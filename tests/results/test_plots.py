@@ -9,6 +9,7 @@ import pytest
 from analysis import surrogate
 from pglab.results import mean_interval
 from pglab.results.plots import learning_curves, run_correlations, surrogate_and_objective
+from tests.results.frames import many_arms, study
 
 
 def made_up(seeds):
@@ -35,7 +36,7 @@ def test_every_run_is_a_line_and_every_arm_a_mean_with_its_number_of_seeds():
     bold = [line for line in axes.lines if line.get_linewidth() == 1.6]
     assert (len(thin), len(bold)) == (8, 2)
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["weighting=total (n = 4)", "weighting=rtg (n = 4)"]
+    assert [text.get_text() for text in legend.get_texts()] == ["total (n = 4)", "rtg (n = 4)"]
 
 
 def test_the_band_is_the_student_t_interval_at_each_update():
@@ -47,6 +48,32 @@ def test_the_band_is_the_student_t_interval_at_each_update():
     at_last = drawn[drawn[:, 0] == last["env_steps"].mean()][:, 1]
     assert (at_last.min(), at_last.max()) == pytest.approx((low, high))
     assert axes.lines[-1].get_ydata()[-1] == pytest.approx(mean)
+
+
+def test_runs_that_did_not_finish_are_counted_in_the_legend():
+    updates = made_up(seeds=3).assign(status="finished")
+    updates.loc[(updates["arm"] == "weighting=rtg") & (updates["seed"] < 2), "status"] = "diverged"
+    (legend,) = learning_curves(updates).legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "total (n = 3)",
+        "rtg (n = 3, 2 diverged)",
+    ]
+
+
+def test_more_than_six_arms_get_a_panel_each_before_the_means_of_the_others():
+    updates = study(many_arms(7), seeds=3)
+    figure = learning_curves(updates)
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(panels) == 7
+    for axes, (_, runs) in zip(panels, updates.groupby("arm", sort=False), strict=True):
+        grey = [line for line in axes.lines if line.get_color() == "0.6"]
+        bold = [line for line in axes.lines if line.get_linewidth() == 1.6]
+        assert (len(grey), len(bold), len(axes.lines)) == (6, 1, 6 + 1 + 3)
+        assert bold[0].get_ydata() == pytest.approx(runs.groupby("update")["return_mean"].mean().to_numpy())
+    assert panels[0].get_title(loc="left").replace("\n", " ") == (
+        "weighting=total, reduction=episodes, lr=0.003 (n = 3)"
+    )
+    assert "95 % t interval (pointwise)" in figure.get_suptitle()
 
 
 def test_one_seed_has_a_line_and_no_band():
@@ -89,7 +116,7 @@ def test_the_correlation_is_within_each_run_and_its_median_and_range_are_said():
     of_arm = found["weighting=total"]
     said = f"r = {of_arm.median():.2f} ({of_arm.min():.2f} to {of_arm.max():.2f})".replace("-", "−")
     (legend,) = surrogate_and_objective(updates).legends
-    assert legend.get_texts()[0].get_text() == f"weighting=total (n = 3): {said}"
+    assert legend.get_texts()[0].get_text() == f"total (n = 3): {said}"
 
 
 def test_two_updates_or_a_constant_have_no_correlation():
@@ -105,7 +132,7 @@ def test_arms_with_long_names_are_told_apart_by_what_differs():
     updates["weighting"] = updates["arm"].str.removeprefix("weighting=")
     updates["arm"] = "a_very_long_name," * 8 + updates["arm"]
     (legend,) = surrogate_and_objective(updates).legends
-    assert [text.get_text().partition(" (n")[0] for text in legend.get_texts()] == ["weighting=total", "weighting=rtg"]
+    assert [text.get_text().partition(" (n")[0] for text in legend.get_texts()] == ["total", "rtg"]
 
 
 @pytest.mark.parametrize("given", [made_up(2), made_up(2).assign(loss=0.0, objective=np.nan)], ids=["absent", "empty"])

@@ -1,0 +1,92 @@
+"""Short names of arms: what tells them apart, the same way in every sentence, figure and table."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+# The last part of these keys would say something else alone.
+NEEDS_ITS_GROUP = {"seed", "id", "steps", "_target_"}
+
+Setting = tuple[str, str]  # key and value
+
+
+def short_names(arms: Iterable[str]) -> dict[str, str]:
+    """Each arm's name without the settings that all arms have.
+
+    `env=cartpole,optimizer.lr=0.01,weighting=rtg` among others on CartPole becomes
+    `weighting=rtg, lr=0.01`: choices of whole groups come first, and a dotted key is cut to its last part
+    where no other key ends in the same. Where nothing but the choice in one group differs, that is the
+    name: `rtg`. Names stay different. An arm of which nothing is left, because it leaves at its default
+    what the others set, is called `default`.
+    """
+    settings = {arm: _settings(arm) for arm in arms}
+    shared = _shared([*settings.values()])
+    cut = short_keys(key for of_arm in settings.values() for key, _ in of_arm)
+    own = {
+        arm: sorted((each for each in of_arm if each not in shared), key=lambda each: "." in each[0])
+        for arm, of_arm in settings.items()
+    }
+    differing = {key for of_arm in own.values() for key, _ in of_arm}
+    names = {}
+    for arm, of_arm in own.items():
+        name = in_short(of_arm, cut, alone=len(differing) == 1 < len(own) and all(own.values()))
+        names[arm] = name or (arm if len(own) == 1 else "default")
+    return names if len(set(names.values())) == len(names) else {arm: arm for arm in settings}
+
+
+def in_short(settings: Sequence[Setting], cut: Mapping[str, str], alone: bool) -> str:
+    """`weighting=rtg, lr=0.01`, with keys cut short; `rtg`, where alone that choice in one group differs."""
+    if alone and len(settings) == 1 and "." not in settings[0][0] and not is_number(settings[0][1]):
+        return settings[0][1]
+    return ", ".join(f"{cut[key]}={value}" if value else key for key, value in settings)
+
+
+def short_keys(keys: Iterable[str]) -> dict[str, str]:
+    """Each dotted key's last part, where no other key ends in the same and it says enough."""
+    keys = set(keys)
+    endings = Counter(_ending(key) for key in keys)
+    clear = {key for key in keys if endings[_ending(key)] == 1 and _ending(key) not in NEEDS_ITS_GROUP}
+    return {key: _ending(key) if key in clear else key for key in keys}
+
+
+def shared_settings(arms: Iterable[str]) -> str:
+    """What `short_names` leaves out, because it is the same in all of these arms; empty for one arm."""
+    return ", ".join(f"{key}={value}" for key, value in _shared([_settings(arm) for arm in dict.fromkeys(arms)]))
+
+
+def without(arm: str, key: str) -> str:
+    """The arm's name without one of its settings."""
+    return ",".join(part for part in _parts(arm) if part.partition("=")[0] != key)
+
+
+def setting(arm: str, key: str) -> str | None:
+    """The value that an arm's name gives to a key."""
+    return dict(_settings(arm)).get(key)
+
+
+def is_number(value: str | None) -> bool:
+    """Whether a choice is a number."""
+    try:
+        float(value or "")
+    except ValueError:
+        return False
+    return True
+
+
+def _settings(arm: str) -> list[Setting]:
+    return [(key, value) for key, _, value in (part.partition("=") for part in _parts(arm))]
+
+
+def _parts(arm: str) -> list[str]:
+    """At commas, but not at those inside brackets."""
+    return re.findall(r"(?:[^,\[\]]|\[[^\]]*\])+", arm)
+
+
+def _shared(settings: Sequence[list[Setting]]) -> list[Setting]:
+    """What all arms have; nothing where there are not two."""
+    first, *others = [*settings] or [[]]
+    return [each for each in first if others and all(each in other for other in others)]
+
+
+def _ending(key: str) -> str:
+    return key.rpartition(".")[2]

@@ -1,0 +1,68 @@
+"""What each arm of a study scored, with every run counted."""
+
+import numpy as np
+import pandas as pd
+import scipy
+
+from pglab.results.intervals import Method, interval_of_mean, tolerance_interval
+from pglab.results.naming import describing, runs_by_arm
+
+COUNTED = ("finished", "diverged", "stopped", "failed")
+
+
+def describe_arms(scores: pd.DataFrame, interval: Method = "t", level: float = 0.95) -> pd.DataFrame:
+    """A row for each arm, from the frame of `scores`.
+
+    Columns:
+        study arm: and what describes the arm.
+        measure: what the scores measure, in words. The next ones are in its unit.
+        n: how many runs have a score.
+        mean low high interval: the mean, its interval, and in words which one it is, or why there is none
+            (see `interval_of_mean`). Student's t unless `bca` is asked for.
+        sd median min max: of the scores, sd with n - 1.
+        iqm: the interquartile mean, a quarter of the scores cut off at either end (⌊n/4⌋ of them). It
+            hides up to a quarter of failed seeds: never show it alone.
+        tolerance_low tolerance_high tolerance: see `tolerance_interval`.
+        finished diverged stopped failed unfinished: how many runs ended so (unfinished: any other way).
+            Diverged ones have scores, the last three have none.
+        missing: seeds that other arms of the study have and this one has not.
+        capped: runs that never reached the threshold of `steps_to`. Their scores are infinite, so that
+            the mean is, and has no interval; median and iqm stay what they are.
+
+    Raises:
+        ValueError: the frame is not one score a run, or the interval is unknown.
+    """
+    described = describing(scores)
+    seeds = {str(study): set(runs["seed"]) for study, runs in scores.groupby("study")}
+    rows = []
+    for (study, arm), runs in runs_by_arm(scores).items():
+        first = runs.iloc[0]
+        row = {"study": study, "arm": arm} | {key: first[key] for key in described} | {"measure": first["measure"]}
+        row |= _statistics(runs["score"].dropna().to_numpy(dtype=float), interval, level)
+        status = runs["status"].value_counts()
+        counts = {name: int(status.get(name, 0)) for name in COUNTED}
+        row |= counts | {"unfinished": len(runs) - sum(counts.values())}
+        row["missing"] = len(seeds[study].difference(runs["seed"]))
+        row["capped"] = int((~runs["reached"].astype("boolean")).sum())
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _statistics(scores: np.ndarray, method: Method, level: float) -> dict[str, object]:
+    n, finite = len(scores), bool(np.isfinite(scores).all())
+    of_mean, tolerance = interval_of_mean(scores, method, level), tolerance_interval(scores)
+    return {
+        "n": n,
+        "mean": scores.mean() if n else np.nan,
+        "low": of_mean.low,
+        "high": of_mean.high,
+        "interval": of_mean.said,
+        "sd": scores.std(ddof=1) if n > 1 and finite else np.nan,
+        "median": np.median(scores) if n else np.nan,
+        "iqm": scipy.stats.trim_mean(scores, 0.25) if n else np.nan,
+        "min": scores.min() if n else np.nan,
+        "max": scores.max() if n else np.nan,
+        "tolerance_low": tolerance.low,
+        "tolerance_high": tolerance.high,
+        "tolerance": tolerance.said,
+    }

@@ -1,0 +1,82 @@
+"""Numbers with as many digits as are known, as text."""
+
+import math
+from decimal import ROUND_HALF_EVEN, Decimal
+
+MINUS = "−"
+NOTHING = "–"
+SHORT = 5  # digits; a number that needs no more is taken for a setting and left as it is
+
+
+def known_decimals(low: float, high: float) -> int | None:
+    """Decimals that an interval leaves: up to the second significant digit of its half-width.
+
+    Negative where tens or hundreds are uncertain already; None for an interval of no width, or none at all.
+    """
+    half = (high - low) / 2
+    if not math.isfinite(half) or half <= 0:
+        return None
+    return 1 - Decimal(f"{half:.1e}").adjusted()
+
+
+def with_interval(value: float, low: float, high: float) -> tuple[str, str]:
+    """A value and its interval with the digits that the interval leaves: `("167", "70 to 264")`.
+
+    Where the interval has no width it is written like the value, by `plain`; where an end is
+    missing it is left out.
+    """
+    decimals = known_decimals(low, high)
+    texts = [_to(x, decimals) for x in (value, low, high)]
+    return texts[0], NOTHING if math.isnan(low) or math.isnan(high) else f"{texts[1]} to {texts[2]}"
+
+
+def with_error(value: float, half: float) -> str:
+    """A value and half its interval, in a sentence: `41 ± 12`."""
+    decimals = known_decimals(-half, half)
+    return f"{_to(value, decimals)} ± {_to(half, decimals)}"
+
+
+def p_value(p: float) -> str:
+    """Two significant digits, but at most four decimals, and no zero before the point: `.023`, `.0004`, `< .0001`."""
+    if math.isnan(p):
+        return NOTHING
+    if p < 0.0001:
+        return "< .0001"
+    text = fixed(p, min(4, 1 - Decimal(f"{p:.1e}").adjusted()))
+    return text.removeprefix("0") if p < 0.995 else "1" if p == 1 else "> .99"
+
+
+def p_is(p: float) -> str:
+    """A p value in a sentence: `p = .0004`, `p < .0001`."""
+    said = p_value(p)
+    return f"p {said}" if said[0] in "<>" else f"p = {said}"
+
+
+def counted(number: int, what: str) -> str:
+    """`1 seed`, `20 seeds`."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
+def plain(value: float) -> str:
+    """A number without an interval: as it is up to five digits, longer ones to three digits or whole."""
+    if math.isnan(value):
+        return NOTHING
+    if math.isinf(value):
+        return "∞" if value > 0 else MINUS + "∞"
+    exact = Decimal(repr(float(value))).normalize()
+    if len(exact.as_tuple().digits) <= SHORT:
+        return fixed(value, max(0, -int(exact.as_tuple().exponent)))
+    return fixed(value, max(0, 2 - Decimal(f"{value:.2e}").adjusted()))
+
+
+def fixed(value: float, decimals: int) -> str:
+    """Rounded half to even in decimal, thousands apart, with a true minus: `12,300`, `−0.50`; zero has no sign."""
+    if not math.isfinite(value):
+        return plain(value)
+    rounded = Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_EVEN)
+    text = f"{abs(rounded):,.{max(decimals, 0)}f}"
+    return MINUS + text if rounded < 0 else text
+
+
+def _to(value: float, decimals: int | None) -> str:
+    return plain(value) if decimals is None else fixed(value, decimals)

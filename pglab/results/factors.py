@@ -1,0 +1,162 @@
+"""Grids: what each factor does, and whether its effect is the same at every level of the others."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from pglab.results.comparisons import compare_pairs
+from pglab.results.digits import p_is, plain, with_error
+from pglab.results.linear import Sums, analysis_of_variance
+from pglab.results.naming import Arm, choices, describing, distinguishing, runs_by_arm, text
+from pglab.results.pairs import Test
+
+SIGNIFICANT = 0.05
+
+
+def anova(scores: pd.DataFrame, factors: Sequence[str] | None = None, sums: Sums = "II") -> pd.DataFrame:
+    """Main effects and interactions of the factors of a grid, from the frame of `scores`.
+
+    Least squares of the scores on the factors, all their interactions, and, where arms share seeds, the
+    seed as a block: score = factors + seed + noise. The noise is taken to be normal with the same spread
+    in every cell; where returns pile up at a ceiling it is not, and `effect_across` asks less.
+
+    Columns:
+        term: a factor, interactions (`weighting × optimizer.lr`), `seed`, `residual`.
+        sum_sq df F p: of the term.
+        partial_eta_sq: the term's share of its and the residual's sum of squares.
+        note: why numbers are missing. Cells of the grid without scores leave main effects only.
+        n left_out: scores that entered; runs without one, or whose score is infinite.
+        balanced: as many in every cell of the grid; else terms go together, and their meaning depends on `sums`.
+        sums: II or III.
+
+    Args:
+        scores: the frame of `scores`.
+        factors: columns; those that tell the arms apart if not given. Arms alike in all of them are one cell.
+        sums: type II: each term after all others that do not contain it; III: after all others, with
+            levels coded to sum to zero. The same where the grid is balanced.
+
+    Raises:
+        ValueError: a factor is no column, or there is none.
+
+    Source: Langsrud 2003, ANOVA for unbalanced data: use type II instead of type III sums of squares.
+    """
+    names = [name for name in distinguishing(scores) if name != "study"] if factors is None else list(factors)
+    if not names or not set(names) <= set(describing(scores)):
+        raise ValueError(f"factors are columns that describe arms: {', '.join(describing(scores))}; got {names}")
+    runs_by_arm(scores)
+    entered = scores[np.isfinite(scores["score"].to_numpy(dtype=float))]
+    levels = pd.DataFrame({name: [str(text(value)) for value in entered[name]] for name in names})
+    table = analysis_of_variance(entered["score"].to_numpy(dtype=float), levels, _block(entered), sums)
+    cells = levels.value_counts()
+    full = len(cells) == np.prod([len({text(value) for value in scores[name]}) for name in names])
+    balanced = bool(full and cells.nunique() == 1)
+    return table.assign(n=len(entered), left_out=len(scores) - len(entered), balanced=balanced, sums=sums)
+
+
+def effect_across(scores: pd.DataFrame, factor: str, control: str | None = None, test: Test = "t") -> pd.DataFrame:
+    """The effect of a factor at each combination of all others: does it hold across learning rates?
+
+    Each level of the factor is compared with the control level within each stratum, a combination of the
+    other columns that tell arms apart. The columns are those of `compare` (Holm's correction is for all
+    rows together), and:
+
+        stratum level control_level: which comparison it is.
+        interaction_p interaction_test: whether the level's effect is the same in all strata; the same in
+            all its rows. For the seeds that have a score in every cell (if at least two have), the effect
+            is taken for each seed and stratum, and the strata are compared with the seed as a block: for
+            two strata that is a paired t test, whatever the spread in the cells; for more, the
+            differences between any two strata are taken to be spread alike. Otherwise it is the
+            interaction in `anova` of the two levels with the strata. Each is for itself, not corrected.
+        answer: a sentence on that.
+        without_control: arms in strata that have no control; they are in no row.
+
+    Args:
+        scores: the frame of `scores`.
+        factor: a column, `weighting`.
+        control: the level to compare with; the first if not given.
+        test: of the comparisons, see `compare`.
+
+    Raises:
+        ValueError: the factor does not tell arms apart, or has no such level.
+    """
+    keys, arms, runs = distinguishing(scores), choices(scores), runs_by_arm(scores)
+    if factor not in keys:
+        raise ValueError(f"{factor} is no factor of these arms; there are: {', '.join(keys) or 'none'}")
+    levels = list(dict.fromkeys(str(arm[factor]) for arm in arms.values()))
+    level = levels[0] if control is None else str(text(control))
+    if level not in levels:
+        raise ValueError(f"{factor} has no level {control!r}; there are: {', '.join(levels)}")
+    strata = {arm: ", ".join(f"{key}={has[key]}" for key in keys if key != factor) for arm, has in arms.items()}
+    control_of = {strata[arm]: arm for arm, has in arms.items() if str(has[factor]) == level}
+    pairs = [
+        (arm, control_of[strata[arm]]) for arm in arms if arm not in control_of.values() and strata[arm] in control_of
+    ]
+    alone = [arm for arm in arms if strata[arm] not in control_of]
+    of_level: dict[str, list[tuple[Arm, Arm]]] = {}
+    for pair in pairs:
+        of_level.setdefault(str(arms[pair[0]][factor]), []).append(pair)
+    table = compare_pairs(scores, pairs, test)
+    table["stratum"] = [strata[arm] for arm, _ in pairs]
+    table["level"] = [str(arms[arm][factor]) for arm, _ in pairs]
+    table["control_level"] = level
+    found = {name: _interaction(runs, compared) for name, compared in of_level.items()}
+    table["interaction_p"] = [found[name][0] for name in table["level"]]
+    table["interaction_test"] = [found[name][1] for name in table["level"]]
+    answers = {str(name): _answer(rows, factor) for name, rows in table.groupby("level", sort=False)}
+    table["answer"] = [answers[name] for name in table["level"]]
+    return table.assign(without_control="; ".join("/".join(arm) for arm in alone))
+
+
+def _block(runs: pd.DataFrame) -> list[int] | None:
+    """The seeds, where some arms share one and there are several."""
+    seeds = runs["seed"]
+    return list(seeds) if seeds.duplicated().any() and seeds.nunique() > 1 else None
+
+
+def _interaction(runs: dict[Arm, pd.DataFrame], pairs: Sequence[tuple[Arm, Arm]]) -> tuple[float, str]:
+    """Whether arm - control is the same in all pairs: p, and the test or why there is none."""
+    if len(pairs) < 2:
+        return np.nan, "none: there is one stratum"
+    arms, controls = (
+        pd.concat([runs[pair[side]].set_index("seed")["score"].astype(float) for pair in pairs], axis=1)
+        for side in (0, 1)
+    )
+    strata = [str(number) for number in range(len(pairs))]
+    arms.columns = controls.columns = strata
+    if np.isinf(arms).any(axis=None) or np.isinf(controls).any(axis=None):
+        return np.nan, "none: scores are infinite"
+    effects = arms.sub(controls).dropna()
+    if len(effects) > 1:
+        long, term = effects.melt(var_name="stratum", ignore_index=False), "stratum"
+        how = f"on differences of {len(effects)} seeds that all these arms have"
+    else:
+        levels = [cells.melt(var_name="stratum", ignore_index=False) for cells in (arms, controls)]
+        long, term = pd.concat(levels, keys=["arm", "control"], names=["level", "seed"]).dropna(), "stratum × level"
+        long, how = long.reset_index("level"), "on scores"
+    factors = long[["stratum"]] if term == "stratum" else long[["stratum", "level"]]
+    block = _block(long.reset_index(names="seed"))
+    table = analysis_of_variance(long["value"].to_numpy(dtype=float), factors, block, "II")
+    found = table.set_index("term").to_dict("index")
+    if term not in found or np.isnan(found[term]["F"]):
+        return np.nan, f"none: {table['note'].iloc[0]}"
+    row, rest = found[term], found["residual"]
+    return float(row["p"]), f"F({row['df']:.0f}, {rest['df']:.0f}) = {row['F']:.2f} {how}"
+
+
+def _answer(rows: pd.DataFrame, factor: str) -> str:
+    first = rows.iloc[0]
+    effect = f"the effect of {factor} ({first['level']} − {first['control_level']})"
+    each = ", ".join(_effect(row) for row in rows.to_dict("records"))
+    if np.isnan(first["interaction_p"]):
+        return f"whether {effect} holds is not known ({first['interaction_test'].removeprefix('none: ')}): {each}"
+    p = f"interaction {p_is(first['interaction_p'])}"
+    if first["interaction_p"] < SIGNIFICANT:
+        return f"{effect} is not the same everywhere: {each} ({p})"
+    return f"the data do not show that {effect} changes: {each} ({p})"
+
+
+def _effect(row: dict) -> str:
+    half = (row["high"] - row["low"]) / 2
+    said = with_error(row["difference"], half) if half > 0 else plain(row["difference"])
+    return f"{said} {row['unit']} at {row['stratum'] or 'the one stratum'}"

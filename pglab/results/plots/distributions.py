@@ -1,0 +1,120 @@
+"""How scores are spread over runs, and how often one arm's run beats another's."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.special import betaincinv
+
+from pglab.results.arm_names import short_names
+from pglab.results.digits import fixed
+from pglab.results.plots.overlay import overlaid
+from pglab.results.plots.style import (
+    COLUMN_WIDTH,
+    LINE,
+    LONG_NAME_WIDTH,
+    MOST_TOGETHER,
+    NAME_WIDTH,
+    PAGE_WIDTH,
+    Colour,
+    counted,
+    finished,
+    paper,
+    wrapped,
+)
+
+DARK = 0.3  # away from 0.5, from where on letters are white
+MOST_NUMBERED = 14  # arms whose numbers have room in the cells
+MOST_BANDS = 3  # they are wide for few runs, and would hide each other
+
+
+def share_interval(successes: np.ndarray, n: int, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """The exact interval of a share of n independent runs (Clopper & Pearson 1934).
+
+    Its ends are quantiles of beta distributions, (1 - level)/2 of Beta(k, n-k+1) and (1 + level)/2 of
+    Beta(k+1, n-k), and 0 and 1 where no run and every run succeeds.
+    """
+    k, tail = np.asarray(successes, dtype=float), (1 - level) / 2
+    low = np.where(k == 0, 0.0, betaincinv(np.maximum(k, 1), n - k + 1, tail))
+    high = np.where(k == n, 1.0, betaincinv(k + 1, np.maximum(n - k, 1), 1 - tail))
+    return low, high
+
+
+def performance_profile(scores: pd.DataFrame, score: str = "score") -> Figure:
+    """Share of runs whose score is at least τ, over τ (Agarwal et al. 2021, section 4.2).
+
+    The band is the 95 % Clopper-Pearson interval of each share: pointwise, exact for any number of
+    runs. A run without a score is counted, and below every τ. More than three arms get a panel each.
+
+    Args:
+        scores: rows with `arm seed score`.
+        score: what it is, with its unit.
+    """
+    names = short_names(scores["arm"].unique())
+    of = {str(arm): runs["score"].to_numpy(dtype=float) for arm, runs in scores.groupby("arm", sort=False)}
+    low, high = scores["score"].min(), scores["score"].max()
+    margin = 0.04 * (high - low) or 1.0
+    steps = {arm: _profile(runs, low - margin, high + margin) for arm, runs in of.items()}
+
+    def line(axes: Axes, arm: str, **style: Any) -> None:
+        tau, reached, n = steps[arm]
+        axes.plot(tau, reached / n, drawstyle="steps-pre", **style)
+
+    def detail(axes: Axes, arm: str, colour: Colour) -> None:
+        tau, reached, n = steps[arm]
+        axes.fill_between(tau, *share_interval(reached, n), step="pre", color=colour, alpha=0.15, lw=0)
+
+    ylabel = "share of runs with score ≥ τ"
+    labels = {arm: counted(names[arm], int(np.isfinite(runs).sum()), len(runs)) for arm, runs in of.items()}
+    marks = "share of runs, 95 % Clopper-Pearson band (pointwise)"
+    with paper():
+        figure, panels = overlaid(labels, line, detail, marks, f"τ ({score})", ylabel, MOST_BANDS)
+        for axes in panels:
+            axes.set_ylim(-0.03, 1.03)
+    return finished(figure)
+
+
+def probability_of_improvement(pairs: pd.DataFrame) -> Figure:
+    """P(a run of the row's arm scores better than one of the column's arm), as a matrix.
+
+    Arms are sorted by their mean probability, the best on top; columns have the numbers of the rows.
+    Up to fourteen arms have the probability in each cell, more its colour only.
+
+    Args:
+        pairs: rows with `arm other p_better`; what is not there stays blank.
+    """
+    matrix = pairs.pivot(index="arm", columns="other", values="p_better")
+    arms = matrix.mean(axis="columns").sort_values(ascending=False, kind="stable").index.tolist()
+    arms += [other for other in matrix.columns if other not in arms]
+    matrix = matrix.reindex(index=arms, columns=arms)
+    names = short_names(arms)
+    wide = len(arms) > MOST_TOGETHER
+    names_width = LONG_NAME_WIDTH - 1 if wide else NAME_WIDTH
+    labels = [wrapped(f"{place}\u00a0 {names[arm]}", names_width) for place, arm in enumerate(arms, 1)]
+    with paper():
+        lines = sum(max(label.count("\n") + 1, 1.6) for label in labels)
+        size = (PAGE_WIDTH if wide else COLUMN_WIDTH, 0.5 + LINE * (lines + 0.5))
+        figure, axes = plt.subplots(figsize=size, layout="constrained")
+        image = axes.pcolormesh(matrix.to_numpy(), vmin=0, vmax=1, cmap="PuOr", edgecolors="white", linewidth=0.5)
+        for (row, column), p in np.ndenumerate(matrix.to_numpy()):
+            if np.isfinite(p) and len(arms) <= MOST_NUMBERED:
+                colour = "white" if abs(p - 0.5) > DARK else "black"
+                axes.text(column + 0.5, row + 0.5, fixed(p, 2), color=colour, ha="center", va="center", size="small")
+        bar = figure.colorbar(image, ax=axes, ticks=[0, 0.5, 1], label="P(row better than column)")
+        bar.outline.set_visible(False)
+        axes.invert_yaxis()
+        axes.set_yticks(np.arange(len(arms)) + 0.5, labels)
+        axes.set_xticks(np.arange(len(arms)) + 0.5, [str(place) for place in range(1, len(arms) + 1)])
+        axes.tick_params(length=0)
+    finished(figure)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def _profile(runs: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray, int]:
+    """Ends of the steps, from low to high; how many runs reach each; how many there are."""
+    tau = np.unique(np.r_[low, runs[np.isfinite(runs)], high])
+    return tau, (runs >= tau[:, None]).sum(axis=1), len(runs)

@@ -1,0 +1,75 @@
+"""Arms over one another while they can be told apart, each in a panel of its own where there are more."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pglab.results.plots.style import (
+    COLUMN_WIDTH,
+    GREY,
+    LINE,
+    MOST_TOGETHER,
+    PAGE_WIDTH,
+    Colour,
+    colours,
+    legend_above,
+    wrapped,
+)
+
+BOLD = 1.6
+
+DrawLine = Callable[..., Any]
+"""(axes, arm, **style): an arm's line, such as its mean."""
+DrawDetail = Callable[[Axes, str, Colour], Any]
+"""(axes, arm, colour): its band, its runs."""
+
+
+def overlaid(
+    labels: Mapping[str, str],
+    line: DrawLine,
+    detail: DrawDetail,
+    marks: str,
+    xlabel: str,
+    ylabel: str,
+    most: int = MOST_TOGETHER,
+) -> tuple[Figure, list[Axes]]:
+    """A few arms in one column; more in a page of panels, each before the lines of all others in grey.
+
+    Args:
+        labels: what to call each arm, in order.
+        marks: what line, band and dots are; the title of the legend.
+        most: how many go together.
+    """
+    if len(labels) <= most:
+        figure, axes = plt.subplots(figsize=(COLUMN_WIDTH, 2.3), layout="constrained")
+        for (arm, label), (colour, _) in zip(labels.items(), colours(len(labels)), strict=True):
+            detail(axes, arm, colour)
+            line(axes, arm, color=colour, lw=BOLD, label=label)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
+        legend_above(figure, marks)
+        return figure, [axes]
+
+    columns = min((4, 3), key=lambda columns: -len(labels) % columns)  # leave few places empty
+    titles = {arm: wrapped(label, PAGE_WIDTH / columns - 0.25) for arm, label in labels.items()}
+    rows = -(-len(titles) // columns)
+    lines = max(title.count("\n") + 1 for title in titles.values())
+    size = (PAGE_WIDTH, 0.5 + rows * (1.2 + LINE * lines))
+    figure, grid = plt.subplots(rows, columns, figsize=size, sharex=True, sharey=True, layout="constrained")
+    ((colour, _),) = colours(1)
+    for axes, (arm, title) in zip(grid.flat, titles.items(), strict=False):
+        for other in [other for other in labels if other != arm]:
+            line(axes, other, color=GREY, lw=0.5, alpha=0.6)
+        detail(axes, arm, colour)
+        line(axes, arm, color=colour, lw=BOLD)
+        axes.set_title(title, fontsize=plt.rcParams["legend.fontsize"], loc="left")
+    for place, axes in enumerate(grid.flat):
+        axes.set_visible(place < len(titles))
+        axes.tick_params(labelbottom=place + columns >= len(titles))
+    size = plt.rcParams["axes.labelsize"]
+    figure.supxlabel(xlabel, fontsize=size)
+    figure.supylabel(ylabel, fontsize=size)
+    figure.suptitle(f"{marks}; grey: the other arms", fontsize=size, ha="left", x=0.01)
+    return figure, list(grid.flat[: len(titles)])

@@ -1,0 +1,91 @@
+"""How all figures look: sizes, colours, labels; set for one figure at a time, never for the program."""
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+COLUMN_WIDTH = 3.5  # inches, one column of a paper
+PAGE_WIDTH = 7.0
+MOST_TOGETHER = 6  # as many colours can be told apart, and as many bands
+LETTER = 0.067  # inches, the mean width of a small letter
+LINE = 0.155  # inches, the height of a line of a legend
+NAME_WIDTH = 1.3  # of a row's name in a column, and in a page
+LONG_NAME_WIDTH = 3.2
+GREY = "0.6"
+
+STEPS = "environment steps"
+
+Colour = tuple[float, float, float]
+
+
+@contextmanager
+def paper() -> Iterator[None]:
+    """The style of a paper's figure, for the time of drawing it."""
+    with sns.axes_style("ticks"), sns.plotting_context("paper", font_scale=0.85):
+        yield
+
+
+def colours(number: int) -> list[tuple[Colour, str]]:
+    """A colour and a line style for each of so many arms.
+
+    Six colours that colour-blind readers can tell apart, then the same ones dashed, dotted, …
+    """
+    palette = sns.color_palette("colorblind")
+    six = [palette[place] for place in (0, 1, 2, 3, 4, 9)]
+    return [(six[place % 6], ("-", "--", ":", "-.")[place // 6 % 4]) for place in range(number)]
+
+
+def finished(figure: Figure, left: bool = True) -> Figure:
+    """The figure, out of the hands of pyplot, which would show and keep it; with or without its vertical axes."""
+    sns.despine(figure, left=not left)
+    plt.close(figure)
+    return figure
+
+
+def wrapped(text: str, inches: float) -> str:
+    """Text in lines of about this width; `n = 8` stays together."""
+    together = text.replace(" = ", "\u00a0=\u00a0")
+    return textwrap.fill(together, max(8, int(inches / LETTER)), break_on_hyphens=False).replace("\u00a0", " ")
+
+
+def row_labels(names: Iterable[str]) -> tuple[list[str], float]:
+    """Labels left of rows, and the figure's width: a column, or a page where names need more than two lines."""
+    names = list(names)
+    labels = [wrapped(name, NAME_WIDTH) for name in names]
+    if all(label.count("\n") < 2 for label in labels):
+        return labels, COLUMN_WIDTH
+    return [wrapped(name, LONG_NAME_WIDTH) for name in names], PAGE_WIDTH
+
+
+def under_rows(text: str, figure: Figure) -> str:
+    """Text in lines that fit under axes beside such labels."""
+    return wrapped(text, 2.6 if figure.get_figwidth() == COLUMN_WIDTH else 3.9)
+
+
+def legend_above(figure: Figure, title: str, ncols: int = 1) -> None:
+    """What the first axes' labels say, over all axes; the title names the marks. The figure grows by its height."""
+    width = figure.get_figwidth() - 0.1
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    labels = [wrapped(label, width / ncols - 0.4) for label in labels]
+    title = wrapped(title, width)
+    columns = [labels[start :: max(ncols, 1)] for start in range(ncols)]
+    lines = max(sum(label.count("\n") + 1 for label in column) for column in columns) + title.count("\n") + 1
+    figure.set_figheight(figure.get_figheight() + LINE * lines)
+    figure.legend(handles, labels, loc="outside upper left", frameon=False, title=title, alignment="left", ncols=ncols)
+
+
+def over_steps(axes: Axes, most: int = 4) -> None:
+    """Ticks at numbers of environment steps: 20k, 1.5M."""
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_major_locator(MaxNLocator(most))
+
+
+def counted(name: str, n: int, of: int) -> str:
+    """`weighting=rtg (n = 7 of 8)`: how many runs have a score, and of how many where some have none."""
+    return f"{name} (n = {n})" if n == of else f"{name} (n = {n} of {of})"

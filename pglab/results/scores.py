@@ -1,0 +1,125 @@
+"""One number a run: the seed is the unit of replication, so this comes before any statistic."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from pglab.results.incomplete import ENDED
+
+How = Literal["last_tenth", "area", "final_evaluation", "steps_to"]
+RUN = ["study", "arm", "seed"]
+SCORED = ["status", "env_steps", "score", "measure", "unit", "better", "reached", "note"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a score measures, in words; its unit; and which of two scores is better."""
+
+    words: str
+    unit: str
+    better: Literal["higher", "lower"]
+
+
+def scores(
+    updates: pd.DataFrame,
+    evaluation: pd.DataFrame | None = None,
+    how: How = "last_tenth",
+    threshold: float | None = None,
+) -> pd.DataFrame:
+    """A row for each run, with one score, from the frames of `load` and `load_evaluation`.
+
+    With R_u the mean return of the batch of update u, and k_u its environment steps:
+
+    - `last_tenth`: the mean of R_u over the last tenth of the run's updates, ⌈U/10⌉ of them.
+    - `area`: the area under the learning curve for each environment step, Σ k_u R_u / Σ k_u, so a return too.
+    - `final_evaluation`: the mean return of the last policy's evaluation episodes.
+    - `steps_to`: environment steps from the start until, at the end of an update, R_u ≥ `threshold` for the
+      first time; infinite where that never happened, so that medians, interquartile means and orders stay
+      right (a mean does not exist then, and none is given).
+
+    No run is left out. One that diverged enters with what it had: its own updates up to then, the last
+    tenth of those, the area over its own steps, the evaluation of its last policy; if it had not reached
+    the threshold it never does. A stopped, failed or otherwise unfinished run has no score (NaN). A run of
+    which no update was stored is not in these frames; `describe_arms` counts its seed as missing if
+    another arm has it.
+
+    Columns: `study arm seed`, what describes the arm (the columns of `load` after `status`), `status`,
+    `env_steps` (of the whole run), `score`, `measure` (what it measures, in words), `unit` (return, or
+    environment steps), `better` (higher or lower), `reached` (false: never came to the threshold; empty
+    for other scores and where there is no score), `note` (why there is no score, or which one it is;
+    empty for an ordinary run).
+
+    Args:
+        updates: the frame of `load`, or rows of it.
+        evaluation: the frame of `load_evaluation`, for `final_evaluation`.
+        how: one of the four above.
+        threshold: a return, for `steps_to`.
+
+    Raises:
+        ValueError: `how` is unknown, or what it needs is not given.
+    """
+    measure = _measure(how, evaluation, threshold)
+    described = list(updates.columns[list(updates.columns).index("status") + 1 :])
+    rows = updates.sort_values("update", kind="stable")
+    rows = rows.assign(steps=rows.groupby(RUN)["env_steps"].diff().fillna(rows["env_steps"]))
+    kept = rows[np.isfinite(rows["return_mean"].to_numpy(dtype=float))]
+    first = updates.drop_duplicates(RUN)[[*RUN, *described, "status"]].set_index(RUN)
+    runs = first.assign(env_steps=rows.groupby(RUN)["env_steps"].last())
+    ended = runs["status"].isin(ENDED)
+    if how == "last_tenth":
+        score = _last_tenth(kept)
+    elif how == "area":
+        score = _area(kept)
+    elif how == "final_evaluation":
+        assert evaluation is not None
+        score = evaluation.groupby(RUN)["return"].mean()
+    else:
+        score = kept[kept["return_mean"] >= threshold].groupby(RUN)["env_steps"].min().astype(float)
+        score = score.reindex(runs.index).fillna(np.inf)
+    runs["score"] = score.reindex(runs.index).where(ended)
+    runs = runs.assign(measure=measure.words, unit=measure.unit, better=measure.better)
+    runs["reached"] = pd.array([pd.NA] * len(runs), dtype="boolean")
+    if how == "steps_to":
+        runs.loc[ended, "reached"] = np.isfinite(runs.loc[ended, "score"])
+    runs["note"] = [_note(*run) for run in zip(runs["status"], runs["score"], strict=True)]
+    return runs.reset_index()[[*RUN, *described, *SCORED]]
+
+
+def _measure(how: How, evaluation: pd.DataFrame | None, threshold: float | None) -> Measure:
+    if (threshold is not None) != (how == "steps_to"):
+        raise ValueError(f"a threshold is for how='steps_to', which needs one; got {how!r} and {threshold}")
+    if how == "last_tenth":
+        return Measure("mean return over the last 10 % of updates", "return", "higher")
+    if how == "area":
+        return Measure("mean return over all environment steps (area under the learning curve)", "return", "higher")
+    if how == "final_evaluation":
+        if evaluation is None or not len(evaluation):
+            raise ValueError("how='final_evaluation' needs the frame of load_evaluation, with rows in it")
+        return Measure("mean return of the last policy's evaluation episodes", "return", "higher")
+    if how == "steps_to":
+        words = f"environment steps until the mean return of a batch reaches {threshold:g}"
+        return Measure(words, "environment steps", "lower")
+    raise ValueError(f"how is last_tenth, area, final_evaluation or steps_to; got {how!r}")
+
+
+def _last_tenth(rows: pd.DataFrame) -> pd.Series:
+    runs = rows.groupby(RUN)
+    from_end = runs.cumcount(ascending=False)
+    last = rows[from_end < np.ceil(runs["update"].transform("size") / 10)]
+    return last.groupby(RUN)["return_mean"].mean()
+
+
+def _area(rows: pd.DataFrame) -> pd.Series:
+    weighted = rows.assign(weighted=rows["return_mean"] * rows["steps"]).groupby(RUN)
+    return weighted["weighted"].sum() / weighted["steps"].sum()
+
+
+def _note(status: str, score: float) -> str:
+    if status not in ENDED:
+        return f"{status}: no score"
+    if np.isnan(score):
+        return f"{status}, but nothing was measured that the score needs"
+    said = ["diverged: the score is of what it had"] if status == "diverged" else []
+    return "; ".join([*said, "never reached the threshold"] if np.isinf(score) else said)
