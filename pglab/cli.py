@@ -1,6 +1,7 @@
 """The Hydra application behind `python -m pglab` and `pglab.run`."""
 
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -35,8 +36,10 @@ BAD_INPUT = 2  # exit status
 def main() -> int:
     """Composes the runs of the command line, trains them, and returns the exit status."""
 
+    given = shlex.join(["python", "-m", "pglab", *sys.argv[1:]])
+
     def here(job: Composed) -> float | None:
-        study = train([job])
+        study = train([job], given)
         if study.plan.settings["plan"]:
             return None
         if study.outcome.interrupted:
@@ -45,7 +48,7 @@ def main() -> int:
             raise RuntimeError(f"this job's training failed:\n{study.outcome.failures[0]}")
         return study.objective()
 
-    return command(CONFIG, lambda jobs: train(jobs).exit_status, here)
+    return command(CONFIG, lambda jobs: train(jobs, given).exit_status, here)
 
 
 def command(
@@ -121,7 +124,8 @@ def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> 
         InputError: bad input; nothing was trained or written.
         RuntimeError: a component raised; the other runs are trained and stored.
     """
-    study = train(compose_runs(overrides, config_dir))
+    arguments = ", ".join([repr(list(overrides)), *([f"config_dir={str(config_dir)!r}"] if config_dir else [])])
+    study = train(compose_runs(overrides, config_dir), f"pglab.run({arguments})")
     if study.plan.settings["plan"]:
         return pd.DataFrame()
     if study.outcome.failures:

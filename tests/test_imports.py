@@ -30,6 +30,7 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "study": ("cli", "errors", "results", "studies"),
     "verify": (*MATHEMATICS, "build", "cli", "errors", "exact", "results", "studies", "training"),
     "mirror": ("errors", "results", "studies"),
+    "report": ("errors", "results", "sealed", "studies"),
     "benchmark": None,
     "__main__": ("cli",),
     "__init__": ("cli", "results"),

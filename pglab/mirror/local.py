@@ -85,7 +85,8 @@ def _of_arm(file: Path) -> Iterator[LocalRun]:
     about, settings = _read(file, json.loads), _read(folder / "config.yaml", yaml.safe_load)
     arm = LocalArm(folder, settings)
     for seed, run in about["runs"].items():
-        described = Description(folder.parent.name, about["arm"], int(seed), settings, about["given"], about["choices"])
+        composed = (settings, about["given"], about["choices"])
+        described = Description(folder.parent.name, about["arm"], int(seed), *composed, about.get("place", ("", 0)))
         yield LocalRun(arm, described, run["status"])
 
 

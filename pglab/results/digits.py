@@ -66,7 +66,12 @@ def plain(value: float) -> str:
     exact = Decimal(repr(float(value))).normalize()
     if len(exact.as_tuple().digits) <= SHORT:
         return fixed(value, max(0, -int(exact.as_tuple().exponent)))
-    return fixed(value, max(0, 2 - Decimal(f"{value:.2e}").adjusted()))
+    return measured(value)
+
+
+def measured(value: float) -> str:
+    """A measured number, never a setting: three digits, or whole."""
+    return fixed(value, max(0, 2 - Decimal(f"{value:.2e}").adjusted()) if math.isfinite(value) else 0)
 
 
 def fixed(value: float, decimals: int) -> str:

@@ -38,6 +38,8 @@ def load(path: str | Path, arms: Iterable[str] | None = None) -> pd.DataFrame:
     (the run's: finished, diverged, running, stopped or failed), the chosen `env weighting baseline head
     network optimizer`, and every other key that differs between arms under its dotted name.
 
+    Arms come in the order in which they were first asked for, then seeds, then updates.
+
     Args:
         path: the folder of a study, or one that holds several studies.
         arms: only these, by name; default: all.
@@ -71,9 +73,16 @@ def _load(path: str | Path, arms: Iterable[str] | None, file: str, columns: Iter
     if not found:
         raise FileNotFoundError(f"{path} holds none of the arms {', '.join(sorted(names or ()))}")
     read = [(where.parent.parent.name, *read_arm(where, file)) for where in sorted(found)]
+    read.sort(key=lambda arm: (arm[0], in_order(arm[1].get("place"), arm[1]["arm"])))
     if said := incomplete(_by_study(read)):
         warnings.warn(said, IncompleteStudy, stacklevel=3)
     return tidy(read, columns)
+
+
+def in_order(place: Sequence[Any] | None, arm: str) -> tuple[str, int, str]:
+    """What arms of a study are sorted by: when each was first asked for, its place in that command, its name."""
+    begun, number = place or ("", 0)
+    return str(begun), int(number), arm
 
 
 def tidy(arms: Sequence[Arm], columns: Iterable[str]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pglab.results.load import MEASURES, tidy
+from pglab.results.load import MEASURES, in_order, tidy
 
 if TYPE_CHECKING:
     from wandb.apis.public import Run
@@ -41,7 +41,8 @@ def load_wandb(path: str) -> pd.DataFrame:
     arms: dict[tuple[str, str], list[Run]] = defaultdict(list)
     for run in runs:
         arms[run.config["study"], run.config["arm"]].append(run)
-    return tidy([_arm(study, arms[study, arm]) for study, arm in sorted(arms)], MEASURES)
+    order = {key: (key[0], in_order(of_arm[0].config.get("place"), key[1])) for key, of_arm in arms.items()}
+    return tidy([_arm(key[0], arms[key]) for key in sorted(arms, key=order.__getitem__)], MEASURES)
 
 
 def _arm(study: str, runs: list["Run"]) -> tuple[str, dict[str, Any], pd.DataFrame]:

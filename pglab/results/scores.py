@@ -25,7 +25,7 @@ class Measure:
 def scores(
     updates: pd.DataFrame,
     evaluation: pd.DataFrame | None = None,
-    how: How = "last_tenth",
+    how: How | None = None,
     threshold: float | None = None,
 ) -> pd.DataFrame:
     """A row for each run, with one score, from the frames of `load` and `load_evaluation`.
@@ -54,12 +54,15 @@ def scores(
     Args:
         updates: the frame of `load`, or rows of it.
         evaluation: the frame of `load_evaluation`, for `final_evaluation`.
-        how: one of the four above.
+        how: one of the four above; if not given, the final evaluation where every run that came to an end has
+            one, else the last tenth.
         threshold: a return, for `steps_to`.
 
     Raises:
         ValueError: `how` is unknown, or what it needs is not given.
     """
+    if how is None:
+        how = "last_tenth" if threshold is None and not _all_evaluated(updates, evaluation) else "final_evaluation"
     measure = _measure(how, evaluation, threshold)
     described = list(updates.columns[list(updates.columns).index("status") + 1 :])
     rows = updates.sort_values("update", kind="stable")
@@ -87,6 +90,14 @@ def scores(
     return runs.reset_index()[[*RUN, *described, *SCORED]]
 
 
+def _all_evaluated(updates: pd.DataFrame, evaluation: pd.DataFrame | None) -> bool:
+    """Whether there is an evaluation of every run that came to an end."""
+    if evaluation is None or not len(evaluation):
+        return False
+    ended = updates.loc[updates["status"].isin(ENDED), RUN].drop_duplicates()
+    return len(ended.merge(evaluation[RUN].drop_duplicates())) == len(ended)
+
+
 def _measure(how: How, evaluation: pd.DataFrame | None, threshold: float | None) -> Measure:
     if (threshold is not None) != (how == "steps_to"):
         raise ValueError(f"a threshold is for how='steps_to', which needs one; got {how!r} and {threshold}")
@@ -97,7 +108,7 @@ def _measure(how: How, evaluation: pd.DataFrame | None, threshold: float | None)
     if how == "final_evaluation":
         if evaluation is None or not len(evaluation):
             raise ValueError("how='final_evaluation' needs the frame of load_evaluation, with rows in it")
-        return Measure("mean return of the last policy's evaluation episodes", "return", "higher")
+        return Measure("mean return of the final evaluation", "return", "higher")
     if how == "steps_to":
         words = f"environment steps until the mean return of a batch reaches {threshold:g}"
         return Measure(words, "environment steps", "lower")

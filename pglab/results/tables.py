@@ -10,9 +10,10 @@ import pandas as pd
 from pandas.api.types import is_bool_dtype, is_float_dtype, is_integer_dtype
 
 from pglab.results.arm_names import shared_settings, short_names
-from pglab.results.digits import MINUS, NOTHING, fixed, p_value, plain, with_interval
+from pglab.results.digits import MINUS, NOTHING, fixed, measured, p_value, plain, with_interval
 
 ARMS = ("arm", "control", "other")  # columns that hold names of arms
+MEASURED = ("mean", "sd", "median", "iqm", "min", "max", "p_better", "effect", "correlation")  # three digits
 P_VALUES = ("p", "p_value", "p_holm")
 HEADINGS = {"p_value": "p", "p_holm": "p (Holm)"}
 LATEX = {
@@ -30,6 +31,7 @@ def readable(frame: pd.DataFrame, interval: str = "95 % interval") -> pd.DataFra
       significant digit of the interval's half-width, and the two ends become one column. So are
       `NAME_low` and `NAME_high` the interval of `NAME`.
     - P values have two significant digits, but at most four decimals: `.0004`, `< .0001`.
+    - Statistics without an interval have three digits.
     - Other numbers stay as they are up to five digits; longer ones keep three, or are whole.
     - Arms are called what tells them apart (`pglab.results.arm_names`), the same in all columns.
 
@@ -63,7 +65,7 @@ def to_markdown(frame: pd.DataFrame, interval: str = "95 % interval") -> str:
     table = readable(frame, interval)
     cells = [[_markdown(text) for text in row] for row in (table.columns, *table.itertuples(index=False))]
     widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
-    pads = [str.rjust if right else str.ljust for right in _right(frame, table)]
+    pads = [str.rjust if right else str.ljust for right in numbers(frame, table)]
     lines = [
         "| " + " | ".join(pad(text, width) for pad, text, width in zip(pads, row, widths, strict=True)) + " |"
         for row in cells
@@ -82,7 +84,7 @@ def to_latex(frame: pd.DataFrame, interval: str = "95 % interval") -> str:
     header, *rows = [
         " & ".join(_latex(text) for text in row) + r" \\" for row in (table.columns, *table.itertuples(index=False))
     ]
-    alignment = "".join("r" if right else "l" for right in _right(frame, table))
+    alignment = "".join("r" if right else "l" for right in numbers(frame, table))
     shared = shared_settings(_arms(frame))
     lines = [f"% all arms: {shared}"] if shared else []
     lines += [rf"\begin{{tabular}}{{{alignment}}}", r"\toprule", header, r"\midrule", *rows]
@@ -128,6 +130,8 @@ def _heading(name: str) -> str:
 def _texts(name: str, values: pd.Series) -> list[str]:
     if name in P_VALUES:
         write: Callable[[Any], str] = p_value
+    elif name in MEASURED:
+        write = measured
     elif is_bool_dtype(values):
         write = {True: "yes", False: "no"}.__getitem__
     elif is_integer_dtype(values):
@@ -139,8 +143,8 @@ def _texts(name: str, values: pd.Series) -> list[str]:
     return [NOTHING if pd.isna(value) else re.sub(r"\s+", " ", write(value)) for value in values]
 
 
-def _right(frame: pd.DataFrame, table: pd.DataFrame) -> list[bool]:
-    """Numbers stand at the right of their column, words at the left."""
+def numbers(frame: pd.DataFrame, table: pd.DataFrame) -> list[bool]:
+    """Which columns of the readable table are numbers of the frame: they stand at the right, words at the left."""
     words = {_heading(name) for name in map(str, frame) if frame[name].dtype.kind not in "iuf"}
     return [heading not in words for heading in table.columns]
 

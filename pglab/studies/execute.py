@@ -126,7 +126,8 @@ class _Execution:
             runs = {} if about is None or progress.anew else about["runs"]
             ended = {seed for seed in progress.starts if runs.get(str(seed), {}).get("status") in ENDED}
             self._ended[number] = ended
-            files.begin(progress.starts, provenance(arm.settings), progress.anew)
+            made_by = provenance(arm.settings)
+            files.begin(progress.starts, made_by, progress.anew, plan.command, (plan.begun, number))
             self._ongoing[number] = Ongoing(files, progress.starts, ended)
             before = self._ongoing[number].rows(progress.starts)
             if len(before):

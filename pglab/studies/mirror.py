@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from pglab.sealed import unseal_text
 from pglab.studies.plan import Plan
 from pglab.studies.process import start
 from pglab.studies.wandb_run import Description, begin, columns_of, end, final_returns, log
@@ -99,7 +100,8 @@ def _mirror(connection: Connection) -> None:
     def run_of(number: int, seed: int, measures: Mapping[str, str]) -> Any:
         if (number, seed) not in live:
             name, *composed = arms[number]
-            live[number, seed] = begin(Description(study, name, seed, *composed), measures, logger, folder)
+            described = Description(study, name, seed, *composed, unseal_text(folder / name / "arm.json")["place"])
+            live[number, seed] = begin(described, measures, logger, folder)
         return live[number, seed]
 
     while (event := connection.recv()) is not None:

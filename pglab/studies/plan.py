@@ -3,7 +3,8 @@
 import os
 import re
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any, get_args
@@ -46,6 +47,8 @@ class Plan:
         progress: how far they are.
         shards: what is left, as bundles for the workers.
         workers: how many there will be.
+        command: that asked for all this, as one would give it again.
+        begun: when.
     """
 
     store: Store
@@ -54,6 +57,8 @@ class Plan:
     progress: tuple[Progress, ...]
     shards: tuple[Shard, ...]
     workers: int
+    command: str = ""
+    begun: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
 
     @property
     def missing(self) -> int:
@@ -75,10 +80,11 @@ class Plan:
             progress_of(self.store.arm(arm), arm, seeds) if number in numbers else Progress(tuple(seeds), {})
             for number, (arm, seeds) in enumerate(zip(self.arms, self.seeds, strict=True))
         )
-        return _planned(self.store, self.arms, self.seeds, progress)
+        planned = _planned(self.store, self.arms, self.seeds, progress)
+        return replace(planned, command=self.command, begun=self.begun)
 
 
-def make_plan(composed: Sequence[Composed]) -> Plan:
+def make_plan(composed: Sequence[Composed], command: str = "") -> Plan:
     """Raises InputError where the runs clash with each other or with what is on disk."""
     for one in composed:
         _check_values(one.settings)
@@ -94,7 +100,8 @@ def make_plan(composed: Sequence[Composed]) -> Plan:
     first = composed[0]
     store = Store(Path(first.settings["results_dir"]) / study_name(first))
     progress = [progress_of(store.arm(arm), arm, of_arm) for arm, of_arm in zip(arms, seeds, strict=True)]
-    return _planned(store, tuple(arms), tuple(tuple(of_arm) for of_arm in seeds), tuple(progress))
+    planned = _planned(store, tuple(arms), tuple(tuple(of_arm) for of_arm in seeds), tuple(progress))
+    return replace(planned, command=command)
 
 
 def _planned(

@@ -1,6 +1,7 @@
 """What computes the numbers of an arm: versions of libraries, and hashes of the code behind its components."""
 
 import hashlib
+import os
 import platform
 import re
 import sys
@@ -64,10 +65,21 @@ def changed(there: Mapping[str, str], here: Mapping[str, str]) -> list[str]:
 
 
 def versions() -> dict[str, str]:
-    """What computed the numbers."""
+    """What computed the numbers, hardware included."""
     packages = ("pglab", "torch", "numpy", "gymnasium", "hydra-core", "pandas")
     machine = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.platform()}
+    machine |= {"processor": _processor(), "cores": str(os.cpu_count())}
     return machine | {name: version(name) for name in packages}
+
+
+@cache
+def _processor() -> str:
+    """Its model, where the system tells."""
+    try:
+        model = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    except OSError:
+        model = None
+    return model[1].strip() if model else platform.processor() or platform.machine()
 
 
 def _targets(tree: Any) -> Iterator[str]:

@@ -34,6 +34,7 @@ from pglab.unfinished import CHECKPOINTS
 
 FORMAT = 2
 ENDED = ("finished", "diverged")
+CHANGING = ("place", "commands", "provenance", "steps_per_second", "files", "runs")  # of arm.json
 RESULTS = ("updates.parquet", "evaluation.parquet", "policies.npz")
 FILES = (*CHECKPOINTS, *RESULTS, "states.bin", "config.yaml", "arm.json")  # `arm.json` is the last to go
 
@@ -131,12 +132,21 @@ class ArmFiles:
                 if about == before:
                     raise
 
-    def begin(self, starts: Mapping[int, int], provenance: Mapping[str, str], anew: bool) -> None:
+    def begin(
+        self,
+        starts: Mapping[int, int],
+        provenance: Mapping[str, str],
+        anew: bool,
+        command: str = "",
+        place: tuple[str, int] = ("", 0),
+    ) -> None:
         """Writes down which runs are going to be trained, before the first is.
 
         Args:
             starts: by seed the update that a run is to go on from.
             anew: takes away what was there of the arm.
+            command: what asks for them.
+            place: when that began, and which of its arms this is; the first one asked for stays the arm's.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in FILES:
@@ -145,6 +155,8 @@ class ArmFiles:
                 (self.folder / name).unlink(missing_ok=True)
         self.checkpoints.remove_damaged()
         about = self.about() or {"runs": {}, "files": {}, "provenance": []}
+        about.setdefault("place", place)
+        about["commands"] = list(dict.fromkeys([*about.get("commands", []), command]))
         if about["provenance"][-1:] != [provenance]:
             about["provenance"].append(dict(provenance))
         made_by = len(about["provenance"]) - 1
@@ -264,7 +276,7 @@ class ArmFiles:
             "overrides": list(self._arm.composed.overrides),
             "versions": versions(),
         }
-        changing = {key: about[key] for key in ("provenance", "steps_per_second", "files", "runs") if key in about}
+        changing = {key: about[key] for key in CHANGING if key in about}
         write(self.folder / "arm.json", seal_text(described | changing))
 
 

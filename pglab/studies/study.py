@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 
 from pglab.errors import InputError
-from pglab.results import IncompleteStudy, load, load_evaluation, summarize
+from pglab.results import IncompleteStudy, compare, load, load_evaluation, scores, summarize
 from pglab.studies.claim import claimed
 from pglab.studies.console import Console
 from pglab.studies.execute import Outcome, execute
@@ -23,6 +23,7 @@ from pglab.studies.worker import Check, Checked, Failed, Worker
 from pglab.unfinished import holder
 
 FAILED, INTERRUPTED = 1, 130  # exit statuses
+MOST_TOLD = 8  # verdicts at the end of a command
 WAIT = 0.5  # seconds between two looks at whether another process has let go of an arm
 
 
@@ -62,16 +63,19 @@ class Study:
         return frame[kept].sort_values("arm", key=lambda arm: arm.map(order), kind="stable", ignore_index=True)
 
 
-def train(composed: Sequence[Composed]) -> Study:
+def train(composed: Sequence[Composed], command: str = "") -> Study:
     """Checks everything, trains what is missing, and says how it went.
 
     An arm that another process is training is left to it; what that has not finished when it
     lets go is taken over.
 
+    Args:
+        command: that asked for this, to be kept with the results.
+
     Raises:
         InputError: bad input; nothing was trained or written.
     """
-    plan = make_plan(composed)
+    plan = make_plan(composed, command)
     console = Console()
     for arm, progress in zip(plan.arms, plan.progress, strict=True):
         chosen = arm.composed.choices.get("baseline", "none")
@@ -167,6 +171,9 @@ def _report(study: Study, console: Console) -> None:
     if not (done or outcome.status):
         return
     console.table(_table(study))
+    for verdict in _verdicts(study):
+        console.say(verdict)
+    console.say(f"Report: `python -m pglab.report {folder}`")
     console.say(f"Results: {folder}   (Python: pglab.results.load({str(folder)!r}))")
     logger = plan.arms[0].settings["logger"]
     if logger["mode"] == "offline" and plan.shards:
@@ -175,6 +182,17 @@ def _report(study: Study, console: Console) -> None:
         console.say(f"{outcome.count('failed')} runs failed; the same command again tries them anew.")
     elif not outcome.interrupted:
         console.say("Next: more seeds narrow the intervals, and `seeds=20` trains only those that are new.")
+
+
+def _verdicts(study: Study) -> list[str]:
+    """What the runs that were asked for say about every arm and the first one."""
+    rows = study.rows()
+    if rows.empty:
+        return []
+    runs = scores(rows, study.evaluation())
+    verdicts = compare(runs)["verdict"].tolist()
+    more = len(verdicts) - MOST_TOLD
+    return verdicts[:MOST_TOLD] + ([f"… and {more} more comparisons"] if more > 0 else [])
 
 
 def _table(study: Study) -> Table:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ class Description:
         settings: the resolved configuration of its arm.
         given: the same before interpolation, flat under dotted keys.
         choices: which option of each config group was chosen.
+        place: of its arm in the study, by which arms are sorted.
     """
 
     study: str
@@ -34,6 +35,7 @@ class Description:
     settings: Mapping[str, Any]
     given: Mapping[str, Any]
     choices: Mapping[str, str]
+    place: Sequence[Any]
 
     @property
     def id(self) -> str:
@@ -46,6 +48,7 @@ class Description:
         Two of them are texts: W&B keeps no order of keys, gives back 1.0 as 1, and nests at a dot.
         """
         names = {"study": self.study, "arm": self.arm, "seed": self.seed, "choices": dict(self.choices)}
+        names["place"] = list(self.place)
         given = {key: value for key, value in self.given.items() if _makes_an_arm(key)}
         return {**self.settings, **names, "given": json.dumps(given), "measures": json.dumps(dict(measures))}
 

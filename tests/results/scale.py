@@ -43,12 +43,14 @@ def write_study(folder: Path, arms: int, seeds: int, updates: int, episodes: int
     for number in range(arms):
         rate = 0.001 * (number + 1)
         (arm := folder / f"optimizer.lr={rate:.3f}").mkdir(parents=True)
-        frame.to_parquet(arm / "updates.parquet", index=False)
-        evaluation.to_parquet(arm / "evaluation.parquet", index=False)
+        frame.assign(return_mean=draws.normal(number, 10, size=rows)).to_parquet(arm / "updates.parquet", index=False)
+        scored = np.repeat(draws.normal(number, 10, size=seeds), episodes)
+        evaluation.assign(**{"return": scored}).to_parquet(arm / "evaluation.parquet", index=False)
         about = {
             "format": 1,
             "arm": arm.name,
             "choices": choices,
+            "versions": {"pglab": "0.1.0"},
             "given": {"optimizer.lr": rate, "gamma": 0.99, "updates": updates},
             "identity": {"optimizer": {"lr": rate}, "gamma": 0.99},
             "runs": {str(seed): {"status": "finished", "updates": updates, "asked": updates} for seed in range(seeds)},

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pglab.results.arm_names import short_names
-from pglab.results.plots.overlay import overlaid
+from pglab.results.plots.overlay import Line, every_line, overlaid
 from pglab.results.plots.style import (
     COLUMN_WIDTH,
     GREY,
@@ -56,12 +56,8 @@ def learning_curves(updates: pd.DataFrame) -> Figure:
     of = {str(arm): runs for arm, runs in updates.groupby("arm", sort=False)}
     means = {arm: runs.groupby("update")[["env_steps", "return_mean"]].mean() for arm, runs in of.items()}
 
-    def line(axes: Axes, arm: str, **style: Any) -> None:
-        axes.plot(means[arm]["env_steps"], means[arm]["return_mean"], **style)
-
     def detail(axes: Axes, arm: str, colour: Colour) -> None:
-        for _, run in of[arm].groupby("seed"):
-            axes.plot(run["env_steps"], run["return_mean"], color=colour, **THIN)
+        every_line(axes, _runs(of[arm], "return_mean"), color=colour, **THIN)
         intervals = [mean_interval(scores.to_numpy()) for _, scores in of[arm].groupby("update")["return_mean"]]
         _, low, high = zip(*intervals, strict=True)
         axes.fill_between(means[arm]["env_steps"], low, high, color=colour, alpha=0.2, lw=0)
@@ -69,7 +65,8 @@ def learning_curves(updates: pd.DataFrame) -> Figure:
     labels = {arm: f"{names[arm]} ({_how_many(runs)})" for arm, runs in of.items()}
     marks = "mean, 95 % t interval (pointwise), every run"
     with paper():
-        figure, panels = overlaid(labels, line, detail, marks, STEPS, "mean return of the batch")
+        lines = {arm: (mean["env_steps"], mean["return_mean"]) for arm, mean in means.items()}
+        figure, panels = overlaid(labels, lines, detail, marks, STEPS, "mean return of the batch")
         for axes in panels:
             over_steps(axes, most=4 if len(panels) == 1 else 3)
     return finished(figure)
@@ -101,8 +98,8 @@ def gradient_diagnostics(updates: pd.DataFrame) -> Figure:
             for arm, label in names.items():
                 colour, dashes = looks[arm]
                 runs = measured[measured["arm"] == arm]
-                for _, run in runs.groupby("seed") if few else ():
-                    axes.plot(run["env_steps"], run[name], color=colour, **THIN)
+                if few:
+                    every_line(axes, _runs(runs, name), color=colour, **THIN)
                 middle = runs.groupby("update").agg({"env_steps": "mean", name: "median"})
                 number = updates.loc[updates["arm"] == arm, "seed"].nunique()
                 label = f"{label} (n = {number})"
@@ -116,6 +113,11 @@ def gradient_diagnostics(updates: pd.DataFrame) -> Figure:
             figure, "median over seeds (bold)" + (", every run (thin)" if few else ""), ncols=2 if columns > 2 else 1
         )
     return finished(figure)
+
+
+def _runs(rows: pd.DataFrame, name: str) -> list[Line]:
+    """A column over environment steps, of each run of an arm."""
+    return [(run["env_steps"].to_numpy(), run[name].to_numpy()) for _, run in rows.groupby("seed")]
 
 
 def _measure_axis(axes: Axes, name: str, values: np.ndarray, width: float) -> None:

@@ -1,7 +1,5 @@
 """How scores are spread over runs, and how often one arm's run beats another's."""
 
-from typing import Any
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -59,10 +57,6 @@ def performance_profile(scores: pd.DataFrame, score: str = "score") -> Figure:
     margin = 0.04 * (high - low) or 1.0
     steps = {arm: _profile(runs, low - margin, high + margin) for arm, runs in of.items()}
 
-    def line(axes: Axes, arm: str, **style: Any) -> None:
-        tau, reached, n = steps[arm]
-        axes.plot(tau, reached / n, drawstyle="steps-pre", **style)
-
     def detail(axes: Axes, arm: str, colour: Colour) -> None:
         tau, reached, n = steps[arm]
         axes.fill_between(tau, *share_interval(reached, n), step="pre", color=colour, alpha=0.15, lw=0)
@@ -71,7 +65,8 @@ def performance_profile(scores: pd.DataFrame, score: str = "score") -> Figure:
     labels = {arm: counted(names[arm], int(np.isfinite(runs).sum()), len(runs)) for arm, runs in of.items()}
     marks = "share of runs, 95 % Clopper-Pearson band (pointwise)"
     with paper():
-        figure, panels = overlaid(labels, line, detail, marks, f"τ ({score})", ylabel, MOST_BANDS)
+        lines = {arm: _as_steps(tau, reached / n) for arm, (tau, reached, n) in steps.items()}
+        figure, panels = overlaid(labels, lines, detail, marks, f"τ ({score})", ylabel, MOST_BANDS)
         for axes in panels:
             axes.set_ylim(-0.03, 1.03)
     return finished(figure)
@@ -112,6 +107,11 @@ def probability_of_improvement(pairs: pd.DataFrame) -> Figure:
     finished(figure)
     axes.spines[:].set_visible(False)
     return figure
+
+
+def _as_steps(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The corners of a line that has the value y from the x before up to its own x."""
+    return np.repeat(x, 2)[:-1], np.repeat(y, 2)[1:]
 
 
 def _profile(runs: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray, int]:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from pglab.results.arm_names import short_names
 from pglab.results.digits import p_value
-from pglab.results.plots.style import GREY, LINE, colours, finished, paper, row_labels, under_rows
+from pglab.results.plots.style import GREY, LINE, colours, finished, paper, row_labels, say_under_rows
 
 
 def paired_differences(comparisons: pd.DataFrame, score: str = "score", interval: str = "95 % interval") -> Figure:
@@ -32,10 +32,12 @@ def paired_differences(comparisons: pd.DataFrame, score: str = "score", interval
         figure, axes, places = _forest(rows, "against" if len(controls) > 1 else None, "name")
         for marker, of_kind in (("o", rows[paired]), ("s", rows[~paired])):
             _intervals(axes, of_kind["difference"], places[of_kind.index], of_kind, marker)
+        axes.set_ylim(top=-1.5)  # a row for the headings of the columns
+        figure.set_figheight(figure.get_figheight() + 1.5 * LINE)
         _column(axes, 0.25, "n", places, rows["n"].map("{:.0f}".format))
         _column(axes, 0.68, "p (Holm)", places, rows["p_holm"].map(p_value))
         what = f"difference in {score}" + (f" to {names[controls[0]]}" if len(controls) == 1 else "")
-        axes.set_xlabel(f"{under_rows(what, figure)}\n{under_rows(f'({interval}; {marks})', figure)}")
+        say_under_rows(axes, what, f"({interval}; {marks})")
     return finished(figure, left=False)
 
 
@@ -50,7 +52,7 @@ def effects(table: pd.DataFrame, score: str = "score", interval: str = "95 % int
     with paper():
         figure, axes, places = _forest(table, "factor", "level")
         _intervals(axes, table["effect"], places[table.index], table, "o")
-        axes.set_xlabel(f"{under_rows(f'effect on {score}', figure)}\n({interval})")
+        say_under_rows(axes, f"effect on {score}", f"({interval})")
     return finished(figure, left=False)
 
 
@@ -92,7 +94,7 @@ def _intervals(axes: Axes, value: pd.Series, y: pd.Series, ends: pd.DataFrame, m
 
 def _column(axes: Axes, inches: float, title: str, places: pd.Series, texts: pd.Series) -> None:
     """Texts at the right of the rows, under a title."""
-    for place, text in [(-0.75, title), *zip(places[texts.index], texts, strict=True)]:
+    for place, text in [(-1, title), *zip(places[texts.index], texts, strict=True)]:
         axes.annotate(
             text, (1, place), (72 * inches, 0), xycoords=axes.get_yaxis_transform(), textcoords="offset points",
             ha="center", va="center", fontsize=plt.rcParams["legend.fontsize"], annotation_clip=False,

@@ -21,7 +21,7 @@ from pglab.results.plots.style import (
     finished,
     paper,
     row_labels,
-    under_rows,
+    say_under_rows,
 )
 from pglab.results.summary import mean_interval
 
@@ -62,7 +62,7 @@ def seed_scores(scores: pd.DataFrame, score: str = "score") -> Figure:
         axes.tick_params(axis="y", length=0)
         same = "; line: the same seed" if joined else ""
         marks = f"(dot: a seed{same}; diamond: mean, 95 % t interval)"
-        axes.set_xlabel(f"{under_rows(score, figure)}\n{under_rows(marks, figure)}")
+        say_under_rows(axes, score, marks)
     return finished(figure, left=False)
 
 
@@ -90,10 +90,6 @@ def sensitivity(scores: pd.DataFrame, key: str, score: str = "score") -> Figure:
     of = {str(line): runs for line, runs in scores.groupby("line", sort=False)}
     shifted = _shifts(values, list(names), logarithmic)
 
-    def line(axes: Axes, name: str, **style: Any) -> None:
-        mean = of[name].groupby("value")["score"].mean()
-        axes.plot(shifted(mean.index, name), mean, **style)
-
     def detail(axes: Axes, name: str, colour: Colour) -> None:
         x = shifted(of[name]["value"], name)
         axes.plot(x, of[name]["score"], "o", color=colour, ms=2.2, mew=0, alpha=0.5)
@@ -106,9 +102,11 @@ def sensitivity(scores: pd.DataFrame, key: str, score: str = "score") -> Figure:
             axes.vlines(at, low, high, color=colour, lw=1.2)
             axes.plot(at, mean, "o", color=colour, ms=4)
 
+    means = {name: runs.groupby("value")["score"].mean() for name, runs in of.items()}
+    lines = {name: (shifted(mean.index, name), mean) for name, mean in means.items()}
     labels = {name: f"{names[name] or key} ({_seeds(runs)})" for name, runs in of.items()}
     with paper():
-        figure, panels = overlaid(labels, line, detail, "mean, 95 % t interval, every seed", key, score)
+        figure, panels = overlaid(labels, lines, detail, "mean, 95 % t interval, every seed", key, score)
         for axes in panels:
             if logarithmic:
                 axes.set_xscale("log")

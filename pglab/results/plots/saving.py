@@ -1,11 +1,20 @@
 """Figures as files that are the same bytes whenever the same figure is drawn."""
 
+import io
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 WITHOUT_DATE = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}, ".png": {"Software": None}}
+
+
+def drawn(figure: Figure, kind: str, dpi: int = 300) -> bytes:
+    """A figure as `.pdf`, `.svg` or `.png`, without a date or random names in it."""
+    content = io.BytesIO()
+    with plt.rc_context({"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "pglab"}):
+        figure.savefig(content, format=kind.removeprefix("."), dpi=dpi, metadata=WITHOUT_DATE[kind])
+    return content.getvalue()
 
 
 def save(figure: Figure, path: str | Path) -> Path:
@@ -22,6 +31,5 @@ def save(figure: Figure, path: str | Path) -> Path:
         raise ValueError(
             f"a figure is saved as {', '.join(WITHOUT_DATE)}, not as {path.suffix or 'a file without one'}"
         )
-    with plt.rc_context({"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "pglab"}):
-        figure.savefig(path, dpi=300, metadata=WITHOUT_DATE[path.suffix])
+    path.write_bytes(drawn(figure, path.suffix))
     return path

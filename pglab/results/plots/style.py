@@ -63,9 +63,13 @@ def row_labels(names: Iterable[str]) -> tuple[list[str], float]:
     return [wrapped(name, LONG_NAME_WIDTH) for name in names], PAGE_WIDTH
 
 
-def under_rows(text: str, figure: Figure) -> str:
-    """Text in lines that fit under axes beside such labels."""
-    return wrapped(text, 2.6 if figure.get_figwidth() == COLUMN_WIDTH else 3.9)
+def say_under_rows(axes: Axes, *texts: str) -> None:
+    """Texts under axes beside such labels, each in lines of its own; the figure grows by more than two of them."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    lines = [wrapped(text, 2.6 if figure.get_figwidth() == COLUMN_WIDTH else 3.9) for text in texts]
+    axes.set_xlabel("\n".join(lines))
+    figure.set_figheight(figure.get_figheight() + LINE * max(0, axes.get_xlabel().count("\n") - 1))
 
 
 def legend_above(figure: Figure, title: str, ncols: int = 1) -> None:

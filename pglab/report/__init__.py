@@ -1,0 +1,1 @@
+"""A study's report: one HTML page with the answer first, and everything that it rests on."""

@@ -1,0 +1,115 @@
+"""The command line of `python -m pglab.report`."""
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import get_args
+
+from pglab.errors import InputError
+from pglab.report.content import Question, content
+from pglab.report.page import page
+from pglab.results.intervals import Method
+from pglab.results.pairs import Test
+from pglab.results.scores import How
+from pglab.sealed import DamagedError
+from pglab.studies.atomic import write
+
+BAD_INPUT, INTERRUPTED = 2, 130  # exit statuses
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes the report that the command line asks for; returns the exit status."""
+    asked = _parser().parse_args(arguments)
+    question = Question(asked.score, asked.threshold, asked.control, asked.interval, asked.test, asked.difference)
+    try:
+        complete = report(asked.study, question, asked.watch)
+        while asked.watch is not None and not complete:
+            _wait_for_change(asked.study, asked.watch)
+            complete = report(asked.study, question, asked.watch)
+    except (InputError, DamagedError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def report(study: Path, question: Question, watch: int | None = None) -> bool:
+    """Writes `report/index.html` into a study's folder, and says so; returns whether the study is complete.
+
+    Args:
+        watch: seconds after which a browser is to read the page anew, while the study is incomplete.
+
+    Raises:
+        InputError: the path is not one study, or what is asked does not fit it.
+        DamagedError: a file of the study is not what was written.
+    """
+    found = content(study, question)
+    complete = found.origin.complete
+    text = page(found, refresh=None if complete else watch)
+    file = study / "report" / "index.html"
+    file.parent.mkdir(exist_ok=True)
+    write(file, text.encode())
+    print(f"{file}   ({found.origin.runs}{'' if complete else '; the study is incomplete'})", flush=True)
+    return complete
+
+
+def _wait_for_change(study: Path, seconds: int) -> None:
+    """Returns when a file of the study has changed, having looked every so many seconds."""
+    before = _state(study)
+    while _state(study) == before:
+        time.sleep(seconds)
+
+
+def _state(study: Path) -> dict[str, int]:
+    """When the files that tell of a run's progress were last written."""
+    found = {}
+    for file in [*study.glob("*/arm.json"), *study.glob("*/checkpoint.bin")]:
+        with suppress(FileNotFoundError):  # a checkpoint goes when its runs are finished
+            found[str(file)] = file.stat().st_mtime_ns
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pglab.report",
+        description="One page about a study, the answer first: STUDY/report/index.html.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("study", type=Path, metavar="STUDY", help="folder of a study")
+    parser.add_argument(
+        "--score",
+        choices=get_args(How),
+        help="of a run; default: the mean return of its final evaluation, or of its last tenth where there is none",
+    )
+    parser.add_argument("--threshold", type=_number, metavar="RETURN", help="for --score steps_to")
+    parser.add_argument("--control", metavar="ARM", help="that all others are compared with; default: the first")
+    parser.add_argument("--interval", choices=get_args(Method), default="t", help="of an arm's mean (t)")
+    parser.add_argument("--test", choices=get_args(Test), default="t", help="of a difference (t)")
+    parser.add_argument("--difference", type=_number, metavar="D", help="are there seeds enough to see it?")
+    parser.add_argument(
+        "--watch",
+        type=_seconds,
+        nargs="?",
+        const=5,
+        metavar="SECONDS",
+        help="write it anew as results come in, until the study is complete; look every so many seconds (5)",
+    )
+    return parser
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{text} is no number")
+    return number
+
+
+def _seconds(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text} is no whole number of seconds above 0")
+    return int(text)

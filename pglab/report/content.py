@@ -1,0 +1,129 @@
+"""What a report says, before it is a page: frames, sentences, figures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+from warnings import catch_warnings
+
+import pandas as pd
+
+from pglab.errors import InputError
+from pglab.report.origin import Origin, origin
+from pglab.results.arms import describe_arms
+from pglab.results.comparisons import SIGNIFICANT, compare
+from pglab.results.digits import counted, plain
+from pglab.results.incomplete import IncompleteStudy
+from pglab.results.intervals import Method
+from pglab.results.load import load, load_evaluation
+from pglab.results.pairs import Test
+from pglab.results.planning import seeds_needed
+from pglab.results.scores import How, scores
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Question:
+    """How the arms of a study are to be compared.
+
+    Attributes:
+        how: the score of a run, see `pglab.results.scores`, also for what it is if not given.
+        threshold: for `steps_to`.
+        control: the arm that the others are compared with, see `pglab.results.compare`.
+        interval: of an arm's mean.
+        test: of a comparison.
+        difference: in the score's unit, that the study is meant to see.
+    """
+
+    how: How | None = None
+    threshold: float | None = None
+    control: str | None = None
+    interval: Method = "t"
+    test: Test = "t"
+    difference: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A sentence about two arms, and whether it names a winner."""
+
+    sentence: str
+    sure: bool
+
+
+@dataclass(frozen=True)
+class Content:
+    """All of a report.
+
+    Attributes:
+        updates: the frame of `pglab.results.load`.
+        runs: one score a run; empty where no run has one yet.
+        arms: of `describe_arms`.
+        comparisons: of `compare`; empty for a single arm.
+        planning: sentences on the differences that the seeds can show.
+        verdicts: the answer, the surest first.
+        origin: the study as its files tell it: states, failures, commands, settings.
+        question: what was asked.
+    """
+
+    updates: pd.DataFrame
+    runs: pd.DataFrame
+    arms: pd.DataFrame
+    comparisons: pd.DataFrame
+    planning: list[str]
+    verdicts: list[Verdict]
+    origin: Origin
+    question: Question = field(default_factory=Question)
+
+    @property
+    def score(self) -> str:
+        """What is compared, in words."""
+        return "" if self.runs.empty else str(self.runs["measure"].iloc[0])
+
+
+def content(study: Path, question: Question) -> Content:
+    """Everything there is to say about a study, as it is now.
+
+    Raises:
+        FileNotFoundError: there is no study.
+        InputError: the path is not one study, or what is asked does not fit it.
+        DamagedError: a file is not what was written.
+    """
+    known = origin(study)
+    with catch_warnings(action="ignore", category=IncompleteStudy):  # `origin` tells what is missing
+        updates, evaluation = load(study), load_evaluation(study)
+    if updates.empty:
+        nothing = pd.DataFrame()
+        return Content(updates, nothing, nothing, nothing, [], [], known, question)
+    runs = _asked(lambda: scores(updates, evaluation, question.how, question.threshold))
+    compared = _asked(lambda: compare(runs, question.control, question.test))
+    surest = compared.sort_values("p_holm", kind="stable") if len(compared) else compared
+    verdicts = [Verdict(row["verdict"], row["p_holm"] < SIGNIFICANT) for row in surest.to_dict("records")]
+    described = describe_arms(runs, question.interval)
+    return Content(updates, runs, described, compared, _planning(runs, compared, question), verdicts, known, question)
+
+
+def _planning(runs: pd.DataFrame, compared: pd.DataFrame, question: Question) -> list[str]:
+    """For each comparison the difference that its seeds can see, or whether they are enough for the one asked for."""
+    if compared.empty:
+        return []
+    asked = question.difference
+    plans = _asked(lambda: seeds_needed(runs, 1.0 if asked is None else asked, question.control))
+    if asked is not None:
+        return list(plans["verdict"])
+    found = []
+    for row in plans[plans["detectable"].notna()].to_dict("records"):
+        seeds = counted(row["n"], "paired seed") if row["paired"] else f"{counted(row['n'], 'seed')} in each arm"
+        arms = f"{row['label']} and {row['control_label']}" + (f" with {row['alike']}" if row["alike"] else "")
+        unit = runs["unit"].iloc[0]
+        found.append(f"{seeds} of {arms}: a difference of {plain(row['detectable'])} {unit}")
+    return found
+
+
+def _asked(answer: Callable[[], Answer]) -> Answer:
+    """What the question makes of the study; its own mistakes are bad input."""
+    try:
+        return answer()
+    except ValueError as error:
+        raise InputError(str(error)) from error

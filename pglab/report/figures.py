@@ -1,0 +1,106 @@
+"""The figures of a report, each with what a reader has to know of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pglab.report.content import Content
+from pglab.results import plots
+from pglab.results.arm_names import is_number
+from pglab.results.comparisons import compare
+from pglab.results.naming import choices, distinguishing
+
+MOST_PAIRED = 20  # arms; a matrix of more is unreadable, and slow
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure with its section, the name of its file, its title and a sentence on how to read it."""
+
+    section: str
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+
+
+def figures(content: Content) -> Iterator[Drawn]:
+    """Those that the study has the data for, in the order in which they are read."""
+    updates, runs, compared = content.updates, content.runs, content.comparisons
+    yield Drawn(
+        "curves",
+        "learning_curves",
+        "Learning curves",
+        "Every run is a thin line; bold is the mean over seeds. The band is the 95 % Student-t interval of that "
+        "mean at each update by itself (pointwise): it does not hold for the whole curve at once.",
+        plots.learning_curves(updates),
+    )
+    scored = bool(np.isfinite(runs["score"].to_numpy(dtype=float)).any())
+    finite = compared[compared["low"].notna()] if len(compared) else compared
+    if len(finite):
+        interval = ", ".join(finite["interval"].unique())
+        yield Drawn(
+            "comparisons",
+            "differences",
+            "Differences to the control",
+            "An interval that stays clear of the line is not yet a finding: the p value beside it is corrected for "
+            "all comparisons of this table (Holm), the interval is not.",
+            plots.paired_differences(finite, content.score, interval),
+        )
+    if scored:
+        yield Drawn(
+            "arms",
+            "seed_scores",
+            "Every run's score",
+            "Seeds are the unit of replication: each dot is one training run.",
+            plots.seed_scores(runs, content.score),
+        )
+        yield Drawn(
+            "arms",
+            "performance_profile",
+            "Performance profile",
+            "The share of runs that score at least τ: a curve that lies higher everywhere is better for every seed "
+            "that one may get, not only on average.",
+            plots.performance_profile(runs, content.score),
+        )
+    number = runs.groupby(["study", "arm"]).ngroups
+    if scored and 2 < number <= MOST_PAIRED:
+        yield Drawn(
+            "comparisons",
+            "probability_of_improvement",
+            "How often one arm beats another",
+            "Within pairs of the same seed where two arms share seeds, else over all pairings; ties count half.",
+            plots.probability_of_improvement(_both_ways(compare(runs, all_pairs=True))),
+        )
+    for key in _numeric(runs) if scored else []:
+        yield Drawn(
+            "settings",
+            f"sensitivity_{key}",
+            f"Sensitivity to {key}",
+            "One line for each set of arms that differ in nothing else.",
+            plots.sensitivity(runs, key, content.score),
+        )
+    if any(name in updates and updates[name].notna().any() for name in plots.DIAGNOSTICS):
+        yield Drawn(
+            "diagnostics",
+            "gradient_diagnostics",
+            "Gradient diagnostics",
+            "Measured beside training, at every `diagnostics.every`-th update.",
+            plots.gradient_diagnostics(updates),
+        )
+
+
+def _both_ways(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Each pair's probability in both directions."""
+    there = pairs[["arm", "control", "p_better"]].rename(columns={"control": "other"})
+    back = there.rename(columns={"arm": "other", "other": "arm"}).assign(p_better=1 - there["p_better"])
+    return pd.concat([there, back], ignore_index=True)
+
+
+def _numeric(runs: pd.DataFrame) -> list[str]:
+    """Keys that every arm has a number for, and several of them."""
+    arms = list(choices(runs).values())
+    return [key for key in distinguishing(runs) if all(is_number(arm[key]) for arm in arms)]

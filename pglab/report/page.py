@@ -1,0 +1,132 @@
+"""The report as one HTML page that needs nothing else."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jinja2
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image
+
+from pglab.report.content import Content
+from pglab.report.figures import Drawn, figures
+from pglab.report.methods import methods
+from pglab.results import tables
+from pglab.results.naming import arm_labels
+from pglab.results.plots.saving import drawn
+
+MOST_DRAWN = 500  # runs; of more, lines weigh more than dots
+DOTS, COLOURS = 160, 128  # an inch; and of a picture
+MOST_TOLD = 8  # sentences, before the rest is folded away
+INCH = 96  # CSS pixels
+
+OF_ARMS = (
+    *("n", "mean", "low", "high", "sd", "median", "iqm", "min", "max", "tolerance_low", "tolerance_high"),
+    *("finished", "diverged", "stopped", "failed", "unfinished", "missing", "capped"),
+)
+OF_COMPARISONS = (
+    *("difference", "low", "high", "p", "p_holm", "p_better", "effect", "effect_name", "correlation", "n", "n_control"),
+    *("left_out", "unscored", "diverged", "test"),
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text, and the same table to take along.
+
+    Attributes:
+        numeric: which columns are numbers.
+        csv: every column with every digit, as a data URI.
+    """
+
+    name: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numeric: Sequence[bool]
+    csv: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as a data URI, with its width in CSS pixels."""
+
+    section: str
+    name: str
+    title: str
+    caption: str
+    source: str
+    width: int
+
+
+def page(content: Content, refresh: int | None = None) -> str:
+    """The page's HTML.
+
+    Args:
+        refresh: seconds after which a browser is to read the page anew; None: never.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("pglab.report", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    scored = not content.runs.empty
+    return environment.get_template("page.html").render(
+        content=content,
+        origin=content.origin,
+        pictures=[_picture(one, len(content.runs)) for one in figures(content)] if scored else [],
+        arms=_arms(content) if scored else None,
+        comparisons=_comparisons(content) if len(content.comparisons) else None,
+        methods=methods(content) if scored else [],
+        refresh=refresh,
+        most=MOST_TOLD,
+    )
+
+
+def _picture(one: Drawn, runs: int) -> Picture:
+    content, kind = (drawn(one.figure, ".svg"), "svg+xml") if runs <= MOST_DRAWN else (_dots(one.figure), "png")
+    width = round(one.figure.get_figwidth() * INCH)
+    return Picture(one.section, one.name, one.title, one.caption, _data(content, f"image/{kind}"), width)
+
+
+def _dots(figure: Figure) -> bytes:
+    """A figure as PNG of few colours, which takes a third of the bytes."""
+    content = io.BytesIO()
+    Image.open(io.BytesIO(drawn(figure, ".png", DOTS))).convert("RGB").quantize(COLOURS).save(content, "png")
+    return content.getvalue()
+
+
+def _arms(content: Content) -> Table:
+    labels = list(arm_labels(content.runs).values())
+    kept = content.arms[[name for name in OF_ARMS if not _unknown(content.arms[name])]]
+    return _table("arms", content.arms, kept, {"arm": labels})
+
+
+def _comparisons(content: Content) -> Table:
+    found = content.comparisons
+    alike = [f" ({text})" if text else "" for text in found["alike"]]
+    arms = [label + among for label, among in zip(found["label"], alike, strict=True)]
+    kept = found[[name for name in OF_COMPARISONS if not _unknown(found[name])]]
+    return _table("comparisons", found, kept, {"arm": arms, "control": list(found["control_label"])})
+
+
+def _table(name: str, whole: pd.DataFrame, kept: pd.DataFrame, names: dict[str, list[str]]) -> Table:
+    """The kept columns as text beside names of arms; in the file all columns of the whole."""
+    shown = tables.readable(kept)
+    rows = [
+        [*of_arm, *cells] for of_arm, cells in zip(zip(*names.values(), strict=True), shown.to_numpy(), strict=True)
+    ]
+    numeric = [False] * len(names) + tables.numbers(kept, shown)
+    return Table(name, [*names, *shown.columns], rows, numeric, _data(tables.to_csv(whole).encode(), "text/csv"))
+
+
+def _unknown(column: pd.Series) -> bool:
+    """Whether a column has nothing to tell in this study."""
+    return bool(column.isna().all())
+
+
+def _data(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
