@@ -89,6 +89,10 @@ def test_reading_results_imports_neither_torch_nor_hydra_nor_wandb():
     assert not {"torch", "hydra", "wandb", "gymnasium", "scipy.stats", "statsmodels"} & loaded
 
 
+def test_a_report_imports_neither_torch_nor_hydra_nor_wandb():
+    assert not {"torch", "hydra", "wandb", "gymnasium"} & modules_after("import pglab.report.command")
+
+
 def test_results_can_be_read_as_the_final_line_of_a_study_says():
     assert "pglab.results.load" in modules_after("import pglab\nassert callable(pglab.results.load)")
 

@@ -100,7 +100,8 @@ def _mirror(connection: Connection) -> None:
     def run_of(number: int, seed: int, measures: Mapping[str, str]) -> Any:
         if (number, seed) not in live:
             name, *composed = arms[number]
-            described = Description(study, name, seed, *composed, unseal_text(folder / name / "arm.json")["place"])
+            place = unseal_text(folder / name / "arm.json")["place"]
+            described = Description(study, name, seed, *composed, place=place)
             live[number, seed] = begin(described, measures, logger, folder)
         return live[number, seed]
 

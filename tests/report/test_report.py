@@ -4,6 +4,8 @@ import base64
 import json
 import re
 import shutil
+import threading
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -163,6 +165,25 @@ def test_while_a_study_trains_its_report_says_so(tmp_path: Path, capsys: pytest.
     assert "This study still trains" in text
     assert "Answer so far" in text
     assert "1 run without a score" in text
+
+
+def test_watching_writes_the_page_anew_until_the_study_is_complete(tmp_path: Path):
+    study = tmp_path / "s"
+    arm = write_arm(study, 0, [10.0, 12.0], weighting="total")
+    about = (arm / "arm.json").read_text()
+    change_run(arm, 1, status="stopped")
+    page = study / "report" / "index.html"
+    statuses: list[int] = []
+    watching = threading.Thread(target=lambda: statuses.append(main([str(study), "--watch", "1"])))
+    watching.start()
+    while not page.exists():
+        time.sleep(0.05)
+    assert '<meta http-equiv="refresh" content="1">' in page.read_text()
+    (arm / "arm.json").write_text(about)
+    watching.join(timeout=60)
+    assert statuses == [0]
+    assert "refresh" not in page.read_text()
+    assert "incomplete" not in page.read_text()
 
 
 def test_a_study_without_any_rows_has_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
