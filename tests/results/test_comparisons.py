@@ -93,6 +93,12 @@ def test_holms_correction_is_statsmodels_and_counts_only_comparisons_that_have_a
     assert table[table["p"].isna()]["p_holm"].isna().all()
 
 
+@settings(max_examples=5)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holms_correction_is_statsmodels_to_the_bit(p: list[float]):
+    assert holm(np.array(p)).tolist() == multipletests(p, method="holm")[1].tolist()
+
+
 def test_all_pairs_on_demand():
     arms = together(*[arm_of(rng.normal(size=4), weighting=name) for name in "abcd"])
     assert len(compare(arms)) == 3

@@ -1,6 +1,7 @@
 """Forests of intervals: differences between arms, effects of factors."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -40,15 +41,22 @@ def paired_differences(comparisons: pd.DataFrame, score: str = "score", interval
 
 
 def effects(table: pd.DataFrame, score: str = "score", interval: str = "95 % interval") -> Figure:
-    """Main effects and interactions with their intervals, under the name of each factor.
+    """Main effects and interactions with their intervals, under the name of each factor and its control level.
+
+    An effect that is not known keeps its row, and says so.
 
     Args:
-        table: rows with `factor level effect low high`, factors in the order to be drawn.
+        table: rows with `factor level effect low high`, factors in the order to be drawn, as from
+            `main_effects`; the control level is named where there is a column `control_level`.
         score: what the effects are on, with its unit.
         interval: what `low` and `high` are.
     """
     with paper():
-        figure, axes, places = _forest(table, "factor", "level")
+        rows = table.assign(level=table["level"] + np.where(np.isfinite(table["effect"]), "", " (not known)"))
+        if "control_level" in table:  # an interaction is between levels whose controls are named above it
+            against = " against " + table["control_level"]
+            rows["factor"] += against.where(~table["factor"].str.contains(" × "), "")
+        figure, axes, places = _forest(rows, "factor", "level")
         _intervals(axes, table["effect"], places[table.index], table, "o")
         axes.set_xlabel(f"{under_rows(f'effect on {score}', figure)}\n({interval})")
     return finished(figure, left=False)
