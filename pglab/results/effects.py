@@ -53,12 +53,16 @@ def main_effects(
             the first. The first arm if not given.
         level: of the intervals.
 
+    Where nothing tells the arms apart, as with a single one, the table is empty.
+
     Raises:
-        ValueError: a factor is no column, or there is none; the control is none.
+        ValueError: a factor is no column, or there is none among those given; the control is none.
 
     Source: Montgomery 2017, Design and Analysis of Experiments, chapter 5; Satterthwaite 1946.
     """
     names = [name for name in distinguishing(scores) if name != "study"] if factors is None else list(factors)
+    if factors is None and not names:
+        return pd.DataFrame(columns=COLUMNS)
     if not names or not set(names) <= set(describing(scores)):
         raise ValueError(f"factors are columns that describe arms: {', '.join(describing(scores))}; got {names}")
     runs, arms = runs_by_arm(scores), choices(scores)

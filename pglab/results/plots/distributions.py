@@ -22,6 +22,7 @@ from pglab.results.plots.style import (
     Colour,
     counted,
     finished,
+    in_words,
     paper,
     wrapped,
 )
@@ -46,28 +47,33 @@ def share_interval(successes: np.ndarray, n: int, level: float = 0.95) -> tuple[
 def performance_profile(scores: pd.DataFrame, score: str = "score") -> Figure:
     """Share of runs whose score is at least τ, over τ (Agarwal et al. 2021, section 4.2).
 
-    The band is the 95 % Clopper-Pearson interval of each share: pointwise, exact for any number of
-    runs. A run without a score is counted, and below every τ. More than three arms get a panel each.
+    Of scores of which the lower is the better one it is the share whose score is at most τ. The band is the
+    95 % Clopper-Pearson interval of each share: pointwise, exact for any number of runs. A run without a
+    score, or that never reached a threshold, is counted, and does not get there. More than three arms get a
+    panel each.
 
     Args:
-        scores: rows with `arm seed score`.
+        scores: rows with `arm seed score`, and `better` (higher or lower; higher if there is no such column).
         score: what it is, with its unit.
     """
     names = short_names(scores["arm"].unique())
+    lower = "better" in scores and (scores["better"] == "lower").all()
     of = {str(arm): runs["score"].to_numpy(dtype=float) for arm, runs in scores.groupby("arm", sort=False)}
-    low, high = scores["score"].min(), scores["score"].max()
+    there = scores["score"][np.isfinite(scores["score"])]
+    low, high = (there.min(), there.max()) if len(there) else (0.0, 0.0)
     margin = 0.04 * (high - low) or 1.0
-    steps = {arm: _profile(runs, low - margin, high + margin) for arm, runs in of.items()}
+    steps = {arm: _profile(runs, low - margin, high + margin, lower) for arm, runs in of.items()}
+    side = "post" if lower else "pre"  # at the very score a run is there
 
     def line(axes: Axes, arm: str, **style: Any) -> None:
         tau, reached, n = steps[arm]
-        axes.plot(tau, reached / n, drawstyle="steps-pre", **style)
+        axes.plot(tau, reached / n, drawstyle=f"steps-{side}", **style)
 
     def detail(axes: Axes, arm: str, colour: Colour) -> None:
         tau, reached, n = steps[arm]
-        axes.fill_between(tau, *share_interval(reached, n), step="pre", color=colour, alpha=0.15, lw=0)
+        axes.fill_between(tau, *share_interval(reached, n), step=side, color=colour, alpha=0.15, lw=0)
 
-    ylabel = "share of runs with score ≥ τ"
+    ylabel = f"share of runs with score {'≤' if lower else '≥'} τ"
     labels = {arm: counted(names[arm], int(np.isfinite(runs).sum()), len(runs)) for arm, runs in of.items()}
     marks = "share of runs, 95 % Clopper-Pearson band (pointwise)"
     with paper():
@@ -86,6 +92,8 @@ def probability_of_improvement(pairs: pd.DataFrame) -> Figure:
     Args:
         pairs: rows with `arm other p_better`; what is not there stays blank.
     """
+    if pairs.empty:
+        return in_words("a single arm: nothing to compare")
     matrix = pairs.pivot(index="arm", columns="other", values="p_better")
     arms = matrix.mean(axis="columns").sort_values(ascending=False, kind="stable").index.tolist()
     arms += [other for other in matrix.columns if other not in arms]
@@ -114,7 +122,8 @@ def probability_of_improvement(pairs: pd.DataFrame) -> Figure:
     return figure
 
 
-def _profile(runs: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray, int]:
-    """Ends of the steps, from low to high; how many runs reach each; how many there are."""
+def _profile(runs: np.ndarray, low: float, high: float, lower: bool) -> tuple[np.ndarray, np.ndarray, int]:
+    """Ends of the steps, from low to high; how many runs reach each, from above or below; how many there are."""
     tau = np.unique(np.r_[low, runs[np.isfinite(runs)], high])
-    return tau, (runs >= tau[:, None]).sum(axis=1), len(runs)
+    reached = runs <= tau[:, None] if lower else runs >= tau[:, None]
+    return tau, reached.sum(axis=1), len(runs)

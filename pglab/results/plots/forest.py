@@ -8,23 +8,29 @@ from matplotlib.figure import Figure
 
 from pglab.results.arm_names import short_names
 from pglab.results.digits import p_value
-from pglab.results.plots.style import GREY, LINE, colours, finished, paper, row_labels, under_rows
+from pglab.results.plots.style import GREY, LINE, colours, finished, in_words, paper, row_labels, under_rows
 
 
 def paired_differences(comparisons: pd.DataFrame, score: str = "score", interval: str = "95 % interval") -> Figure:
     """Each arm's difference to its control with its interval, the largest first, beside a line at zero.
 
     Dots are differences within seeds (paired), squares are between independent groups. At the
-    right are the number of seeds and the p value after Holm's correction.
+    right are the number of seeds and the p value after Holm's correction. A comparison without a mean
+    difference keeps its row, and says so.
 
     Args:
         comparisons: rows with `arm control difference low high n p_holm paired`.
         score: what is compared, with its unit.
         interval: what `low` and `high` are.
     """
+    if comparisons.empty:
+        return in_words("a single arm: nothing to compare")
     names = short_names(dict.fromkeys([*comparisons["control"], *comparisons["arm"]]))
     rows = comparisons.sort_values("difference", ascending=False, kind="stable")
-    rows = rows.assign(name=rows["arm"].map(names), against=[f"against {names[arm]}" for arm in rows["control"]])
+    known = np.where(np.isfinite(rows["difference"]), "", " (no mean)")
+    rows = rows.assign(
+        name=rows["arm"].map(names) + known, against=[f"against {names[arm]}" for arm in rows["control"]]
+    )
     controls = rows["control"].unique()
     paired = rows["paired"].astype(bool)
     kinds = [said for said, there in (("paired by seed", paired.any()), ("unpaired", not paired.all())) if there]
@@ -51,6 +57,8 @@ def effects(table: pd.DataFrame, score: str = "score", interval: str = "95 % int
         score: what the effects are on, with its unit.
         interval: what `low` and `high` are.
     """
+    if table.empty:
+        return in_words("a single arm: no effects")
     with paper():
         rows = table.assign(level=table["level"] + np.where(np.isfinite(table["effect"]), "", " (not known)"))
         if "control_level" in table:  # an interaction is between levels whose controls are named above it
