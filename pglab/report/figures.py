@@ -11,6 +11,7 @@ from pglab.report.content import Content
 from pglab.results import plots
 from pglab.results.arm_names import is_number
 from pglab.results.comparisons import compare
+from pglab.results.effects import main_effects
 from pglab.results.naming import choices, distinguishing
 
 MOST_PAIRED = 20  # arms; a matrix of more is unreadable, and slow
@@ -83,6 +84,18 @@ def figures(content: Content) -> Iterator[Drawn]:
             "One line for each set of arms that differ in nothing else.",
             plots.sensitivity(runs, key, content.score),
         )
+    if scored and len(distinguishing(runs)) > 1:
+        table = main_effects(runs, control=content.question.control)
+        known = table[table["low"].notna()]
+        if len(known):
+            yield Drawn(
+                "settings",
+                "effects",
+                "Main effects and interactions",
+                "Each level against the control level, averaged over all other factors; an interaction is by how much "
+                "one level changes the effect of another.",
+                plots.effects(known, content.score, ", ".join(known["interval"].unique())),
+            )
     if any(name in updates and updates[name].notna().any() for name in plots.DIAGNOSTICS):
         yield Drawn(
             "diagnostics",

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from pglab.report.content import Content
+from pglab.results.coverage import real_coverage
 from pglab.results.digits import counted
 
 SEED = """The seed is the unit of replication: episodes and updates of a run are not independent, and enter no \
@@ -22,7 +23,10 @@ def methods(content: Content) -> list[tuple[str, str]]:
     """A heading and a text for each number; those that are in the data come from there."""
     arms, compared, unit = content.arms, content.comparisons, content.runs["unit"].iloc[0]
     said = [("Score", f"One number a run: {content.score} (unit: {unit}). {SEED}")]
-    said.append(("Mean of an arm", f"Over its n scores. Interval: {_several(arms['interval'])}."))
+    coverage = " ".join(
+        real_coverage(content.question.interval, int(n)) for n in sorted({arms["n"].min(), arms["n"].max()})
+    )
+    said.append(("Mean of an arm", f"Over its n scores. Interval: {_several(arms['interval'])}. {coverage}"))
     said += [("IQM, min, max", IQM), ("Tolerance interval", f"{_several(arms['tolerance'])}.".capitalize())]
     if len(compared):
         number = int(compared["comparisons"].iloc[0])

@@ -2,6 +2,7 @@
 
 from pglab.results.arms import describe_arms
 from pglab.results.comparisons import compare
+from pglab.results.effects import main_effects
 from pglab.results.factors import anova, effect_across
 from pglab.results.incomplete import IncompleteStudy
 from pglab.results.load import load, load_evaluation
@@ -21,6 +22,7 @@ __all__ = [
     "load",
     "load_evaluation",
     "load_wandb",
+    "main_effects",
     "mean_interval",
     "scores",
     "seeds_needed",

@@ -10,6 +10,7 @@ import scipy
 
 from pglab.results.digits import counted, p_is, plain, with_error
 from pglab.results.naming import Arm, Pair, controls, pair_labels, runs_by_arm
+from pglab.results.order import by_order
 from pglab.results.pairs import Difference, Test, matched, paired, unpaired
 
 SIGNIFICANT = 0.05
@@ -28,7 +29,8 @@ def compare(
     Every arm is compared with a control, or with every arm before it. Two arms that share at least two
     seeds (with scores) are compared in pairs, for the same seed gave them the same random numbers: over
     those seeds alone, the others are counted in `left_out`. Otherwise all scores are compared, by Welch.
-    Differences are arm - control.
+    Differences are arm - control. Where scores are infinite (runs that never reached a threshold) there are no
+    means to compare, and the order of the scores is: the sign test in pairs, else Mann-Whitney.
 
     Columns:
         study arm control_study control: the two arms.
@@ -38,7 +40,8 @@ def compare(
         paired: whether over pairs; pairs: how many; n n_control: how many scores entered.
         left_out: scores that did not, for want of a partner.
         unscored: stopped, failed and unfinished runs of the two arms, and those without their score.
-        diverged: diverged runs of the two arms whose scores entered.
+        diverged capped: diverged runs of the two arms whose scores entered, and those that never reached
+            the threshold of `steps_to`.
         correlation: Pearson's r over the pairs. Pairs narrow the interval where it is above 0: with
             equal spread by the factor √(1 - r), apart from the degrees of freedom.
         mean control_mean difference: of those scores.
@@ -50,8 +53,8 @@ def compare(
         p_holm comparisons: p corrected by Holm for the number of comparisons that have one. The chance
             that any verdict of the table names a winner where nothing differs is at most 5 %; measured
             for five comparisons with a control at n = 5 to 20: paired 4.4 to 4.8 % (normal scores),
-            1.7 to 3.1 % (skewed), 0.2 to 2.3 % (a ceiling); Welch 3.5 to 4.6, 1.5 to 3.1 and 0.3 to 2.5 %
-            (`python -m tests.results.error_rates`).
+            1.7 to 3.1 % (skewed), 0.2 to 2.3 % (a ceiling); Welch 3.5 to 4.6, 1.5 to 3.1 and 0.3 to 2.5 %;
+            permutation tests at n = 5 to 10 up to 4.5 % (`python -m tests.results.error_rates`).
         env_steps control_env_steps: how long these runs were, on average.
         verdict: a sentence with these numbers; ± is half the interval.
 
@@ -59,7 +62,8 @@ def compare(
         scores: the frame of `scores`, or rows of it.
         control: an arm's name, or choices (`weighting=total`); the first arm if not given. Where several
             arms have them, as in a grid, each arm is compared with the one that is otherwise most like it.
-        test: `t`, or `permutation`, which assumes no normal scores, and needs 6 pairs to reach .05.
+        test: `t`, or `permutation`, which assumes no normal scores, and needs 6 pairs to reach .05. Infinite
+            scores are tested by their order either way (see `pglab.results.order`).
         all_pairs: every two arms, and no control.
         level: of the intervals.
 
@@ -93,19 +97,20 @@ def compare_pairs(
 
 COLUMNS = [
     *("study", "arm", "control_study", "control", "label", "control_label", "alike", "measure", "unit", "better"),
-    *("paired", "pairs", "n", "n_control", "left_out", "unscored", "diverged", "correlation"),
+    *("paired", "pairs", "n", "n_control", "left_out", "unscored", "diverged", "capped", "correlation"),
     *("mean", "control_mean", "difference", "low", "high", "interval", "p_better", "effect", "effect_name"),
     *("p", "test", "p_holm", "comparisons", "env_steps", "control_env_steps", "verdict"),
 ]
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's corrected p values; those that are NaN stay so and do not count as comparisons."""
-    from statsmodels.stats.multitest import multipletests  # slow to import
+    """Holm's corrected p values, the k-th smallest of m being max_{j ≤ k} (m - j + 1) p_j, at most 1.
 
-    corrected, known = np.full(len(p), np.nan), ~np.isnan(p)
-    if known.any():
-        corrected[known] = multipletests(p[known], method="holm")[1]
+    Those that are NaN stay so and do not count as comparisons.
+    """
+    order = np.argsort(p)[: np.count_nonzero(~np.isnan(p))]  # NaN comes last
+    corrected = np.full(len(p), np.nan)
+    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
     return corrected
 
 
@@ -123,13 +128,18 @@ def _compared(
     diverged = [
         int((runs["status"][entered.index] == "diverged").sum()) for runs, entered in ((of_arm, x), (of_control, y))
     ]
-    found = paired(_minus(a, b), test, level) if in_pairs else unpaired(a, b, test, level)
+    capped = int(np.isinf([*a, *b]).sum())
+    if capped:
+        found = by_order(a, b, in_pairs)
+    else:
+        found = paired(a - b, test, level) if in_pairs else unpaired(a, b, test, level)
     return {
         **{"study": arm[0], "arm": arm[1], "control_study": control[0], "control": control[1]},
         **{"label": labels.arm, "control_label": labels.control, "alike": labels.alike},
         **{key: of_arm[key].iloc[0] for key in ("measure", "unit", "better")},
         **{"paired": in_pairs, "pairs": len(a) if in_pairs else 0, "n": len(a), "n_control": len(b)},
-        **{"left_out": left_out, "unscored": unscored, "diverged": sum(diverged)},
+        **{"left_out": left_out, "unscored": unscored},
+        **{"diverged": sum(diverged), "capped": capped},
         "correlation": _correlation(a, b) if in_pairs else np.nan,
         "mean": a.mean() if len(a) else np.nan,
         "control_mean": b.mean() if len(b) else np.nan,
@@ -145,12 +155,6 @@ def _compared(
 def _columns(found: Difference) -> dict[str, object]:
     columns = asdict(found)
     return {"difference": columns.pop("value"), "interval": columns.pop("said")} | columns
-
-
-def _minus(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The differences; NaN for two runs that both never reached the threshold."""
-    with np.errstate(invalid="ignore"):
-        return a - b
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -180,13 +184,15 @@ def _found(row: dict) -> str:
         known = "" if np.isnan(row["p_better"]) else f"; {arm} is better in {100 * row['p_better']:.0f} %"
         reason = f"no test of the means ({row['test'].removeprefix('none: ')}{known})"
         return f"no verdict on {arm} and {control}{at}: {reason}{_aside(row)}"
+    p = f"Holm {p_is(row['p_holm'])}" if row["comparisons"] > 1 else p_is(row["p"])
+    seeds = f"{row['pairs']} paired seeds" if row["paired"] else f"{row['n']} and {row['n_control']} seeds, not paired"
+    if row["capped"]:
+        return _by_order(row, f"({seeds}, {p}, {row['test']}{_aside(row)})")
     half = (row["high"] - row["low"]) / 2
     said = {
         sign: with_error(sign * row["difference"], half) if half else plain(sign * row["difference"])
         for sign in (1, -1)
     }
-    p = f"Holm {p_is(row['p_holm'])}" if row["comparisons"] > 1 else p_is(row["p"])
-    seeds = f"{row['pairs']} paired seeds" if row["paired"] else f"{row['n']} and {row['n_control']} seeds, not paired"
     numbers = f"({seeds}, {p}{_aside(row)})"
     if row["p_holm"] >= SIGNIFICANT:
         return f"the data cannot tell {arm} from {control}: {said[1]} {unit}{at} {numbers}"
@@ -194,6 +200,16 @@ def _found(row: dict) -> str:
     first, second = (arm, control) if (sign > 0) == (row["better"] == "higher") else (control, arm)
     fewer = "" if row["better"] == "higher" else " fewer"
     return f"{first} beats {second} by {said[sign]}{fewer} {unit}{at} {numbers}"
+
+
+def _by_order(row: dict, numbers: str) -> str:
+    """What can be said where some runs never reached the threshold."""
+    arm, control, p = row["label"], row["control_label"], row["p_better"]
+    of = "pairs" if row["paired"] else "pairings of their runs"
+    if row["p_holm"] >= SIGNIFICANT:
+        return f"the data cannot tell {arm} from {control}: {arm} is better in {100 * p:.0f} % of {of} {numbers}"
+    first, second, share = (arm, control, p) if p > 0.5 else (control, arm, 1 - p)
+    return f"{first} beats {second} in {100 * share:.0f} % of {of} {numbers}"
 
 
 def _at(row: dict) -> str:
@@ -208,5 +224,5 @@ def _at(row: dict) -> str:
 def _aside(row: dict) -> str:
     """Runs that a reader has to know of."""
     said = [(row["left_out"], "run", "left out for want of a partner"), (row["unscored"], "run", "without a score")]
-    said.append((row["diverged"], "run", "diverged"))
+    said += [(row["diverged"], "run", "diverged"), (row["capped"], "run", "never reached the threshold")]
     return "".join(f"; {counted(number, what)} {how}" for number, what, how in said if number)

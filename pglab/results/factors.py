@@ -7,7 +7,7 @@ import pandas as pd
 
 from pglab.results.comparisons import compare_pairs
 from pglab.results.digits import p_is, plain, with_error
-from pglab.results.linear import Sums, analysis_of_variance
+from pglab.results.linear import COLUMNS, Sums, analysis_of_variance
 from pglab.results.naming import Arm, choices, describing, distinguishing, runs_by_arm, text
 from pglab.results.pairs import Test
 
@@ -36,12 +36,16 @@ def anova(scores: pd.DataFrame, factors: Sequence[str] | None = None, sums: Sums
         sums: type II: each term after all others that do not contain it; III: after all others, with
             levels coded to sum to zero. The same where the grid is balanced.
 
+    Where nothing tells the arms apart, as with a single one, the table is empty.
+
     Raises:
-        ValueError: a factor is no column, or there is none.
+        ValueError: a factor is no column, or there is none among those given.
 
     Source: Langsrud 2003, ANOVA for unbalanced data: use type II instead of type III sums of squares.
     """
     names = [name for name in distinguishing(scores) if name != "study"] if factors is None else list(factors)
+    if factors is None and not names:
+        return pd.DataFrame(columns=[*COLUMNS, "n", "left_out", "balanced", "sums"])
     if not names or not set(names) <= set(describing(scores)):
         raise ValueError(f"factors are columns that describe arms: {', '.join(describing(scores))}; got {names}")
     runs_by_arm(scores)

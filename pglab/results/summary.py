@@ -11,7 +11,8 @@ COLUMNS = ["arm", "seeds", "score", "low", "high", "env_steps", *STATUSES]
 def mean_interval(scores: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
     """Mean of one score per seed and its Student-t interval: mean ± t_{n-1} · s / √n.
 
-    Both ends are NaN for fewer than two scores, and equal the mean where all scores are equal.
+    Both ends are NaN for fewer than two scores and where one is infinite, and equal the mean where all scores
+    are equal.
 
     Args:
         scores: one number a seed, `[n]`.
@@ -22,7 +23,7 @@ def mean_interval(scores: np.ndarray, level: float = 0.95) -> tuple[float, float
     """
     scores = np.asarray(scores, dtype=float)
     n, mean = len(scores), float(scores.mean())
-    if n < 2:
+    if n < 2 or not np.isfinite(mean):
         return mean, np.nan, np.nan
     half = stdtrit(n - 1, 0.5 + level / 2) * scores.std(ddof=1) / np.sqrt(n)
     return mean, mean - float(half), mean + float(half)

@@ -8,7 +8,6 @@ user's component is doing.
 import contextlib
 import os
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -24,6 +23,7 @@ from pglab.studies.process import start
 from pglab.studies.saved import Saved
 
 PARENT_CHECK = 0.5  # seconds between two looks at whether the parent is still there
+STANDARD_ERROR = 2  # that of this process; `sys.stderr` is none in a notebook
 CHECKPOINT_SECONDS = 30.0  # at most between two checkpoints; a tenth of a run comes first where it is shorter
 
 
@@ -108,7 +108,7 @@ class Worker:
 
     def __init__(self) -> None:
         single = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-        self._process, self.connection = start(__name__, single, stdout=sys.stderr.fileno())
+        self._process, self.connection = start(__name__, single, stdout=STANDARD_ERROR)
 
     def send(self, order: Check | Job) -> None:
         with contextlib.suppress(OSError):  # that the process is gone shows in `receive`

@@ -94,7 +94,7 @@ def test_what_users_wrote_is_text_and_never_markup(page: str):
 def test_figures_are_those_that_a_grid_has_the_data_for(page: str):
     names = [attrs["id"] for tag, attrs in Text(page).tags if tag == "figure"]
     expected = {"learning_curves", "differences", "probability_of_improvement", "seed_scores", "performance_profile"}
-    assert {*expected, "sensitivity_optimizer.lr", "gradient_diagnostics"} <= set(names)
+    assert {*expected, "sensitivity_optimizer.lr", "effects", "gradient_diagnostics"} <= set(names)
     alts = [attrs["alt"] for tag, attrs in Text(page).tags if tag == "img"]
     assert len(alts) == len(names)
     assert all(alts)
@@ -102,7 +102,16 @@ def test_figures_are_those_that_a_grid_has_the_data_for(page: str):
 
 def test_methods_commands_settings_and_versions_are_told(page: str):
     text = Text(page).text
-    for said in ("95 % Student-t", "paired t", "Holm", "weighting", "optimizer.lr", "torch 2.13.0", "a processor"):
+    for said in (
+        "95 % Student-t",
+        "paired t",
+        "Holm",
+        "weighting",
+        "optimizer.lr",
+        "torch 2.13.0",
+        "a processor",
+        "really covers the true mean",
+    ):
         assert said in text
 
 

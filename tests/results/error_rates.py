@@ -6,14 +6,20 @@ leaves some p below .05 exactly where the smallest times the number of compariso
 """
 
 import sys
+from collections.abc import Callable
+from itertools import combinations, product
 
 import numpy as np
 import scipy.stats
 
+from pglab.results.pairs import _welch
 from tests.results.coverage import BEFORE_CEILING, CEILING
 
 ARMS = 6
 SIZES = (5, 10, 20)
+PERMUTED = ((True, 8), (True, 10), (False, 5))  # in pairs, n; few enough ways to take them all
+TOGETHER = 500  # studies
+PValues = Callable[[np.ndarray, np.ndarray, bool], np.ndarray]
 BENT = {
     "normal": lambda z: z,
     "skewed": scipy.stats.norm.logcdf,  # minus an exponential
@@ -44,10 +50,26 @@ def p_values(arms: np.ndarray, control: np.ndarray, in_pairs: bool) -> np.ndarra
         return np.where(square > 0, 2 * scipy.stats.t.sf(t, df), 1.0)
 
 
-def family_error(bent: str, n: int, studies: int, in_pairs: bool) -> float:
+def permutation_p_values(arms: np.ndarray, control: np.ndarray, in_pairs: bool) -> np.ndarray:
+    """Of exact permutation tests: of the mean over all signs of the differences, of Welch's t over all exchanges."""
+    n = arms.shape[-1]
+    if in_pairs:
+        signs = np.array(list(product((-1, 1), repeat=n)))
+        sums = np.abs((arms - control) @ signs.T)
+        return np.mean(sums >= sums[..., -1:] - 1e-9, axis=-1)
+    first = np.array(list(combinations(range(2 * n), n)))
+    second = np.array([sorted({*range(2 * n)} - {*chosen}) for chosen in first])
+    both = np.concatenate([arms, np.broadcast_to(control, arms.shape)], axis=-1)
+    t = np.abs(_welch(both[..., first], both[..., second]))
+    return np.mean(t >= t[..., :1] * (1 - 1e-9), axis=-1)
+
+
+def family_error(bent: str, n: int, studies: int, in_pairs: bool, p_of: PValues = p_values) -> float:
     """Per cent of the studies in which a difference is found."""
     scores = null_studies(bent, n, studies, 0.5 if in_pairs else 0.0)
-    return 100 * float(some_found(p_values(scores[:, 1:], scores[:, :1], in_pairs)).mean())
+    parts = np.array_split(scores, -(-studies // TOGETHER))
+    found = [some_found(p_of(part[:, 1:], part[:, :1], in_pairs)) for part in parts]
+    return 100 * float(np.concatenate(found).mean())
 
 
 def main() -> None:
@@ -56,6 +78,11 @@ def main() -> None:
     for n in SIZES:
         for bent in BENT:
             print(f"{n:<4}{bent:<8}", *(f"{family_error(bent, n, studies, pairs):7.2f}" for pairs in (True, False)))
+    print("permutation")
+    for in_pairs, n in PERMUTED:
+        for bent in BENT:
+            rate = family_error(bent, n, studies, in_pairs, permutation_p_values)
+            print(f"{n:<4}{bent:<8}", f"{rate:{7 if in_pairs else 15}.2f}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from scipy import stats
 
 from pglab.results import describe_arms, scores
 from pglab.results.intervals import interval_of_mean, tolerance_interval
-from tests.results.coverage import MEANS, SIZES, coverage_of_bca, coverage_of_t
 from tests.results.made import arm_of, together, updates_of
 
 some_scores = st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=30).filter(lambda some: np.std(some) > 1e-3)
@@ -122,24 +121,3 @@ def test_a_frame_with_two_rows_of_a_run_is_refused():
 def test_unlike_scores_are_refused():
     with pytest.raises(ValueError, match="unlike scores"):
         describe_arms(together(arm_of([1.0], weighting="rtg"), arm_of([1.0], weighting="gae").assign(unit="steps")))
-
-
-def stated_coverage() -> dict[int, list[float]]:
-    """The table in the docstring: by n, that of t and then that of BCa, for each distribution."""
-    rows = [line.split() for line in (interval_of_mean.__doc__ or "").splitlines()]
-    return {int(row[0]): [float(cell) for cell in row[1:]] for row in rows if len(row) == 7 and row[0].isdigit()}
-
-
-def test_the_stated_coverage_of_t_is_what_is_measured():
-    stated = stated_coverage()
-    assert tuple(stated) == SIZES
-    for n in SIZES:
-        measured = [coverage_of_t(draw, n, 20_000 if n < 100 else 10_000) for draw in MEANS]
-        assert measured == pytest.approx(stated[n][:3], abs=0.8)
-        assert measured[0] == pytest.approx(95, abs=1.5)
-
-
-@pytest.mark.slow
-def test_the_stated_coverage_of_bca_is_what_is_measured():
-    for n, stated in stated_coverage().items():
-        assert [coverage_of_bca(draw, n, 4000) for draw in MEANS] == pytest.approx(stated[3:], abs=1.2)

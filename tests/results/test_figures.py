@@ -112,6 +112,30 @@ def test_the_profile_is_the_share_of_runs_that_reach_each_score():
     assert "pointwise" in legend.get_title().get_text()
 
 
+def test_the_profile_of_steps_to_a_threshold_is_the_share_of_runs_that_are_there():
+    scores = pd.DataFrame({"arm": "a=1", "seed": range(4), "score": [1.0, 3.0, np.inf, np.nan], "better": "lower"})
+    figure = plots.performance_profile(scores)
+    (axes,) = figure.axes
+    (line,) = axes.lines
+    corners = [(0.92, 0.0), (1.0, 0.0), (1.0, 0.25), (3.0, 0.25), (3.0, 0.5), (3.08, 0.5), (3.08, 0.5)]
+    assert list(zip(*line.get_data(), strict=True)) == corners  # at its score a run is there
+    assert axes.get_ylabel() == "share of runs with score ≤ τ"
+    (legend,) = figure.legends
+    assert legend.get_texts()[0].get_text() == "a=1 (n = 2 of 4)"
+
+
+def test_a_run_that_never_reached_a_threshold_has_no_dot_and_leaves_no_mean_and_is_counted():
+    scores = pd.DataFrame({"arm": ["a=1"] * 3, "seed": range(3), "score": [1.0, 3.0, np.inf]})
+    (axes,) = plots.seed_scores(scores).axes
+    assert labels(axes) == ["a=1 (n = 2 of 3)"]
+    assert points(axes, "o")[np.isfinite(points(axes, "o")[:, 0]), 0].tolist() == [1.0, 3.0]
+    assert not np.isfinite(points(axes, "D")[:, 0]).any()
+    legend = plots.sensitivity(scores, "a").legends[0]
+    assert legend.get_texts()[0].get_text() == "a (n = 2 of 3)"
+    table = frames.comparisons(ARMS).assign(difference=[np.inf, 2.0], low=np.nan, high=np.nan)
+    assert labels(plots.paired_differences(table).axes[0]) == ["rtg (no mean)", "gae"]
+
+
 def test_the_matrix_has_the_best_on_top_and_blanks_where_nothing_is_known():
     pairs = pd.DataFrame({"arm": ARMS, "other": [*ARMS[1:], ARMS[0]], "p_better": [0.1, 0.45, 0.9]})
     axes = plots.probability_of_improvement(pairs).axes[0]
@@ -143,7 +167,7 @@ def test_a_value_at_which_no_run_has_a_score_stays_on_the_axis_and_is_counted():
     scores = frames.scores([f"optimizer.lr={lr},weighting=rtg" for lr in (0.01, 0.03, 0.1)])
     scores.loc[scores["arm"].str.contains("lr=0.1,"), "score"] = np.nan
     figure = plots.sensitivity(scores, "optimizer.lr")
-    assert figure.legends[0].get_texts()[0].get_text() == "weighting=rtg (n = 0 to 6)"
+    assert figure.legends[0].get_texts()[0].get_text() == "weighting=rtg (n = 0 to 6 of 6)"
     assert figure.axes[0].get_xticks() == pytest.approx([0.01, 0.03, 0.1])
     low, high = figure.axes[0].get_xlim()
     assert low < 0.01 < 0.1 < high

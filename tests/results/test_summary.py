@@ -37,6 +37,12 @@ def test_one_seed_has_a_mean_and_no_interval():
     assert np.isnan(high)
 
 
+def test_an_infinite_score_leaves_no_interval():
+    mean, low, high = mean_interval(np.array([7.0, np.inf, 3.0]))
+    assert mean == np.inf
+    assert np.isnan([low, high]).all()
+
+
 @pytest.mark.parametrize("value", [-11.5, 0.0, 500.0])
 @pytest.mark.parametrize("n", [2, 3, 10])
 def test_equal_scores_have_an_interval_of_no_width(value: float, n: int):

@@ -20,6 +20,7 @@ from pglab.results.plots.style import (
     Colour,
     counted,
     finished,
+    in_words,
     paper,
     wrapped,
 )
@@ -44,28 +45,33 @@ def share_interval(successes: np.ndarray, n: int, level: float = 0.95) -> tuple[
 def performance_profile(scores: pd.DataFrame, score: str = "score") -> Figure:
     """Share of runs whose score is at least τ, over τ (Agarwal et al. 2021, section 4.2).
 
-    The band is the 95 % Clopper-Pearson interval of each share: pointwise, exact for any number of
-    runs. A run without a score is counted, and below every τ. More than three arms get a panel each.
+    Of scores of which the lower is the better one it is the share whose score is at most τ. The band is the
+    95 % Clopper-Pearson interval of each share: pointwise, exact for any number of runs. A run without a
+    score, or that never reached a threshold, is counted, and does not get there. More than three arms get a
+    panel each.
 
     Args:
-        scores: rows with `arm seed score`.
+        scores: rows with `arm seed score`, and `better` (higher or lower; higher if there is no such column).
         score: what it is, with its unit.
     """
     names = short_names(scores["arm"].unique())
+    lower = "better" in scores and (scores["better"] == "lower").all()
     of = {str(arm): runs["score"].to_numpy(dtype=float) for arm, runs in scores.groupby("arm", sort=False)}
-    low, high = scores["score"].min(), scores["score"].max()
+    there = scores["score"][np.isfinite(scores["score"])]
+    low, high = (there.min(), there.max()) if len(there) else (0.0, 0.0)
     margin = 0.04 * (high - low) or 1.0
-    steps = {arm: _profile(runs, low - margin, high + margin) for arm, runs in of.items()}
+    steps = {arm: _profile(runs, low - margin, high + margin, lower) for arm, runs in of.items()}
+    side = "post" if lower else "pre"  # at the very score a run is there
 
     def detail(axes: Axes, arm: str, colour: Colour) -> None:
         tau, reached, n = steps[arm]
-        axes.fill_between(tau, *share_interval(reached, n), step="pre", color=colour, alpha=0.15, lw=0)
+        axes.fill_between(tau, *share_interval(reached, n), step=side, color=colour, alpha=0.15, lw=0)
 
-    ylabel = "share of runs with score ≥ τ"
+    ylabel = f"share of runs with score {'≤' if lower else '≥'} τ"
     labels = {arm: counted(names[arm], int(np.isfinite(runs).sum()), len(runs)) for arm, runs in of.items()}
     marks = "share of runs, 95 % Clopper-Pearson band (pointwise)"
     with paper():
-        lines = {arm: _as_steps(tau, reached / n) for arm, (tau, reached, n) in steps.items()}
+        lines = {arm: _as_steps(tau, reached / n, lower) for arm, (tau, reached, n) in steps.items()}
         figure, panels = overlaid(labels, lines, detail, marks, f"τ ({score})", ylabel, MOST_BANDS)
         for axes in panels:
             axes.set_ylim(-0.03, 1.03)
@@ -81,6 +87,8 @@ def probability_of_improvement(pairs: pd.DataFrame) -> Figure:
     Args:
         pairs: rows with `arm other p_better`; what is not there stays blank.
     """
+    if pairs.empty:
+        return in_words("a single arm: nothing to compare")
     matrix = pairs.pivot(index="arm", columns="other", values="p_better")
     arms = matrix.mean(axis="columns").sort_values(ascending=False, kind="stable").index.tolist()
     arms += [other for other in matrix.columns if other not in arms]
@@ -109,12 +117,15 @@ def probability_of_improvement(pairs: pd.DataFrame) -> Figure:
     return figure
 
 
-def _as_steps(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The corners of a line that has the value y from the x before up to its own x."""
+def _as_steps(x: np.ndarray, y: np.ndarray, lower: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The corners of a line that has the value y from the x before up to its own x, or from there up to the next."""
+    if lower:
+        return np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1]
     return np.repeat(x, 2)[:-1], np.repeat(y, 2)[1:]
 
 
-def _profile(runs: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray, int]:
-    """Ends of the steps, from low to high; how many runs reach each; how many there are."""
+def _profile(runs: np.ndarray, low: float, high: float, lower: bool) -> tuple[np.ndarray, np.ndarray, int]:
+    """Ends of the steps, from low to high; how many runs reach each, from above or below; how many there are."""
     tau = np.unique(np.r_[low, runs[np.isfinite(runs)], high])
-    return tau, (runs >= tau[:, None]).sum(axis=1), len(runs)
+    reached = runs <= tau[:, None] if lower else runs >= tau[:, None]
+    return tau, reached.sum(axis=1), len(runs)

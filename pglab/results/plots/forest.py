@@ -1,29 +1,36 @@
 """Forests of intervals: differences between arms, effects of factors."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pglab.results.arm_names import short_names
 from pglab.results.digits import p_value
-from pglab.results.plots.style import GREY, LINE, colours, finished, paper, row_labels, say_under_rows
+from pglab.results.plots.style import GREY, LINE, colours, finished, in_words, paper, row_labels, say_under_rows
 
 
 def paired_differences(comparisons: pd.DataFrame, score: str = "score", interval: str = "95 % interval") -> Figure:
     """Each arm's difference to its control with its interval, the largest first, beside a line at zero.
 
     Dots are differences within seeds (paired), squares are between independent groups. At the
-    right are the number of seeds and the p value after Holm's correction.
+    right are the number of seeds and the p value after Holm's correction. A comparison without a mean
+    difference keeps its row, and says so.
 
     Args:
         comparisons: rows with `arm control difference low high n p_holm paired`.
         score: what is compared, with its unit.
         interval: what `low` and `high` are.
     """
+    if comparisons.empty:
+        return in_words("a single arm: nothing to compare")
     names = short_names(dict.fromkeys([*comparisons["control"], *comparisons["arm"]]))
     rows = comparisons.sort_values("difference", ascending=False, kind="stable")
-    rows = rows.assign(name=rows["arm"].map(names), against=[f"against {names[arm]}" for arm in rows["control"]])
+    known = np.where(np.isfinite(rows["difference"]), "", " (no mean)")
+    rows = rows.assign(
+        name=rows["arm"].map(names) + known, against=[f"against {names[arm]}" for arm in rows["control"]]
+    )
     controls = rows["control"].unique()
     paired = rows["paired"].astype(bool)
     kinds = [said for said, there in (("paired by seed", paired.any()), ("unpaired", not paired.all())) if there]
@@ -42,15 +49,24 @@ def paired_differences(comparisons: pd.DataFrame, score: str = "score", interval
 
 
 def effects(table: pd.DataFrame, score: str = "score", interval: str = "95 % interval") -> Figure:
-    """Main effects and interactions with their intervals, under the name of each factor.
+    """Main effects and interactions with their intervals, under the name of each factor and its control level.
+
+    An effect that is not known keeps its row, and says so.
 
     Args:
-        table: rows with `factor level effect low high`, factors in the order to be drawn.
+        table: rows with `factor level effect low high`, factors in the order to be drawn, as from
+            `main_effects`; the control level is named where there is a column `control_level`.
         score: what the effects are on, with its unit.
         interval: what `low` and `high` are.
     """
+    if table.empty:
+        return in_words("a single arm: no effects")
     with paper():
-        figure, axes, places = _forest(table, "factor", "level")
+        rows = table.assign(level=table["level"] + np.where(np.isfinite(table["effect"]), "", " (not known)"))
+        if "control_level" in table:  # an interaction is between levels whose controls are named above it
+            against = " against " + table["control_level"]
+            rows["factor"] += against.where(~table["factor"].str.contains(" × "), "")
+        figure, axes, places = _forest(rows, "factor", "level")
         _intervals(axes, table["effect"], places[table.index], table, "o")
         say_under_rows(axes, f"effect on {score}", f"({interval})")
     return finished(figure, left=False)

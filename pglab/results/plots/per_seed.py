@@ -34,7 +34,8 @@ def seed_scores(scores: pd.DataFrame, score: str = "score") -> Figure:
     """A row an arm: a dot for each seed, and under the dots their mean and its 95 % Student-t interval.
 
     A thin line joins the same seed in neighbouring rows, for arms with the same seed share their random
-    numbers. A run without a score has no dot, and the label counts it.
+    numbers. A run without a score, or whose score is infinite, has no dot, and the label counts it; the mean
+    of scores of which one is infinite is so too, and not drawn.
 
     Args:
         scores: rows with `arm seed score`.
@@ -43,7 +44,9 @@ def seed_scores(scores: pd.DataFrame, score: str = "score") -> Figure:
     names = short_names(scores["arm"].unique())
     by_seed = scores.pivot(index="seed", columns="arm", values="score")[list(names)]
     runs = scores.groupby("arm")["seed"].nunique()
-    labels, width = row_labels(counted(name, by_seed[arm].count(), runs[arm]) for arm, name in names.items())
+    labels, width = row_labels(
+        counted(name, int(np.isfinite(by_seed[arm]).sum()), runs[arm]) for arm, name in names.items()
+    )
     joined = any((by_seed[a].notna() & by_seed[b].notna()).any() for a, b in zip(names, list(names)[1:], strict=False))
     with paper():
         lines = sum(max(label.count("\n") + 1, 2) + 0.5 for label in labels)
@@ -71,7 +74,8 @@ def sensitivity(scores: pd.DataFrame, key: str, score: str = "score") -> Figure:
 
     Every seed is a small dot; the line joins the means, bars are their 95 % Student-t intervals. Lines
     are a little apart from one another at each value, so that bars can be seen. The legend counts the
-    scores at each value; runs without a score have no dot, and enter no mean. The axis is
+    scores at each value; runs without a score have no dot, and enter no mean. Nor has one whose score is
+    infinite, which leaves no mean at that value. The axis is
     logarithmic where the values are positive and the largest is at least ten times the smallest.
 
     Args:
@@ -153,6 +157,12 @@ def _shifts(values: np.ndarray, names: list[str], logarithmic: bool):
 
 
 def _seeds(runs: pd.DataFrame) -> str:
-    counts = runs.groupby("value")["score"].count()
-    low, high = counts.min(), counts.max()
-    return f"n = {low}" if low == high else f"n = {low} to {high}"
+    """How many scores there are at each value, and of how many runs where some have none."""
+    by_value = np.isfinite(runs["score"]).groupby(runs["value"])
+    n, of = by_value.sum(), by_value.size()
+    return f"n = {_range(n)}" if n.equals(of) else f"n = {_range(n)} of {_range(of)}"
+
+
+def _range(numbers: pd.Series) -> str:
+    low, high = numbers.min(), numbers.max()
+    return f"{low}" if low == high else f"{low} to {high}"

@@ -48,6 +48,15 @@ def finished(figure: Figure, left: bool = True) -> Figure:
     return figure
 
 
+def in_words(text: str) -> Figure:
+    """A figure that says why there is nothing to draw."""
+    with paper():
+        figure, axes = plt.subplots(figsize=(COLUMN_WIDTH, 0.5), layout="constrained")
+        axes.text(0.5, 0.5, text, ha="center", va="center")
+        axes.set_axis_off()
+    return finished(figure)
+
+
 def wrapped(text: str, inches: float) -> str:
     """Text in lines of about this width; `n = 8` stays together."""
     together = text.replace(" = ", "\u00a0=\u00a0")

@@ -1,0 +1,164 @@
+"""Grids: the effect of each level of a factor, averaged over all others, with its interval."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations, product
+
+import numpy as np
+import pandas as pd
+import scipy
+
+from pglab.results.comparisons import holm
+from pglab.results.naming import Arm, choices, describing, distinguishing, find_arms, runs_by_arm, text
+from pglab.results.pairs import FEWEST_SHARED, Difference, paired
+
+Cell = tuple[str, ...]  # a level of each factor
+UNSEEN = 3  # cells without an arm that are named
+
+
+def main_effects(
+    scores: pd.DataFrame, factors: Sequence[str] | None = None, control: str | None = None, level: float = 0.95
+) -> pd.DataFrame:
+    """Main effects and two-factor interactions of a grid as differences, from the frame of `scores`.
+
+    With y the score and the mean taken over every combination of the levels of all other factors:
+
+    - the effect of a level l of factor A is the mean of y(l) - y(c), c the control level;
+    - the interaction of l with a level m of B is the mean of (y(l, m) - y(c, m)) - (y(l, d) - y(c, d)), d the
+      control level of B: by how much m changes the effect of l.
+
+    Each is taken for each seed that has a score in every arm it needs, and has Student's t interval over
+    those seeds: one number a seed, whatever the spread in the cells. Where fewer than two seeds have all of them
+    the means of the arms take the place of a seed's scores, and the interval is Welch's with the degrees of
+    freedom of Satterthwaite, which takes all scores for independent. (Where some arms share seeds after all,
+    and their scores go together as usual, such intervals are rather too wide than too narrow.)
+
+    `anova` asks whether a factor does anything at all; `effect_across` what it does in each cell.
+
+    Columns:
+        factor level control_level: `weighting`, `rtg`, `total`; `weighting × optimizer.lr`, `rtg × 0.1`,
+            `total × 0.01`.
+        effect low high interval: and in words what the interval is, or why there is none: an arm of the grid
+            is missing or has too few scores, or scores are infinite.
+        paired n: whether over seeds, and how many; else the number of scores.
+        left_out: scores of these arms that did not enter, because another arm lacks their seed or there is
+            no effect.
+        unscored: runs of these arms without a score.
+        p test p_holm: two-sided, that of the interval; and by Holm for all rows that have one.
+        measure unit better: of the scores.
+
+    Args:
+        scores: the frame of `scores`.
+        factors: columns; those that tell the arms apart if not given. Arms alike in all of them are averaged.
+        control: an arm, as for `compare`, whose levels are the control levels; of several (`weighting=total`)
+            the first. The first arm if not given.
+        level: of the intervals.
+
+    Where nothing tells the arms apart, as with a single one, the table is empty.
+
+    Raises:
+        ValueError: a factor is no column, or there is none among those given; the control is none.
+
+    Source: Montgomery 2017, Design and Analysis of Experiments, chapter 5; Satterthwaite 1946.
+    """
+    names = [name for name in distinguishing(scores) if name != "study"] if factors is None else list(factors)
+    if factors is None and not names:
+        return pd.DataFrame(columns=COLUMNS)
+    if not names or not set(names) <= set(describing(scores)):
+        raise ValueError(f"factors are columns that describe arms: {', '.join(describing(scores))}; got {names}")
+    runs, arms = runs_by_arm(scores), choices(scores)
+    cells: dict[Cell, list[Arm]] = {}
+    for arm, has in arms.items():
+        cells.setdefault(tuple(str(has[name]) for name in names), []).append(arm)
+    first = next(iter(arms)) if control is None else find_arms(scores, control)[0]
+    base = tuple(str(arms[first][name]) for name in names)
+    by_seed = scores.assign(of=list(zip(scores["study"], scores["arm"], strict=True)))
+    by_seed = by_seed.pivot(index="seed", columns="of", values="score").astype(float)
+    levels = [list(dict.fromkeys(str(text(value)) for value in scores[name])) for name in names]
+    rows = []
+    for moved in _moves(levels, base):
+        row = {"factor": " × ".join(names[place] for place in moved)}
+        row |= {"level": " × ".join(moved.values()), "control_level": " × ".join(base[place] for place in moved)}
+        weights, unseen = _contrast(cells, levels, base, moved)
+        of = [runs[arm] for arm in weights]
+        row |= _found(by_seed[list(weights)], np.array([*weights.values()]), _none(unseen, names), level)
+        rows.append(row | {"unscored": sum(int(each["score"].isna().sum()) for each in of)})
+    table = pd.DataFrame(rows, columns=None if rows else COLUMNS)
+    table["p_holm"] = holm(table["p"].to_numpy(dtype=float))
+    return table.assign(**{key: scores[key].iloc[0] for key in ("measure", "unit", "better")})[COLUMNS]
+
+
+COLUMNS = [
+    *("factor", "level", "control_level", "effect", "low", "high", "interval"),
+    *("paired", "n", "left_out", "unscored", "p", "test", "p_holm", "measure", "unit", "better"),
+]
+
+
+def _moves(levels: Sequence[Sequence[str]], base: Cell) -> Iterator[dict[int, str]]:
+    """The levels in the place of control levels: of one factor at a time, then of each two."""
+    for number in (1, 2):
+        for places in combinations(range(len(base)), number):
+            others = [[level for level in levels[place] if level != base[place]] for place in places]
+            yield from (dict(zip(places, chosen, strict=True)) for chosen in product(*others))
+
+
+def _contrast(
+    cells: Mapping[Cell, list[Arm]], levels: Sequence[Sequence[str]], base: Cell, moved: Mapping[int, str]
+) -> tuple[dict[Arm, float], list[Cell]]:
+    """What each arm's score is multiplied by before they are added up; and cells that have no arm."""
+    choice = [[moved[k], base[k]] if k in moved else list(levels[k]) for k in range(len(base))]
+    averaged = int(np.prod([len(levels[k]) for k in range(len(base)) if k not in moved]))
+    weights, unseen = {}, []
+    for cell in product(*choice):
+        sign = np.prod([1 if cell[k] == moved[k] else -1 for k in moved])
+        weights |= {arm: float(sign) / averaged / len(cells[cell]) for arm in cells.get(cell, [])}
+        unseen += [cell] * (cell not in cells)
+    return weights, unseen
+
+
+def _none(unseen: Sequence[Cell], names: Sequence[str]) -> str:
+    """Why there is no effect; empty where the grid is complete."""
+    if not unseen:
+        return ""
+    said = ["with " + ", ".join(f"{n}={v}" for n, v in zip(names, cell, strict=True)) for cell in unseen[:UNSEEN]]
+    return f"none: no arm {' or '.join(said)}" + (f" and {len(unseen) - UNSEEN} more" if unseen[UNSEEN:] else "")
+
+
+def _found(by_seed: pd.DataFrame, weights: np.ndarray, none: str, level: float) -> dict[str, object]:
+    """The columns that come of the scores, `[seeds, arms]`, NaN where there is none."""
+    there, complete = int(by_seed.notna().sum().sum()), by_seed.dropna()
+    in_pairs = len(complete) >= FEWEST_SHARED
+    if none:
+        found, n = Difference(np.nan, np.nan, np.nan, none, np.nan, "", np.nan, none), 0
+    elif np.isinf(by_seed.to_numpy()).any():
+        why = "none: scores are infinite"
+        found, n = Difference(np.nan, np.nan, np.nan, why, np.nan, "", np.nan, why), 0
+    elif in_pairs:
+        found, n = paired(complete.to_numpy() @ weights, "t", level), len(complete)
+    else:
+        found, n = _of_means([by_seed[arm].dropna().to_numpy() for arm in by_seed], weights, level), there
+    entered = n * len(weights) if in_pairs else n
+    columns = {"effect": found.value, "low": found.low, "high": found.high, "interval": found.said}
+    columns |= {"paired": in_pairs and n > 0, "n": n, "left_out": there - entered, "p": found.p}
+    return columns | {"test": "Student's t over seeds" if found.test == "paired t" else found.test}
+
+
+def _of_means(scores: Sequence[np.ndarray], weights: np.ndarray, level: float) -> Difference:
+    """From scores of arms that are independent: Σ w ȳ, with Σ w² s²/n for its variance."""
+    n = np.array([len(each) for each in scores])
+    if not n.all():
+        why = "none: an arm has no score"
+        return Difference(np.nan, np.nan, np.nan, why, np.nan, "", np.nan, why)
+    value = float(np.array([each.mean() for each in scores]) @ weights)
+    if n.min() < 2:
+        why = "none: an arm has one score, and fewer than two seeds are in all arms"
+        return Difference(value, np.nan, np.nan, why, np.nan, "", np.nan, why)
+    parts = weights**2 * np.array([each.var(ddof=1) for each in scores]) / n
+    if not (variance := parts.sum()):
+        why = "none: the scores of each arm are all equal"
+        return Difference(
+            value, value, value, "no width: the scores of each arm are all equal", np.nan, "", np.nan, why
+        )
+    df, error = variance**2 / (parts**2 / (n - 1)).sum(), np.sqrt(variance)
+    half, p = scipy.stats.t.ppf(0.5 + level / 2, df) * error, 2 * scipy.stats.t.sf(abs(value) / error, df)
+    said = f"{100 * level:g} % Welch (no two seeds in all arms)"
+    return Difference(value, value - half, value + half, said, np.nan, "", float(p), "Welch's t of the arms' means")
