@@ -26,10 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     question = Question(asked.score, asked.threshold, asked.control, asked.interval, asked.test, asked.difference)
     try:
-        complete = report(asked.study, question, asked.watch)
-        while asked.watch is not None and not complete:
-            _wait_for_change(asked.study, asked.watch)
-            complete = report(asked.study, question, asked.watch)
+        while True:
+            seen = _state(asked.study)  # before it is read: what changes meanwhile is not missed
+            if report(asked.study, question, asked.watch) or asked.watch is None:
+                break
+            while _state(asked.study) == seen:
+                time.sleep(asked.watch)
     except (InputError, DamagedError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -56,13 +58,6 @@ def report(study: Path, question: Question, watch: int | None = None) -> bool:
     write(file, text.encode())
     print(f"{file}   ({found.origin.runs}{'' if complete else '; the study is incomplete'})", flush=True)
     return complete
-
-
-def _wait_for_change(study: Path, seconds: int) -> None:
-    """Returns when a file of the study has changed, having looked every so many seconds."""
-    before = _state(study)
-    while _state(study) == before:
-        time.sleep(seconds)
 
 
 def _state(study: Path) -> dict[str, int]:

@@ -13,9 +13,11 @@ from pglab.report.origin import Origin, origin
 from pglab.results.arms import describe_arms
 from pglab.results.comparisons import SIGNIFICANT, compare
 from pglab.results.digits import counted, plain
+from pglab.results.factors import effect_across
 from pglab.results.incomplete import IncompleteStudy
 from pglab.results.intervals import Method
 from pglab.results.load import load, load_evaluation
+from pglab.results.naming import compared_factors
 from pglab.results.pairs import Test
 from pglab.results.planning import seeds_needed
 from pglab.results.scores import How, scores
@@ -63,6 +65,7 @@ class Content:
         comparisons: of `compare`; empty for a single arm.
         planning: sentences on the differences that the seeds can show.
         verdicts: the answer, the surest first.
+        across: of a grid, sentences on whether the effect of its first factor is the same everywhere.
         origin: the study as its files tell it: states, failures, commands, settings.
         question: what was asked.
     """
@@ -73,6 +76,7 @@ class Content:
     comparisons: pd.DataFrame
     planning: list[str]
     verdicts: list[Verdict]
+    across: list[str]
     origin: Origin
     question: Question = field(default_factory=Question)
 
@@ -95,13 +99,22 @@ def content(study: Path, question: Question) -> Content:
         updates, evaluation = load(study), load_evaluation(study)
     if updates.empty:
         nothing = pd.DataFrame()
-        return Content(updates, nothing, nothing, nothing, [], [], known, question)
+        return Content(updates, nothing, nothing, nothing, [], [], [], known, question)
     runs = _asked(lambda: scores(updates, evaluation, question.how, question.threshold))
     compared = _asked(lambda: compare(runs, question.control, question.test))
     surest = compared.sort_values("p_holm", kind="stable") if len(compared) else compared
     verdicts = [Verdict(row["verdict"], row["p_holm"] < SIGNIFICANT) for row in surest.to_dict("records")]
     described = describe_arms(runs, question.interval)
-    return Content(updates, runs, described, compared, _planning(runs, compared, question), verdicts, known, question)
+    planning, across = _planning(runs, compared, question), _across(runs, question)
+    return Content(updates, runs, described, compared, planning, verdicts, across, known, question)
+
+
+def _across(runs: pd.DataFrame, question: Question) -> list[str]:
+    """Whether the effect of a grid's first factor holds across all others."""
+    if len(factors := compared_factors(runs)) < 2:
+        return []
+    table = effect_across(runs, factors[0], test=question.test)
+    return list(dict.fromkeys(table["answer"]))
 
 
 def _planning(runs: pd.DataFrame, compared: pd.DataFrame, question: Question) -> list[str]:

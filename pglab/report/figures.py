@@ -12,7 +12,7 @@ from pglab.results import plots
 from pglab.results.arm_names import is_number
 from pglab.results.comparisons import compare
 from pglab.results.effects import main_effects
-from pglab.results.naming import choices, distinguishing
+from pglab.results.naming import choices, compared_factors, distinguishing
 
 MOST_PAIRED = 20  # arms; a matrix of more is unreadable, and slow
 
@@ -84,7 +84,7 @@ def figures(content: Content) -> Iterator[Drawn]:
             "One line for each set of arms that differ in nothing else.",
             plots.sensitivity(runs, key, content.score),
         )
-    if scored and len(distinguishing(runs)) > 1:
+    if scored and len(compared_factors(runs)) > 1:
         table = main_effects(runs, control=content.question.control)
         known = table[table["low"].notna()]
         if len(known):

@@ -23,9 +23,8 @@ def methods(content: Content) -> list[tuple[str, str]]:
     """A heading and a text for each number; those that are in the data come from there."""
     arms, compared, unit = content.arms, content.comparisons, content.runs["unit"].iloc[0]
     said = [("Score", f"One number a run: {content.score} (unit: {unit}). {SEED}")]
-    coverage = " ".join(
-        real_coverage(content.question.interval, int(n)) for n in sorted({arms["n"].min(), arms["n"].max()})
-    )
+    sizes = sorted({int(arms["n"].min()), int(arms["n"].max())})
+    coverage = " ".join(real_coverage(content.question.interval, n) for n in sizes)
     said.append(("Mean of an arm", f"Over its n scores. Interval: {_several(arms['interval'])}. {coverage}"))
     said += [("IQM, min, max", IQM), ("Tolerance interval", f"{_several(arms['tolerance'])}.".capitalize())]
     if len(compared):

@@ -60,8 +60,9 @@ def compare(
 
     Args:
         scores: the frame of `scores`, or rows of it.
-        control: an arm's name, or choices (`weighting=total`); the first arm if not given. Where several
-            arms have them, as in a grid, each arm is compared with the one that is otherwise most like it.
+        control: an arm's name, or choices (`weighting=total`). Where several arms have them, as in a grid, each
+            arm is compared with the one that is otherwise most like it. If not given: the first arm; in a grid
+            its choice in the first factor, groups before keys.
         test: `t`, or `permutation`, which assumes no normal scores, and needs 6 pairs to reach .05. Infinite
             scores are tested by their order either way (see `pglab.results.order`).
         all_pairs: every two arms, and no control.

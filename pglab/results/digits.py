@@ -71,7 +71,7 @@ def plain(value: float) -> str:
 
 def measured(value: float) -> str:
     """A measured number, never a setting: three digits, or whole."""
-    return fixed(value, max(0, 2 - Decimal(f"{value:.2e}").adjusted()) if math.isfinite(value) else 0)
+    return fixed(value, max(0, 2 - Decimal(f"{value:.2e}").adjusted()) if value and math.isfinite(value) else 0)
 
 
 def fixed(value: float, decimals: int) -> str:

@@ -55,6 +55,11 @@ def distinguishing(scores: pd.DataFrame) -> list[str]:
     return needed
 
 
+def compared_factors(scores: pd.DataFrame) -> list[str]:
+    """Those of `distinguishing` whose levels compare: scores of two environments or studies do not."""
+    return [key for key in distinguishing(scores) if key not in ("env", "study")]
+
+
 def arm_labels(scores: pd.DataFrame) -> dict[Arm, str]:
     """A name for each arm in a sentence: `rtg`, or `weighting=rtg, lr=0.01`.
 
@@ -113,13 +118,14 @@ def controls(scores: pd.DataFrame, control: str | None) -> dict[Arm, Arm]:
 
     Args:
         scores: the frame of `scores`.
-        control: see `find_arms`; None: the first arm.
+        control: see `find_arms`; None: the first arm's choice in the first factor that tells arms apart
+            (groups before keys, and the environment is none: its scores do not compare).
 
     Raises:
         ValueError: there is no such arm, or two that are equally near.
     """
     arms = choices(scores)
-    found = list(arms)[:1] if control is None else find_arms(scores, control)
+    found = _first(scores) if control is None else find_arms(scores, control)
     nearest = {}
     for arm in [arm for arm in arms if arm not in found]:
         shared = {one: sum(arms[one][key] == arms[arm][key] for key in arms[arm]) for one in found}
@@ -132,6 +138,14 @@ def controls(scores: pd.DataFrame, control: str | None) -> dict[Arm, Arm]:
             )
         nearest[arm] = best[0]
     return nearest
+
+
+def _first(scores: pd.DataFrame) -> list[Arm]:
+    """The first arm, and in a grid those that share its choice in the first factor."""
+    arms = choices(scores)
+    first = next(iter(arms))
+    factors = compared_factors(scores)
+    return [arm for arm, has in arms.items() if factors and has[factors[0]] == arms[first][factors[0]]] or [first]
 
 
 def text(value: Any) -> str | None:

@@ -14,7 +14,7 @@ import pytest
 
 from pglab.report.command import main
 from pglab.report.content import Question, content
-from pglab.results import compare, describe_arms, load, load_evaluation, scores
+from pglab.results import compare, describe_arms, effect_across, load, load_evaluation, scores
 from pglab.studies.claim import claimed
 from tests.report.made_study import NASTY, change_run, write_arm, write_grid
 
@@ -57,10 +57,11 @@ def test_the_answer_comes_first_and_is_that_of_the_comparisons(grid: Path, page:
     text = Text(page).text
     runs = scores(load(grid), load_evaluation(grid), "final_evaluation")
     verdicts = compare(runs)["verdict"]
-    assert len(verdicts) == 5
+    assert len(verdicts) == 4  # rtg and baseline against total, at each learning rate
     assert all(verdict in text for verdict in verdicts)
     assert max(text.index(verdict) for verdict in verdicts) < text.index("Learning curves")
     assert "compared by mean return of the final evaluation" in text
+    assert all(answer in text for answer in effect_across(runs, "weighting")["answer"])
 
 
 def test_tables_have_a_row_for_every_arm_and_every_comparison_and_come_along_whole(grid: Path, page: str, tmp_path):

@@ -96,7 +96,7 @@ def probability_of_improvement(pairs: pd.DataFrame) -> Figure:
     names = short_names(arms)
     wide = len(arms) > MOST_TOGETHER
     names_width = LONG_NAME_WIDTH - 1 if wide else NAME_WIDTH
-    labels = [wrapped(f"{place}\u00a0 {names[arm]}", names_width) for place, arm in enumerate(arms, 1)]
+    labels = [wrapped(f"{place}\u00a0\u00a0{names[arm]}", names_width) for place, arm in enumerate(arms, 1)]
     with paper():
         lines = sum(max(label.count("\n") + 1, 1.6) for label in labels)
         size = (PAGE_WIDTH if wide else COLUMN_WIDTH, 0.5 + LINE * (lines + 0.5))

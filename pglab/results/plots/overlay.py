@@ -56,7 +56,7 @@ def overlaid(
         for (arm, label), (colour, _) in zip(labels.items(), colours(len(labels)), strict=True):
             detail(axes, arm, colour)
             axes.plot(*lines[arm], color=colour, lw=BOLD, label=label)
-        axes.set(xlabel=xlabel, ylabel=ylabel)
+        axes.set(xlabel=xlabel, ylabel=wrapped(ylabel, 2.0))
         legend_above(figure, marks)
         return figure, [axes]
 
