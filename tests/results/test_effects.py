@@ -187,9 +187,15 @@ def test_what_is_no_factor_is_refused():
     with pytest.raises(ValueError, match=r"factors are columns that describe arms: .*weighting, optimizer\.lr"):
         main_effects(grid(CELLS), ["head"])
     with pytest.raises(ValueError, match="factors are columns"):
-        main_effects(arm_of([1.0, 2.0], weighting="rtg"))
+        main_effects(grid(CELLS), [])
     with pytest.raises(ValueError, match="no arm is 'weighting=none'"):
         main_effects(grid(CELLS), control="weighting=none")
+
+
+def test_a_single_arm_has_no_effects_but_every_column():
+    table = main_effects(arm_of([1.0, 2.0], weighting="rtg"))
+    assert len(table) == 0
+    assert list(table.columns) == list(main_effects(grid(CELLS)).columns)
 
 
 def test_the_figure_names_each_control_level():
