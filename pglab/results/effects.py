@@ -71,8 +71,8 @@ def main_effects(
         cells.setdefault(tuple(str(has[name]) for name in names), []).append(arm)
     first = next(iter(arms)) if control is None else find_arms(scores, control)[0]
     base = tuple(str(arms[first][name]) for name in names)
-    by_seed = scores.assign(of=list(zip(scores["study"], scores["arm"], strict=True)))
-    by_seed = by_seed.pivot(index="seed", columns="of", values="score").astype(float)
+    of_run = pd.Series([*zip(scores["study"], scores["arm"], strict=True)], scores.index)
+    by_seed = scores.assign(of=of_run).pivot(index="seed", columns="of", values="score").astype(float)
     levels = [list(dict.fromkeys(str(text(value)) for value in scores[name])) for name in names]
     rows = []
     for moved in _moves(levels, base):
@@ -137,9 +137,11 @@ def _found(by_seed: pd.DataFrame, weights: np.ndarray, none: str, level: float) 
     else:
         found, n = _of_means([by_seed[arm].dropna().to_numpy() for arm in by_seed], weights, level), there
     entered = n * len(weights) if in_pairs else n
-    columns = {"effect": found.value, "low": found.low, "high": found.high, "interval": found.said}
-    columns |= {"paired": in_pairs and n > 0, "n": n, "left_out": there - entered, "p": found.p}
-    return columns | {"test": "Student's t over seeds" if found.test == "paired t" else found.test}
+    return {
+        **{"effect": found.value, "low": found.low, "high": found.high, "interval": found.said},
+        **{"paired": in_pairs and n > 0, "n": n, "left_out": there - entered, "p": found.p},
+        "test": "Student's t over seeds" if found.test == "paired t" else found.test,
+    }
 
 
 def _of_means(scores: Sequence[np.ndarray], weights: np.ndarray, level: float) -> Difference:

@@ -186,9 +186,16 @@ def test_equal_scores_on_seeds_that_are_not_shared_have_no_p():
 def test_what_is_no_factor_is_refused():
     with pytest.raises(ValueError, match=r"factors are columns that describe arms: .*weighting, optimizer\.lr"):
         main_effects(grid(CELLS), ["head"])
-    assert main_effects(arm_of([1.0, 2.0], weighting="rtg")).empty
+    with pytest.raises(ValueError, match="factors are columns"):
+        main_effects(grid(CELLS), [])
     with pytest.raises(ValueError, match="no arm is 'weighting=none'"):
         main_effects(grid(CELLS), control="weighting=none")
+
+
+def test_a_single_arm_has_no_effects_but_every_column():
+    table = main_effects(arm_of([1.0, 2.0], weighting="rtg"))
+    assert len(table) == 0
+    assert list(table.columns) == list(main_effects(grid(CELLS)).columns)
 
 
 def test_the_figure_names_each_control_level():

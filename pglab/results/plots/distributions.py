@@ -55,7 +55,7 @@ def performance_profile(scores: pd.DataFrame, score: str = "score") -> Figure:
         score: what it is, with its unit.
     """
     names = short_names(scores["arm"].unique())
-    lower = "better" in scores and (scores["better"] == "lower").all()
+    lower = "better" in scores and bool((scores["better"] == "lower").all())
     of = {str(arm): runs["score"].to_numpy(dtype=float) for arm, runs in scores.groupby("arm", sort=False)}
     there = scores["score"][np.isfinite(scores["score"])]
     low, high = (there.min(), there.max()) if len(there) else (0.0, 0.0)

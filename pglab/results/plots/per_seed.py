@@ -158,7 +158,7 @@ def _shifts(values: np.ndarray, names: list[str], logarithmic: bool):
 
 def _seeds(runs: pd.DataFrame) -> str:
     """How many scores there are at each value, and of how many runs where some have none."""
-    by_value = np.isfinite(runs["score"]).groupby(runs["value"])
+    by_value = (runs["score"].abs() < np.inf).groupby(runs["value"])
     n, of = by_value.sum(), by_value.size()
     return f"n = {_range(n)}" if n.equals(of) else f"n = {_range(n)} of {_range(of)}"
 
