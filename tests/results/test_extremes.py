@@ -49,7 +49,7 @@ def test_every_run_of_an_arm_is_counted(study: str, how: str):
 def test_every_comparison_has_a_sentence_and_a_p_or_a_reason_and_leaves_no_run_out_unsaid(study, how, test):
     runs = scored(study, how)
     size = runs.groupby("arm").size()
-    table = compare(runs, test=test)
+    table = compare(runs, control=runs["arm"].iloc[0], test=test)
     assert len(table) == len(size) - 1
     for row in table.to_dict("records"):
         assert np.isnan(row["p"]) == row["test"].startswith("none: ") == np.isnan(row["p_holm"])

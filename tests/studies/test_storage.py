@@ -82,7 +82,7 @@ def test_a_disk_that_fills_up(fills_up):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("left", range(4096, 200_000, 12288))
+@pytest.mark.parametrize("left", range(2048, 106_000, 8192))
 def test_a_disk_that_fills_up_at_some_point(fills_up, left: int):
     fills_up(left=left, logger="disabled")
 
