@@ -18,6 +18,7 @@ from pglab.results.load import find_arms
 from pglab.results.stored import checked_content, steadily
 from pglab.unfinished import holder, last_checkpoint, reached, tells_update
 
+MOST = 20  # arms that are named before the rest is only counted
 PARAMETERS = "state/policy/parameters"  # of a checkpoint, one flat row for each seed
 
 
@@ -88,11 +89,11 @@ def _chosen(wanted: str | None, arms: Sequence[str]) -> str:
     Raises:
         InputError: none is, or several are.
     """
-    listed = "\n  ".join(f"arm={arm}" for arm in arms)
+    listed = " ".join(f"arm={arm}" for arm in arms[:MOST]) + f" … and {len(arms) - MOST} more" * (len(arms) > MOST)
     if wanted is None:
         if len(arms) == 1:
             return arms[0]
-        raise InputError(f"the study has {len(arms)} arms, name one of them:\n  {listed}")
+        raise InputError(f"the study has {len(arms)} arms, name one of them: {listed}")
     short = short_names(arms)
     asked = set(settings_in(wanted))
     for meant in (
@@ -103,8 +104,8 @@ def _chosen(wanted: str | None, arms: Sequence[str]) -> str:
         if len(meant) == 1:
             return meant[0]
         if meant:
-            raise InputError(f"arm={wanted} could be any of {len(meant)} arms, say more of it:\n  {listed}")
-    raise InputError(f"arm={wanted} is not in the study, which has\n  {listed}")
+            raise InputError(f"arm={wanted} could be any of {len(meant)} arms, say more of it: {listed}")
+    raise InputError(f"arm={wanted} is not in the study, which has {listed}")
 
 
 def _policy(folder: Path, about: Mapping[str, Any], seed: int | None) -> StoredPolicy:

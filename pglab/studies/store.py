@@ -8,11 +8,13 @@ STUDY/ARM/arm.json                   seeds with their status, settings, provenan
           states.bin                 what a run with more updates goes on from (see `pglab.sealed`)
           checkpoint.bin             the same of unfinished runs, and their rows so far
           checkpoint.previous.bin    the one before
+          videos/                    films of episodes, as `seed=0,update=000050.gif`
           lock                       held by the process that trains the arm
 """
 
 import hashlib
 import io
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -89,7 +91,7 @@ class ArmFiles:
 
     def __init__(self, folder: Path, arm: ArmConfig) -> None:
         self.folder, self._arm = folder, arm
-        self.checkpoints = Checkpoints(folder)
+        self.checkpoints, self._videos = Checkpoints(folder), folder / "videos"
 
     def about(self) -> dict[str, Any] | None:
         """What `arm.json` says; None where there is none.
@@ -143,6 +145,10 @@ class ArmFiles:
             remove_left_over(self.folder / name)
             if anew:
                 (self.folder / name).unlink(missing_ok=True)
+        if anew and self._videos.exists():
+            shutil.rmtree(self._videos)
+        for left_over in self._videos.glob(".*"):
+            left_over.unlink()
         self.checkpoints.remove_damaged()
         about = self.about() or {"runs": {}, "files": {}, "provenance": []}
         if about["provenance"][-1:] != [provenance]:
@@ -194,6 +200,15 @@ class ArmFiles:
             about["runs"][str(seed)] = {**run, "provenance": sorted(made_by)}
         about["runs"] = dict(sorted(about["runs"].items(), key=lambda item: int(item[0])))
         self._write_about(about)
+
+    def keep_film(self, seed: int, update: int, content: bytes) -> None:
+        """Adds a film of a run's policy as it was after an update.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self._videos.mkdir(exist_ok=True)
+        write(self._videos / f"seed={seed},update={update:06}.gif", content)
 
     def finished(self, seeds: set[int]) -> tuple[list[Saved], pd.DataFrame]:
         """The states of runs that are finished, and their rows with a column `diverged`, all false."""

@@ -7,7 +7,8 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
+from PIL.GifImagePlugin import getdata, getheader
 
 from pglab.errors import InputError
 
@@ -43,18 +44,23 @@ def film(pictures: Iterable[np.ndarray], fps: float, ending: str) -> bytes:
 
 
 def _gif(pictures: Iterator[np.ndarray], fps: float) -> bytes:
-    """Equal neighbours become one picture that is shown for as long as all of them."""
-    indexed = _Palettes()
-    first = indexed(next(pictures))
-    file = io.BytesIO()
-    first.save(
-        file,
-        "GIF",
-        save_all=True,
-        append_images=(indexed(picture) for picture in pictures),
-        duration=max(SHORTEST, round(100 / fps) * 10),
-        loop=0,
-    )
+    """Each picture as what has changed since the one before; where nothing has, one pixel stands for it.
+
+    Pillow's own `save_all` holds all pictures in memory, and leaves out those that equal the one before.
+    """
+    shown = {"duration": max(SHORTEST, round(100 / fps) * 10), "include_color_table": True}
+    indexed, before, file = _Palettes(), None, io.BytesIO()
+    for picture in pictures:
+        image = Image.fromarray(picture)
+        if before is None:
+            box = (0, 0, *image.size)
+            file.writelines(getheader(indexed(picture), info={"loop": 0})[0])
+        else:
+            box = ImageChops.difference(before, image).getbbox() or (0, 0, 1, 1)
+        left, top, right, bottom = box
+        file.writelines(getdata(indexed(picture[top:bottom, left:right]), (left, top), **shown))
+        before = image
+    file.write(b";")
     return file.getvalue()
 
 
