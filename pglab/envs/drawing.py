@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import gymnasium
 import numpy as np
 
-from pglab.envs.world import State, World
+from pglab.envs.world import State
 
 Picture = np.ndarray | str | None  # `[height, width, 3]` bytes; a text (`ansi`); nothing where a window shows it
 FRAMES_PER_SECOND = 30.0  # where an environment does not say
@@ -22,11 +22,11 @@ class Drawing(Protocol):
     """A world in play with its pictures.
 
     Attributes:
-        world: what to play, so that its states can be drawn.
+        world: what to play (a `World`), so that its states can be drawn.
         fps: pictures a second, as the environment is meant to be seen.
     """
 
-    world: World
+    world: Any
     fps: float
 
     def picture(self, state: State, action: int | None) -> Picture:
@@ -69,13 +69,13 @@ class Twin:
     def render_modes(self) -> tuple[str, ...]:
         return render_modes(gymnasium.make(self.id, **self.kwargs))
 
-    def drawing(self, world: World, mode: str) -> Drawing:
-        """Pictures of `world`."""
+    def drawing(self, world: Any, mode: str) -> Drawing:
+        """Pictures of a `World` with these states."""
         return _DrawnByTwin(world, gymnasium.make(self.id, **self.kwargs, render_mode=mode).unwrapped, self.put)
 
 
 class _DrawnByTwin:
-    def __init__(self, world: World, env: gymnasium.Env, put: Callable[[Any, State, int | None], None]) -> None:
+    def __init__(self, world: Any, env: gymnasium.Env, put: Callable[[Any, State, int | None], None]) -> None:
         self.world, self.fps = world, frames_per_second(env)
         self._env, self._put = env, put
 

@@ -147,7 +147,8 @@ class _Drawn:
     """Environments that show themselves: those that are played are the ones that are drawn."""
 
     def __init__(self, world: GymnasiumWorld, window: bool) -> None:
-        self.world, self.fps, self._window = world, world.fps, window
+        self.world: Any = world
+        self.fps, self._window = world.fps, window
 
     def picture(self, state: State, action: int | None) -> Picture:
         # An environment with a window draws each step as it is made.

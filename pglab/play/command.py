@@ -116,9 +116,9 @@ def _pictures(
 ) -> Iterator[np.ndarray]:
     """Plays all episodes, says what they came to, and yields those of their pictures that are arrays."""
     for number in range(asked.episodes):
-        score = 0.0
+        score, length, ended = 0.0, 0, ""
         for moment in player.episode(number, drawing.world if drawing else None):
-            score += moment.reward
+            score, length, ended = score + moment.reward, moment.t, moment.ended
             if asked.render == "ansi":
                 print(line_of(moment, player.world))
             picture = drawing.picture(moment.state, moment.action) if drawing else None
@@ -126,5 +126,5 @@ def _pictures(
                 print(picture.rstrip("\n"))
             elif picture is not None:
                 yield picture
-        scores.append((score, moment.t))
-        print(f"episode {number + 1}: return {score:.6g}, length {moment.t} ({moment.ended})")
+        scores.append((score, length))
+        print(f"episode {number + 1}: return {score:.6g}, length {length} ({ended})")

@@ -242,16 +242,17 @@ def _films(job: Job, bundle: "Bundle", measured: "list[tuple[int, Measures]]") -
     every = job.slices[0].settings["render_every"]
     for arm, measures in measured:
         part, update = job.slices[arm], int(measures.update[0])
-        if not every or update % every or part.filmed not in measures.seed:
+        seed = part.filmed
+        if not every or update % every or seed is None or seed not in measures.seed:
             continue
         from pglab.build import build_shapes
         from pglab.watching.camera import film_policy
 
-        row = part.saved.seeds.index(part.filmed)
+        row = part.saved.seeds.index(seed)
         try:
             shapes = build_shapes({**part.settings, "device": "cpu"})  # a world of its own: training has another
             named = {name: rows[row] for name, rows in bundle.parameters()[arm].items()}
-            content, problem = film_policy(shapes, named, part.filmed), ""
+            content, problem = film_policy(shapes, named, seed), ""
         except Exception as error:  # pictures are not worth a run
             content, problem = b"", f"{type(error).__name__}: {error}"
-        yield Film(part.number, part.filmed, update, content, problem)
+        yield Film(part.number, seed, update, content, problem)

@@ -3,6 +3,8 @@
 import io
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from PIL.GifImagePlugin import getdata, getheader
 
 from pglab.errors import InputError
 
+ENCODER = "imageio_ffmpeg"
 MOST_COLOURS = 256  # of a GIF's palette
 SHORTEST = 20  # milliseconds: viewers show a GIF's shorter pictures ten times as long
 
@@ -23,13 +26,8 @@ def check_film(path: Path) -> None:
     if path.is_dir() or not path.absolute().parent.is_dir():
         lacking = "is a folder" if path.is_dir() else f"has no folder {path.parent} to be in"
         raise InputError(f"{path} {lacking}; name a file in a folder that is there")
-    if path.suffix.lower() == ".mp4":
-        try:
-            import imageio_ffmpeg  # noqa: F401
-        except ImportError:
-            raise InputError(
-                f"{path} needs the package imageio-ffmpeg (`pip install 'pglab[video]'`); a .gif does without"
-            ) from None
+    if path.suffix.lower() == ".mp4" and find_spec(ENCODER) is None:
+        raise InputError(f"{path} needs the package imageio-ffmpeg (`pip install 'pglab[video]'`); a .gif does without")
 
 
 def film(pictures: Iterable[np.ndarray], fps: float, ending: str) -> bytes:
@@ -90,8 +88,7 @@ def _codes(colours: np.ndarray) -> np.ndarray:
 
 def _mp4(pictures: Iterator[np.ndarray], fps: float) -> bytes:
     """H.264; an odd row or column at the edge is repeated, as the format halves its colours."""
-    from imageio_ffmpeg import write_frames
-
+    write_frames = import_module(ENCODER).write_frames
     first = _even(next(pictures))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "film.mp4"
