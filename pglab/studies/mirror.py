@@ -11,13 +11,15 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pglab.studies.films import film_file
 from pglab.studies.plan import Plan
 from pglab.studies.process import start
-from pglab.studies.wandb_run import Description, begin, columns_of, end, final_returns, log
+from pglab.studies.wandb_run import Description, begin, columns_of, end, final_returns, log, log_film
 
 
 class Mirror:
@@ -112,6 +114,9 @@ def _mirror(connection: Connection) -> None:
                 log(run_of(number, seed, columns), [values])
                 if diverged:
                     diverged_at[number, seed] = values["update"]
+        elif kind == "film":
+            seed, update, file = content
+            log_film(run_of(number, seed, {}), update, file)
         else:
             returns = final_returns(folder / arms[number][0])
             for seed, status in content.items():
