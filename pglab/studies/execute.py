@@ -188,7 +188,8 @@ class _Execution:
         with self._although_unwritten("film"):
             if film.problem:
                 raise OSError(film.problem)
-            self._plan.store.arm(self._plan.arms[film.number]).keep_film(film.seed, film.update, film.content)
+            files = self._plan.store.arm(self._plan.arms[film.number])
+            self.mirror.film(film.number, film.seed, film.update, files.keep_film(film.seed, film.update, film.content))
 
     def _isolate(self, shard: Shard, traceback: str) -> None:
         """Tries the runs of a shard that raised apart, and gives up on one that raises alone."""

@@ -48,6 +48,11 @@ class Mirror:
         if self._process:
             self._queue.put(("log", number, dict(measures)))
 
+    def film(self, number: int, seed: int, update: int, file: Path) -> None:
+        """Adds a film to the row that was logged last of this run."""
+        if self._process:
+            self._queue.put(("film", number, (seed, update, file)))
+
     def finish(self, number: int, status: Mapping[int, str]) -> None:
         if self._process:
             self._queue.put(("finish", number, dict(status)))
@@ -111,7 +116,9 @@ def _mirror(connection: Connection) -> None:
             for row in zip(*(column.tolist() for column in content.values()), strict=True):
                 values = dict(zip(content, row, strict=True))
                 seed, diverged = values.pop("seed"), values.pop("diverged", False)
-                log(run_of(number, seed, columns), [values])
+                # That of a row from before an interruption is there; that of a new row follows it.
+                film = film_file(folder / arms[number][0], seed, values["update"])
+                log(run_of(number, seed, columns), [values], {values["update"]: film} if film.exists() else {})
                 if diverged:
                     diverged_at[number, seed] = values["update"]
         elif kind == "film":

@@ -29,6 +29,7 @@ from pglab.errors import InputError
 from pglab.sealed import DamagedError, seal, seal_text, unseal, unseal_text
 from pglab.studies.atomic import remove_left_over, write
 from pglab.studies.checkpoints import Checkpoints
+from pglab.studies.films import FOLDER, film_file
 from pglab.studies.provenance import versions
 from pglab.studies.run import ArmConfig
 from pglab.studies.saved import NO_ROWS, Saved, decode, encode
@@ -91,7 +92,7 @@ class ArmFiles:
 
     def __init__(self, folder: Path, arm: ArmConfig) -> None:
         self.folder, self._arm = folder, arm
-        self.checkpoints, self._videos = Checkpoints(folder), folder / "videos"
+        self.checkpoints, self._films = Checkpoints(folder), folder / FOLDER
 
     def about(self) -> dict[str, Any] | None:
         """What `arm.json` says; None where there is none.
@@ -145,9 +146,9 @@ class ArmFiles:
             remove_left_over(self.folder / name)
             if anew:
                 (self.folder / name).unlink(missing_ok=True)
-        if anew and self._videos.exists():
-            shutil.rmtree(self._videos)
-        for left_over in self._videos.glob(".*"):
+        if anew and self._films.exists():
+            shutil.rmtree(self._films)
+        for left_over in self._films.glob(".*"):
             left_over.unlink()
         self.checkpoints.remove_damaged()
         about = self.about() or {"runs": {}, "files": {}, "provenance": []}
@@ -201,14 +202,15 @@ class ArmFiles:
         about["runs"] = dict(sorted(about["runs"].items(), key=lambda item: int(item[0])))
         self._write_about(about)
 
-    def keep_film(self, seed: int, update: int, content: bytes) -> None:
-        """Adds a film of a run's policy as it was after an update.
+    def keep_film(self, seed: int, update: int, content: bytes) -> Path:
+        """Adds a film of a run's policy as it was after an update; returns its file.
 
         Raises:
             OSError: it cannot be written.
         """
-        self._videos.mkdir(exist_ok=True)
-        write(self._videos / f"seed={seed},update={update:06}.gif", content)
+        self._films.mkdir(exist_ok=True)
+        write(file := film_file(self.folder, seed, update), content)
+        return file
 
     def finished(self, seeds: set[int]) -> tuple[list[Saved], pd.DataFrame]:
         """The states of runs that are finished, and their rows with a column `diverged`, all false."""
