@@ -23,7 +23,8 @@ RTG, TOTAL = f"{ARM}rtg", f"{ARM}total"
 def training(command_line, tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
     """What the command said, and the study's folder; not to be changed."""
     folder = tmp_path_factory.mktemp("filmed")
-    done = command_line(["-m", "weighting=total,rtg", "seed=4,7", *SMALL, "render_every=1", "study=filmed"], folder)
+    asked = [*SMALL, "logger.mode=offline", "render_every=1", "study=filmed"]
+    done = command_line(["-m", "weighting=total,rtg", "seed=4,7", *asked], folder)
     return done, folder / "results" / "filmed"
 
 

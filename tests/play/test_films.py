@@ -15,7 +15,8 @@ from pglab.studies import worker
 from pglab.studies.plan import make_plan
 from pglab.studies.saved import Saved
 from pglab.studies.worker import Check, Film, Job, Slice
-from tests.play.conftest import RTG, SMALL
+from tests.play.conftest import RTG, SMALL, TOTAL
+from tests.studies.conftest import mirrored_run
 
 COMMAND = ("weighting=total,rtg", "seed=4,7", *SMALL, "study=filmed")
 
@@ -41,10 +42,21 @@ def trained(filmed: int | None, *overrides: str) -> tuple[Any, list[Any]]:
 def test_the_first_seed_of_each_arm_has_a_film_every_n_updates(training):
     done, study = training
     assert (done.returncode, done.stderr) == (0, "")
-    for arm in study.iterdir():
+    for arm in (study / RTG, study / TOTAL):
         films = sorted(file.name for file in (arm / "videos").iterdir())
         assert films == ["seed=4,update=000001.gif", "seed=4,update=000002.gif"]
         assert len([*arm.iterdir()]) < 10
+
+
+def test_the_mirror_has_a_film_in_the_row_of_its_update(filmed: Path):
+    runs = {run.name: run for run in map(mirrored_run, filmed.glob("wandb/offline-run-*/run-*.wandb"))}
+    for arm in (RTG, TOTAL):
+        for seed, filmed_at in ((4, [1, 2]), (7, [])):
+            rows = runs[f"{arm},seed={seed}"].history
+            assert [row["update"] for row in rows] == [1, 2]
+            assert [row["update"] for row in rows if "episode" in row] == filmed_at
+    sent = {path.read_bytes() for path in filmed.glob("wandb/offline-run-*/files/media/videos/*.gif")}
+    assert sent == {path.read_bytes() for path in filmed.glob("*/videos/*.gif")}
 
 
 def test_the_last_film_is_what_playing_the_final_policy_shows(filmed: Path, tmp_path: Path, capsys):
