@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pglab.errors import InputError
+from pglab.studies.films import take
 from pglab.studies.process import start
 from pglab.studies.saved import Saved
 
@@ -245,14 +246,6 @@ def _films(job: Job, bundle: "Bundle", measured: "list[tuple[int, Measures]]") -
         seed = part.filmed
         if not every or update % every or seed is None or seed not in measures.seed:
             continue
-        from pglab.build import build_shapes
-        from pglab.watching.camera import film_policy
-
         row = part.saved.seeds.index(seed)
-        try:
-            shapes = build_shapes({**part.settings, "device": "cpu"})  # a world of its own: training has another
-            named = {name: rows[row] for name, rows in bundle.parameters()[arm].items()}
-            content, problem = film_policy(shapes, named, seed), ""
-        except Exception as error:  # pictures are not worth a run
-            content, problem = b"", f"{type(error).__name__}: {error}"
-        yield Film(part.number, seed, update, content, problem)
+        named = {name: rows[row] for name, rows in bundle.parameters()[arm].items()}
+        yield Film(part.number, seed, update, *take(part.settings, named, seed))
