@@ -3,11 +3,12 @@
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from pglab.envs.drawing import Drawing, Twin
 from pglab.envs.world import Box, State, Step
 
 GRAVITY = 9.8
@@ -47,6 +48,13 @@ class CartPole:
         if self.horizon < 1:
             raise ValueError(f"horizon={self.horizon} must be at least 1")
 
+    @property
+    def render_modes(self) -> tuple[str, ...]:
+        return _TWIN.render_modes
+
+    def drawing(self, mode: str) -> Drawing:
+        return _TWIN.drawing(self, mode)
+
     def reset(self, uniform: Tensor) -> State:
         return tuple((uniform * 0.1 - 0.05).unbind(-1))
 
@@ -71,3 +79,10 @@ class CartPole:
         theta_dot = torch.add(theta_dot, theta_acc, alpha=TAU)
         terminated = (x.abs() > X_LIMIT).logical_or_(theta.abs() > ANGLE_LIMIT)
         return Step((x, x_dot, theta, theta_dot), reward.expand_as(x), terminated)
+
+
+def _put(env: Any, state: State, action: int | None) -> None:
+    env.state = tuple(part.item() for part in state)
+
+
+_TWIN = Twin("CartPole-v1", _put)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pglab.envs.drawing import Drawing, Twin
 from pglab.envs.world import Discrete, State, Step
 
 
@@ -24,6 +25,7 @@ class FiniteMDP:
         horizon: steps after which an episode is truncated, or None.
         symbol: what the agent sees of each state, `[S]` integers; by default the state itself.
             Several states with one symbol look the same to the policy.
+        twin: the Gymnasium environment that these tables are from, which draws their states.
     """
 
     transition: np.ndarray
@@ -32,6 +34,7 @@ class FiniteMDP:
     terminal: np.ndarray
     horizon: int | None = None
     symbol: np.ndarray | None = None
+    twin: Twin | None = None
 
     reset_draws: ClassVar[int] = 1
     step_draws: ClassVar[int] = 1
@@ -93,6 +96,15 @@ class FiniteMDP:
             "terminal": torch.tensor(self.terminal),
             "symbol": torch.tensor(symbol).float(),
         }
+
+    @property
+    def render_modes(self) -> tuple[str, ...]:
+        return () if self.twin is None else self.twin.render_modes
+
+    def drawing(self, mode: str) -> Drawing:
+        if self.twin is None:
+            raise ValueError("tables alone have no picture; those of a Gymnasium environment do")
+        return self.twin.drawing(self, mode)
 
     def reset(self, uniform: Tensor) -> State:
         return ((uniform >= self._on(uniform, "start")).sum(-1),)
@@ -158,12 +170,19 @@ def frozen_lake(map_name: str = "4x4", is_slippery: bool = True, horizon: int | 
     """Gymnasium's FrozenLake from its own transition table; 100 steps as `FrozenLake-v1`."""
     if map_name not in ("4x4", "8x8"):
         raise ValueError(f"map_name={map_name!r} is not one of '4x4', '8x8'")
-    env = gymnasium.make("FrozenLake-v1", map_name=map_name, is_slippery=is_slippery)
-    inner: Any = env.unwrapped
-    return from_gymnasium_table(inner.P, inner.initial_state_distrib, horizon)
+    return from_gymnasium("FrozenLake-v1", {"map_name": map_name, "is_slippery": is_slippery}, horizon)
 
 
-def from_gymnasium_table(table: dict, start: np.ndarray, horizon: int | None = None) -> FiniteMDP:
+def from_gymnasium(id: str, kwargs: dict[str, Any], horizon: int | None = None) -> FiniteMDP:
+    """A Gymnasium environment that publishes its table `P` and `initial_state_distrib`, and draws its states."""
+    inner: Any = gymnasium.make(id, **kwargs).unwrapped
+    start = np.asarray(inner.initial_state_distrib, dtype=float)
+    return from_gymnasium_table(inner.P, start, horizon, Twin(id, _put, kwargs))
+
+
+def from_gymnasium_table(
+    table: dict, start: np.ndarray, horizon: int | None = None, twin: Twin | None = None
+) -> FiniteMDP:
     """A finite MDP from Gymnasium's `env.P[s][a] = [(p, s', r, terminated), …]`.
 
     Entries for the same s' add up in probability; their reward is the mean.
@@ -179,4 +198,8 @@ def from_gymnasium_table(table: dict, start: np.ndarray, horizon: int | None = N
                 reward[state, action, following] += probability * gain
                 terminal[following] |= terminated
     reward /= np.where(transition > 0, transition, 1.0)
-    return FiniteMDP(transition, reward, np.asarray(start, dtype=float), terminal, horizon)
+    return FiniteMDP(transition, reward, np.asarray(start, dtype=float), terminal, horizon, twin=twin)
+
+
+def _put(env: Any, state: State, action: int | None) -> None:
+    env.s, env.lastaction = int(state[0]), action

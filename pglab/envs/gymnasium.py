@@ -10,6 +10,7 @@ from gymnasium.spaces import Discrete as DiscreteSpace
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
+from pglab.envs.drawing import Drawing, Picture, as_picture, frames_per_second, render_modes
 from pglab.envs.world import Box, Discrete, State, Step
 
 
@@ -68,6 +69,7 @@ class GymnasiumWorld:
             raise ValueError(f"Gymnasium cannot make {id!r}: {error}") from error
         observed, acted = env.observation_space, env.action_space
         spec = env.spec
+        self.render_modes, self.fps = render_modes(env), frames_per_second(env)
         env.close()
         if not isinstance(acted, DiscreteSpace):
             raise ValueError(f"{id} has action space {acted}; only Discrete action spaces are supported")
@@ -123,6 +125,13 @@ class GymnasiumWorld:
         for block, lanes in zip(state[0].tolist(), (~alive).tolist(), strict=True):
             self._blocks[block].set_attr("parked", lanes)
 
+    def drawing(self, mode: str) -> Drawing:
+        return _Drawn(GymnasiumWorld(self.id, {**self._kwargs, "render_mode": mode}), window=mode == "human")
+
+    def render(self) -> Any:
+        """What the first lane's environment shows of itself."""
+        return self._blocks[0].render()[0]  # type: ignore[index]
+
     def close(self) -> None:
         for block in self._blocks:
             block.close()
@@ -132,3 +141,18 @@ class GymnasiumWorld:
         stacked = np.stack(obs).astype(np.float32)
         stacked = stacked.reshape(*stacked.shape[:2], -1) - self._first_symbol
         return torch.from_numpy(stacked).to(like.device)
+
+
+class _Drawn:
+    """Environments that show themselves: those that are played are the ones that are drawn."""
+
+    def __init__(self, world: GymnasiumWorld, window: bool) -> None:
+        self.world: Any = world
+        self.fps, self._window = world.fps, window
+
+    def picture(self, state: State, action: int | None) -> Picture:
+        # An environment with a window draws each step as it is made.
+        return None if self._window else as_picture(self.world.render())
+
+    def close(self) -> None:
+        self.world.close()

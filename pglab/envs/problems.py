@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from pglab.envs.finite import FiniteMDP, from_gymnasium_table
+from pglab.envs.finite import FiniteMDP, from_gymnasium
 
 
 def contextual_bandit(means: Sequence[Sequence[float]], probabilities: Sequence[float] | None = None) -> FiniteMDP:
@@ -155,9 +155,8 @@ def toy_text(id: str = "CliffWalking-v1", horizon: int | None = 200, **kwargs: A
     inner: Any = gymnasium.make(id, **kwargs).unwrapped
     if not hasattr(inner, "P") or not hasattr(inner, "initial_state_distrib"):
         raise ValueError(f"{id} has no transition table `P` and `initial_state_distrib`: use env=gymnasium for it")
-    start = np.asarray(inner.initial_state_distrib, dtype=float)
-    _check_terminal(id, inner.P, start)
-    return from_gymnasium_table(inner.P, start, horizon)
+    _check_terminal(id, inner.P, np.asarray(inner.initial_state_distrib, dtype=float))
+    return from_gymnasium(id, kwargs, horizon)
 
 
 def _check_terminal(id: str, table: dict, start: np.ndarray) -> None:

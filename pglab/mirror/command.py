@@ -104,7 +104,8 @@ def _upload(
     while waiting or busy:
         while waiting and idle:
             run, uploader = waiting.pop(), idle.pop()
-            uploader.begin(Upload(places[run], run.described, run.rows, run.status, run.diverged_at, run.final_return))
+            shown = (run.rows, run.status, run.diverged_at, run.final_return, run.films)
+            uploader.begin(Upload(places[run], run.described, *shown))
             busy[uploader] = run
         ready = wait([uploader.connection for uploader in busy], min(uploader.left for uploader in busy))
         for uploader in [u for u in busy if u.connection in ready or not u.left]:

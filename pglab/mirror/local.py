@@ -12,6 +12,7 @@ import yaml
 
 from pglab.errors import InputError
 from pglab.results.load import find_arms
+from pglab.studies.films import films_of
 from pglab.studies.wandb_run import Description, final_returns
 
 
@@ -61,6 +62,11 @@ class LocalRun:
     @property
     def final_return(self) -> float | None:
         return self.arm.final_returns.get(self.described.seed)
+
+    @property
+    def films(self) -> dict[int, Path]:
+        """Of its policy, by the update after which it was filmed."""
+        return films_of(self.arm.folder, self.described.seed)
 
     @property
     def version(self) -> list[Any]:

@@ -49,6 +49,7 @@ class Upload:
     status: str
     diverged_at: int | None
     final_return: float | None
+    films: dict[int, Path]
 
 
 class Uploader:
@@ -143,7 +144,7 @@ def _upload(api: Any, upload: Upload, folder: Path, timeout: float) -> None:
     columns = columns_of({str(name): column.to_numpy() for name, column in upload.rows.items()})
     bounds = {"init_timeout": timeout, "finish_timeout": timeout, "finish_timeout_raises": True}
     run = begin(upload.described, columns, logger, folder, **CLIENT, **bounds)
-    log(run, _records(upload.rows))
+    log(run, _records(upload.rows), upload.films)
     end(run, upload.status, upload.diverged_at, upload.final_return)
     # A client that the server turned away for good ends without an error.
     wait = LOOK_AGAIN

@@ -19,7 +19,7 @@ def short_names(arms: Iterable[str]) -> dict[str, str]:
     name: `rtg`. Names stay different. An arm of which nothing is left, because it leaves at its default
     what the others set, is called `default`.
     """
-    settings = {arm: _settings(arm) for arm in arms}
+    settings = {arm: settings_in(arm) for arm in arms}
     shared = _shared([*settings.values()])
     cut = short_keys(key for of_arm in settings.values() for key, _ in of_arm)
     own = {
@@ -51,7 +51,7 @@ def short_keys(keys: Iterable[str]) -> dict[str, str]:
 
 def shared_settings(arms: Iterable[str]) -> str:
     """What `short_names` leaves out, because it is the same in all of these arms; empty for one arm."""
-    return ", ".join(f"{key}={value}" for key, value in _shared([_settings(arm) for arm in dict.fromkeys(arms)]))
+    return ", ".join(f"{key}={value}" for key, value in _shared([settings_in(arm) for arm in dict.fromkeys(arms)]))
 
 
 def without(arm: str, key: str) -> str:
@@ -61,7 +61,12 @@ def without(arm: str, key: str) -> str:
 
 def setting(arm: str, key: str) -> str | None:
     """The value that an arm's name gives to a key."""
-    return dict(_settings(arm)).get(key)
+    return dict(settings_in(arm)).get(key)
+
+
+def settings_in(arm: str) -> list[Setting]:
+    """The keys that an arm's name sets, with their values."""
+    return [(key, value) for key, _, value in (part.partition("=") for part in _parts(arm))]
 
 
 def is_number(value: str | None) -> bool:
@@ -71,10 +76,6 @@ def is_number(value: str | None) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _settings(arm: str) -> list[Setting]:
-    return [(key, value) for key, _, value in (part.partition("=") for part in _parts(arm))]
 
 
 def _parts(arm: str) -> list[str]:

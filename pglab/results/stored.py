@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -112,19 +112,31 @@ def _with_checkpoint(stored: pd.DataFrame, folder: Path, unfinished: set[int]) -
 
 
 def _checked(path: Path, about: dict[str, Any]) -> pd.DataFrame:
-    """A file's rows; without checksums, as earlier versions left it, they are taken as they are."""
+    """A file's rows."""
+    content = checked_content(path, about)
+    return NOTHING if content is None else pd.read_parquet(io.BytesIO(content))
+
+
+def checked_content(path: Path, about: Mapping[str, Any]) -> bytes | None:
+    """An arm's file as it was written, None where no run has ended yet.
+
+    Without checksums, as earlier versions left it, it is taken as it is.
+
+    Raises:
+        DamagedError: it is another than `arm.json` knows.
+    """
     known = about.get("files")
     if known is not None and path.name not in known:
-        return NOTHING  # no run has ended yet
+        return None
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         if known is None or None in known[path.name]:
-            return NOTHING
+            return None
         raise DamagedError(f"{path} is gone; {_remedy(path)}") from None
     if known is not None and hashlib.sha256(content).hexdigest() not in known[path.name]:
         raise DamagedError(f"{path} is damaged: its content is not what its checksum says; {_remedy(path)}")
-    return pd.read_parquet(io.BytesIO(content))
+    return content
 
 
 def _remedy(path: Path) -> str:

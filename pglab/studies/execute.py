@@ -16,7 +16,7 @@ from pglab.studies.ongoing import Ongoing
 from pglab.studies.plan import Plan, Shard
 from pglab.studies.provenance import provenance
 from pglab.studies.store import ENDED, Ended
-from pglab.studies.worker import Checkpoint, Done, Failed, Job, Progress, Result, Slice, Worker
+from pglab.studies.worker import Checkpoint, Done, Failed, Film, Job, Progress, Result, Slice, Worker
 
 TICK = 0.1  # seconds between two looks at the clock while no worker reports
 CHECKPOINT_SHARE = 0.03  # of the time, at most, goes into storing checkpoints
@@ -74,7 +74,7 @@ class _Execution:
         self._stopped, self._steps, self._began = False, 0, time.monotonic()
         self._landed: Done | None = None
         self._written, self._cost = time.monotonic(), 0.0  # of the last checkpoint
-        self._warned = False  # of checkpoints that could not be written
+        self._warned = set[str]()  # of what could not be written
         self._unwritten: set[int] = set()  # arms with a newer checkpoint than the stored one
         self._ended: dict[int, set[int]] = {}  # seeds that were finished before, with fewer updates
         self._ongoing: dict[int, Ongoing] = {}
@@ -92,6 +92,9 @@ class _Execution:
                 message = worker.receive()
                 if isinstance(message, Progress):
                     self._note(message)
+                    continue
+                if isinstance(message, Film):
+                    self._store_film(message)
                     continue
                 if isinstance(message, Checkpoint):
                     self._checkpoint(message)
@@ -135,7 +138,7 @@ class _Execution:
 
     def _send(self, worker: Worker, shard: Shard) -> None:
         slices = [
-            Slice(number, self._plan.arms[number].settings, saved)
+            Slice(number, self._plan.arms[number].settings, saved, min(self._plan.seeds[number]))
             for number, seeds in shard.arms
             for saved in self._ongoing[number].slices(seeds)
         ]
@@ -165,7 +168,7 @@ class _Execution:
         began = time.monotonic()
         if not self._unwritten or (began - self._written < self._cost / CHECKPOINT_SHARE and not at_once):
             return
-        with self._although_it_cannot_be_written():
+        with self._although_unwritten("checkpoint"):
             for number in sorted(self._unwritten):
                 self._ongoing[number].store()
         self._unwritten.clear()
@@ -173,14 +176,21 @@ class _Execution:
         self._cost = self._written - began
 
     @contextlib.contextmanager
-    def _although_it_cannot_be_written(self) -> Iterator[None]:
-        """A checkpoint that cannot be stored costs a warning, once."""
+    def _although_unwritten(self, what: str) -> Iterator[None]:
+        """A checkpoint or film that cannot be stored costs a warning, once."""
         try:
             yield
         except OSError as error:
-            if not self._warned:
-                self._console.say(f"warning: no checkpoint could be written ({error}); training goes on")
-            self._warned = True
+            if what not in self._warned:
+                self._console.say(f"warning: no {what} could be written ({error}); training goes on")
+            self._warned.add(what)
+
+    def _store_film(self, film: Film) -> None:
+        with self._although_unwritten("film"):
+            if film.problem:
+                raise OSError(film.problem)
+            files = self._plan.store.arm(self._plan.arms[film.number])
+            self.mirror.film(film.number, film.seed, film.update, files.keep_film(film.seed, film.update, film.content))
 
     def _isolate(self, shard: Shard, traceback: str) -> None:
         """Tries the runs of a shard that raised apart, and gives up on one that raises alone."""
@@ -263,7 +273,7 @@ class _Execution:
         self.outcome.status |= {(number, seed): value for seed, value in status.items()}
         if done := [seed for seed, value in status.items() if value in ENDED]:
             self._sound.add(number)
-            with self._although_it_cannot_be_written():
+            with self._although_unwritten("checkpoint"):
                 self._ongoing[number].drop(done)
         self.mirror.finish(number, status)
 

@@ -11,14 +11,16 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pglab.sealed import unseal_text
+from pglab.studies.films import film_file
 from pglab.studies.plan import Plan
 from pglab.studies.process import start
-from pglab.studies.wandb_run import Description, begin, columns_of, end, final_returns, log
+from pglab.studies.wandb_run import Description, begin, columns_of, end, final_returns, log, log_film
 
 
 class Mirror:
@@ -46,6 +48,11 @@ class Mirror:
     def log(self, number: int, measures: Mapping[str, np.ndarray]) -> None:
         if self._process:
             self._queue.put(("log", number, dict(measures)))
+
+    def film(self, number: int, seed: int, update: int, file: Path) -> None:
+        """Adds a film to the row that was logged last of this run."""
+        if self._process:
+            self._queue.put(("film", number, (seed, update, file)))
 
     def finish(self, number: int, status: Mapping[int, str]) -> None:
         if self._process:
@@ -112,9 +119,14 @@ def _mirror(connection: Connection) -> None:
             for row in zip(*(column.tolist() for column in content.values()), strict=True):
                 values = dict(zip(content, row, strict=True))
                 seed, diverged = values.pop("seed"), values.pop("diverged", False)
-                log(run_of(number, seed, columns), [values])
+                # That of a row from before an interruption is there; that of a new row follows it.
+                film = film_file(folder / arms[number][0], seed, values["update"])
+                log(run_of(number, seed, columns), [values], {values["update"]: film} if film.exists() else {})
                 if diverged:
                     diverged_at[number, seed] = values["update"]
+        elif kind == "film":
+            seed, update, file = content
+            log_film(run_of(number, seed, {}), update, file)
         else:
             returns = final_returns(folder / arms[number][0])
             for seed, status in content.items():

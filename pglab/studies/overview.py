@@ -128,5 +128,5 @@ def _last_line(error: str | None) -> str:
 
 
 def _size(folder: Path) -> int:
-    with os.scandir(folder) as entries:
-        return sum(entry.stat(follow_symlinks=False).st_size for entry in entries if entry.is_file())
+    inside = [Path(where, name) for where, _, names in os.walk(folder) for name in names]
+    return sum(path.lstat().st_size for path in inside)

@@ -144,6 +144,8 @@ def _check_values(settings: Mapping[str, Any]) -> None:
     check_numbers(settings)
     if settings["evaluation"]["episodes"] < 0:
         raise InputError(f"evaluation.episodes={settings['evaluation']['episodes']} must be at least 0")
+    if settings["render_every"] < 0:
+        raise InputError(f"render_every={settings['render_every']} must be at least 0 updates (0: no films)")
     if settings["on_mismatch"] not in get_args(OnMismatch):
         raise InputError(f"on_mismatch={settings['on_mismatch']} is not one of {', '.join(get_args(OnMismatch))}")
     if settings["logger"]["mode"] not in ("online", "offline", "disabled"):

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 # Keys that say where, how fast and how long to train, and change no number of an update. What is
-# measured beside the update (diagnostics) is one of them: an arm is the same with and without, so
-# neither is its name another, nor are its finished runs refused or trained again to be measured.
+# measured or filmed beside the update (diagnostics, render_every) is one of them: an arm is the same
+# with and without, so neither is its name another, nor are its finished runs refused or trained again
+# to be measured.
 ONE_STUDY = (
-    "study", "results_dir", "workers", "fuse", "logger", "diagnostics", "on_mismatch", "fail_fast", "plan",
+    "study", "results_dir", "workers", "fuse", "logger", "diagnostics", "render_every", "on_mismatch", "fail_fast",
+    "plan",
 )  # fmt: skip
 MACHINERY = ("seed", "seeds", "updates", *ONE_STUDY)
 

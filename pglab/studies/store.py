@@ -8,11 +8,13 @@ STUDY/ARM/arm.json                   seeds with their status, settings, provenan
           states.bin                 what a run with more updates goes on from (see `pglab.sealed`)
           checkpoint.bin             the same of unfinished runs, and their rows so far
           checkpoint.previous.bin    the one before
+          videos/                    films of episodes, as `seed=0,update=000050.gif`
           lock                       held by the process that trains the arm
 """
 
 import hashlib
 import io
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,6 +29,7 @@ from pglab.errors import InputError
 from pglab.sealed import DamagedError, seal, seal_text, unseal, unseal_text
 from pglab.studies.atomic import remove_left_over, write
 from pglab.studies.checkpoints import Checkpoints
+from pglab.studies.films import FOLDER, film_file
 from pglab.studies.provenance import versions
 from pglab.studies.run import ArmConfig
 from pglab.studies.saved import NO_ROWS, Saved, decode, encode
@@ -90,7 +93,7 @@ class ArmFiles:
 
     def __init__(self, folder: Path, arm: ArmConfig) -> None:
         self.folder, self._arm = folder, arm
-        self.checkpoints = Checkpoints(folder)
+        self.checkpoints, self._films = Checkpoints(folder), folder / FOLDER
 
     def about(self) -> dict[str, Any] | None:
         """What `arm.json` says; None where there is none.
@@ -153,6 +156,10 @@ class ArmFiles:
             remove_left_over(self.folder / name)
             if anew:
                 (self.folder / name).unlink(missing_ok=True)
+        if anew and self._films.exists():
+            shutil.rmtree(self._films)
+        for left_over in self._films.glob(".*"):
+            left_over.unlink()
         self.checkpoints.remove_damaged()
         about = self.about() or {"runs": {}, "files": {}, "provenance": []}
         about.setdefault("place", place)
@@ -206,6 +213,16 @@ class ArmFiles:
             about["runs"][str(seed)] = {**run, "provenance": sorted(made_by)}
         about["runs"] = dict(sorted(about["runs"].items(), key=lambda item: int(item[0])))
         self._write_about(about)
+
+    def keep_film(self, seed: int, update: int, content: bytes) -> Path:
+        """Adds a film of a run's policy as it was after an update; returns its file.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self._films.mkdir(exist_ok=True)
+        write(file := film_file(self.folder, seed, update), content)
+        return file
 
     def finished(self, seeds: set[int]) -> tuple[list[Saved], pd.DataFrame]:
         """The states of runs that are finished, and their rows with a column `diverged`, all false."""

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -96,12 +97,25 @@ def columns_of(measures: Mapping[str, np.ndarray]) -> dict[str, str]:
     return {name: column.dtype.name for name, column in measures.items() if name not in ("seed", "diverged")}
 
 
-def log(run: "wandb.Run", rows: Iterable[Mapping[str, Any]]) -> None:
-    """Adds rows with a run's measures; those up to the last update that the server has change nothing."""
+def log(run: "wandb.Run", rows: Iterable[Mapping[str, Any]], films: Mapping[int, Path] = MappingProxyType({})) -> None:
+    """Adds rows with a run's measures; those up to the last update that the server has change nothing.
+
+    Args:
+        films: of the policy after some updates, which go into the rows of these.
+    """
     for row in rows:
         # A diagnostic that was not measured at this update has no point on its chart.
         values = {name: value for name, value in row.items() if name in MEASURES or value == value}
         run.log(values, step=row["update"])
+        if film := films.get(row["update"]):
+            log_film(run, row["update"], film)
+
+
+def log_film(run: "wandb.Run", update: int, file: Path) -> None:
+    """Adds a film to the row of an update, where that is the last row so far."""
+    import wandb
+
+    run.log({"episode": wandb.Video(str(file), format="gif")}, step=update)
 
 
 def end(run: "wandb.Run", status: str, diverged_at: int | None, final_return: float | None) -> None:

@@ -11,16 +11,21 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pglab.errors import InputError
+from pglab.studies.films import take
 from pglab.studies.process import start
 from pglab.studies.saved import Saved
+
+if TYPE_CHECKING:
+    from pglab.training.arm import Measures
+    from pglab.training.bundle import Bundle
 
 PARENT_CHECK = 0.5  # seconds between two looks at whether the parent is still there
 STANDARD_ERROR = 2  # that of this process; `sys.stderr` is none in a notebook
@@ -48,11 +53,13 @@ class Slice:
     Attributes:
         number: of the arm in the plan.
         saved: what the runs go on from; with update 0 and no state, from the beginning.
+        filmed: the seed of which episodes are to be filmed, if any of these is.
     """
 
     number: int
     settings: Mapping[str, Any]
     saved: Saved
+    filmed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,17 @@ class Progress:
     """
 
     measures: list[tuple[int, dict[str, np.ndarray]]]
+
+
+@dataclass(frozen=True)
+class Film:
+    """An episode of a run's policy as it was after an update: a video's content, or why there is none."""
+
+    number: int
+    seed: int
+    update: int
+    content: bytes
+    problem: str
 
 
 @dataclass(frozen=True)
@@ -114,7 +132,7 @@ class Worker:
         with contextlib.suppress(OSError):  # that the process is gone shows in `receive`
             self.connection.send(order)
 
-    def receive(self) -> Checked | Progress | Checkpoint | Done | Failed:
+    def receive(self) -> Checked | Progress | Film | Checkpoint | Done | Failed:
         """What the worker reports; a process that is gone has failed."""
         try:
             return self.connection.recv()
@@ -164,11 +182,14 @@ def _end_with(parent: int) -> None:
 
 
 def _check(order: Check) -> Checked:
-    from pglab.build import check_components
+    from pglab.build import build_component, check_components
+    from pglab.watching.stage import FILMED, check_drawn
 
     try:
         for settings in order.settings:
             check_components(settings)
+            if every := settings["render_every"]:
+                check_drawn(build_component(settings, "env"), FILMED, f"render_every={every}")
     except InputError as error:
         return Checked(str(error))
     return Checked(None)
@@ -200,6 +221,8 @@ def _train(job: Job, connection: Connection) -> Done:
     while not bundle.finished:
         measured = bundle.step()
         connection.send(Progress([(job.slices[arm].number, vars(measures)) for arm, measures in measured]))
+        for film in _films(job, bundle, measured):
+            connection.send(film)
         passed = any(int(measures.update[0]) % tenths[arm] == 0 for arm, measures in measured)
         if not bundle.finished and (passed or time.monotonic() - checkpointed >= CHECKPOINT_SECONDS):
             connection.send(Checkpoint([(part.number, s) for part, s in zip(job.slices, saved(), strict=True)]))
@@ -213,3 +236,16 @@ def _train(job: Job, connection: Connection) -> Done:
             for part, state, evaluation, parameters in ended
         ]
     )
+
+
+def _films(job: Job, bundle: "Bundle", measured: "list[tuple[int, Measures]]") -> Iterator[Film]:
+    """An episode of each run that is to be filmed after this update, with its policy as it is now."""
+    every = job.slices[0].settings["render_every"]
+    for arm, measures in measured:
+        part, update = job.slices[arm], int(measures.update[0])
+        seed = part.filmed
+        if not every or update % every or seed is None or seed not in measures.seed:
+            continue
+        row = part.saved.seeds.index(seed)
+        named = {name: rows[row] for name, rows in bundle.parameters()[arm].items()}
+        yield Film(part.number, seed, update, *take(part.settings, named, seed))

@@ -19,6 +19,9 @@ STREAMS = (
     "evaluation_first_states",
     "evaluation_transitions",
     "evaluation_actions",
+    "watched_first_states",
+    "watched_transitions",
+    "watched_actions",
 )
 
 GOLDEN = -0x61C8864680B583EB  # the constants of SplitMix64 as signed 64-bit integers
@@ -58,6 +61,11 @@ def uniform(key: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """A number in [0, 1) from each key: its top 24 bits (53 in double precision)."""
     bits = 24 if dtype == torch.float32 else 53
     return _shift(key, 64 - bits).to(dtype) * 2.0**-bits
+
+
+def uniforms(keys: Tensor, draws: int, dtype: torch.dtype) -> Tensor:
+    """`[..., draws]` uniforms under each key."""
+    return uniform(fold_in(keys[..., None], torch.arange(draws, device=keys.device)), dtype)
 
 
 def _shift(z: Tensor, bits: int) -> Tensor:

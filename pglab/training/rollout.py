@@ -20,7 +20,7 @@ from torch import Tensor
 from pglab.envs.world import Parking, World
 from pglab.models.model import Policy
 from pglab.training.episodes import Episodes
-from pglab.training.randomness import fold_in, uniform
+from pglab.training.randomness import fold_in, uniform, uniforms
 
 SEGMENT = 16  # steps between two looks at which episodes have ended
 SURPLUS = 1.1  # episodes begun for each one expected to be needed
@@ -168,7 +168,7 @@ def _play(
     episode = torch.from_numpy(wave.episode).to(device)
     keys = {name: fold_in(getattr(streams, name)[run][:, None], episode) for name in ("transitions", "actions")}
     first_keys = fold_in(streams.first_states[run][:, None], episode)
-    state = world.reset(_uniforms(first_keys, world.reset_draws, torch.float64))
+    state = world.reset(uniforms(first_keys, world.reset_draws, torch.float64))
     flat = parameters[run]
     weights = policy.model.layout.unflatten(flat)
     wave.alive &= wave.needed(played, target)
@@ -181,7 +181,7 @@ def _play(
         shape = (steps, len(live), wave.episode.shape[1])
         times = torch.arange(t, t + steps, device=device)[:, None, None]
         action_uniform = uniform(fold_in(keys["actions"], times))
-        step_uniform = _uniforms(fold_in(keys["transitions"], times), world.step_draws, torch.float32)
+        step_uniform = uniforms(fold_in(keys["transitions"], times), world.step_draws, torch.float32)
         log_obs = torch.empty(*shape, world.observation.stored, device=device)
         log_action = torch.empty(shape, dtype=torch.int64, device=device)
         log_reward = torch.empty(shape, device=device)
@@ -217,11 +217,6 @@ def _play(
             keys = {name: key.index_select(0, index) for name, key in keys.items()}
             flat = flat.index_select(0, index)
             weights = policy.model.layout.unflatten(flat)
-
-
-def _uniforms(keys: Tensor, draws: int, dtype: torch.dtype) -> Tensor:
-    """`[..., draws]` uniforms under each key."""
-    return uniform(fold_in(keys[..., None], torch.arange(draws, device=keys.device)), dtype)
 
 
 def _pack(waves: list[_Wave]) -> Episodes:

@@ -1,5 +1,6 @@
 """W&B gets every run of a study from its files, once, whatever happens on the way."""
 
+import hashlib
 import json
 import math
 import shutil
@@ -15,6 +16,8 @@ import pytest
 
 from pglab.mirror.command import AT_ONCE, WORTH
 from pglab.results import load, load_evaluation
+from pglab.studies.films import film_file
+from pglab.watching.film import film
 from tests.mirror.wandb_server import ENTITY, Refused, StoredRun, WandbServer
 
 RUNS = 6
@@ -307,3 +310,26 @@ def test_a_file_that_cannot_be_read_is_named(mirror_command, copied_study, wandb
     assert str(where) in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not wandb_server.runs
+
+
+def test_the_films_of_a_run_are_in_the_rows_of_their_updates(
+    mirror_command, copied_study, wandb_server, variables, read_back
+):
+    arm = sorted(copied_study.glob("*/arm.json"))[0].parent
+    (arm / "videos").mkdir()
+    for seed, update in ((0, 1), (0, 2), (1, 2)):
+        film_file(arm, seed, update).write_bytes(film(iter([np.full((4, 4, 3), update, np.uint8)]), 10, ".gif"))
+    frame = load(copied_study)
+    done = mirror_command([str(copied_study)], copied_study, **variables)
+    assert done.returncode == 0, done.stderr
+    runs = wandb_server.named()
+    check_complete(copied_study, runs)
+    shown = {(n, row["update"]): row["episode"] for n, run in runs.items() for row in run.history if "episode" in row}
+    assert shown.keys() == {(f"{arm.name},seed={seed}", update) for seed, update in ((0, 1), (0, 2), (1, 2))}
+    for (name, update), about in shown.items():
+        assert about["_type"] == "video-file"
+        sent = film_file(arm, int(name[-1]), update).read_bytes()
+        assert about["sha256"] == hashlib.sha256(sent).hexdigest()
+    columns = ["arm", "seed", "update", "loss"]
+    there = read_back(f"{ENTITY}/pglab")[columns].sort_values(columns, ignore_index=True)
+    pd.testing.assert_frame_equal(there, frame[columns].sort_values(columns, ignore_index=True))

@@ -9,6 +9,7 @@ import pytest
 
 from pglab.cli import compose_runs
 from pglab.errors import InputError
+from pglab.studies.films import films_of
 from pglab.studies.progress import progress_of
 from pglab.studies.provenance import provenance
 from pglab.studies.run import ArmConfig
@@ -92,3 +93,18 @@ def test_a_folder_that_cannot_be_made_is_refused_with_the_reason(tmp_path: Path)
         InputError, match=r"cannot write to .*file/study \(Not a directory\); choose another results_dir"
     ):
         Store(tmp_path / "file" / "study").prepare()
+
+
+def test_films_lie_in_one_folder_and_go_with_what_is_trained_anew(tmp_path: Path, arm: ArmConfig):
+    store = Store(tmp_path)
+    add(store, arm, seed=0)
+    files = store.arm(arm)
+    paths = [files.keep_film(seed, update, b"film") for seed, update in ((0, 50), (0, 5), (10, 5))]
+    folder = tmp_path / arm.name / "videos"
+    assert sorted(path.relative_to(folder).name for path in paths) == sorted(path.name for path in folder.iterdir())
+    assert films_of(tmp_path / arm.name, 0) == {5: paths[1], 50: paths[0]}
+    (folder / ".seed=0,update=000007.gif.half").touch()
+    files.begin({1: 0}, provenance(arm.settings), anew=False)
+    assert sorted(folder.iterdir()) == sorted(paths)
+    files.begin({0: 0}, provenance(arm.settings), anew=True)
+    assert not folder.exists()

@@ -1,0 +1,1 @@
+"""Watching the policies that a study has stored."""

@@ -1,0 +1,1 @@
+"""Single episodes to be looked at: played step by step, drawn, filmed."""

@@ -1,0 +1,71 @@
+"""Where an episode is drawn: a window, a film, or nowhere."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pglab.envs.drawing import Drawable, Drawing
+from pglab.envs.world import World
+from pglab.errors import InputError
+
+DRAWN = "cartpole, cartpole_v0, frozenlake, toy_text and those of env=gymnasium that Gymnasium draws"
+FILMED = "rgb_array"  # Gymnasium's name for pictures as arrays
+
+
+def can_be_drawn(world: World, mode: str) -> bool:
+    """Whether a world has pictures of this kind."""
+    return isinstance(world, Drawable) and mode in world.render_modes
+
+
+def check_drawn(world: World, mode: str, asked: str) -> None:
+    """Raises InputError where a world has no pictures of this kind, or there is no screen to show them.
+
+    Args:
+        asked: what needs the pictures, in words.
+    """
+    if not can_be_drawn(world, mode):
+        raise InputError(f"{asked}: this environment has no picture; there are pictures of {DRAWN}")
+    if mode == "human" and not _has_screen():
+        raise InputError(f"{asked}: there is no screen here; --video FILE.gif films without one")
+
+
+@contextmanager
+def drawn(world: World, mode: str) -> Iterator[Drawing]:
+    """A drawing of a world, closed at last.
+
+    Films are made without a screen, also where there is one.
+    """
+    assert isinstance(world, Drawable)
+    wanted = {"PYGAME_HIDE_SUPPORT_PROMPT": "1"} | ({"SDL_VIDEODRIVER": "dummy"} if mode == FILMED else {})
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        drawing = world.drawing(mode)
+        try:
+            yield drawing
+        finally:
+            drawing.close()
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _has_screen() -> bool:
+    """Whether a window could be opened; a driver that was chosen by hand is taken at its word."""
+    if "SDL_VIDEODRIVER" in os.environ:
+        return True
+    if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+        return False
+    os.environ["PYGAME_HIDE_SUPPORT_PROMPT"] = "1"
+    import pygame
+
+    try:
+        pygame.display.init()
+        return pygame.display.get_driver() not in ("offscreen", "dummy")
+    except pygame.error:
+        return False
+    finally:
+        pygame.display.quit()
