@@ -29,7 +29,7 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "cli": ("compose", "errors", "sealed", "studies"),
     "study": ("cli", "errors", "results", "studies"),
     "verify": (*MATHEMATICS, "build", "cli", "errors", "exact", "results", "studies", "training"),
-    "mirror": ("errors", "results", "studies"),
+    "mirror": ("errors", "report", "results", "sealed", "studies", "unfinished"),
     "report": ("errors", "results", "sealed", "studies"),
     "benchmark": None,
     "__main__": ("cli",),
