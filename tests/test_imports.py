@@ -104,3 +104,9 @@ def test_looking_at_a_study_imports_neither_torch_nor_hydra_nor_wandb():
     loaded = modules_after("import pglab.study\nassert pglab.study.main(['nowhere']) == 2")
     assert "pglab.studies.overview" in loaded
     assert not {"torch", "hydra", "wandb", "gymnasium"} & loaded
+
+
+def test_uploading_a_study_loads_what_draws_its_summary_only_when_there_is_one_to_draw():
+    loaded = modules_after("import pglab.mirror.command")
+    assert "pglab.mirror.summary_run" in loaded
+    assert not {"torch", "hydra", "wandb", "matplotlib", "seaborn", "statsmodels", "pglab.report.page"} & loaded

@@ -78,7 +78,7 @@ class Summary:
     def _tables(self) -> dict[str, "wandb.Table"]:
         import wandb
 
-        # What JSON has no number for is empty.
+        # What is not known is empty: JSON has no number for it.
         known = {name: table.astype(object).where(table.notna(), None) for name, table in self.tables.items()}
         return {name: wandb.Table(dataframe=table) for name, table in known.items()}
 
