@@ -106,7 +106,7 @@ class Summary:
         """
         if there is None or there.summary.get("version") != self.version:
             return f"it does not hold the summary of {self.study} that it was sent"
-        sizes = {file.name: file.size for file in there.files(per_page=1000)}
+        sizes = {file.name: file.size for file in there.files(list(media))}
         lost = [name for name, size in media.items() if sizes.get(name) != size]
         if tables and not lost:
             logged = {(one.name.partition(":")[0], one.digest) for one in there.logged_artifacts()}

@@ -45,7 +45,9 @@ class Uploader:
         self._folder = tempfile.mkdtemp(prefix="pglab-mirror-")
         # The terminal's Ctrl-C is the parent's; the client's warnings are nobody's.
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-        self._process, self.connection = start(__name__, {}, **quiet)
+        # It keeps copies of every table that it uploads.
+        folders = {f"WANDB_{name}_DIR": self._folder for name in ("CACHE", "DATA")}
+        self._process, self.connection = start(__name__, folders, **quiet)
         self.connection.send((self._folder, timeout))
         self._asked()
 

@@ -66,6 +66,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory, mirror_command: CommandLine) 
     write_study(study, complete=True)
     yield incomplete, upload(mirror_command, study, server, variables)
     server.stop()
+    assert not [file for name in ("cache", "data") for file in (folder / name).rglob("*")]  # copies of tables
     assert not server.unknown
 
 

@@ -229,7 +229,8 @@ class WandbServer:
     def _stored(self, given: dict[str, Any]) -> dict[str, Any]:
         stored = self.runs[given["project"], given["name"]].files
         of_all = {"url": "", "directUrl": "", "mimetype": "", "updatedAt": "", "md5": ""}
-        nodes = [{"id": name, "name": name, "sizeBytes": str(len(stored[name]))} | of_all for name in stored]
+        wanted = [name for name in stored if name in given["fileNames"] or not given["fileNames"]]
+        nodes = [{"id": name, "name": name, "sizeBytes": str(len(stored[name]))} | of_all for name in wanted]
         page = {"endCursor": None, "hasNextPage": False}
         files = {"edges": [{"node": node, "cursor": ""} for node in nodes], "pageInfo": page}
         return {"project": {"internalId": "1", "run": {"fileCount": len(nodes), "files": files}}}
