@@ -31,7 +31,7 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "study": ("cli", "errors", "results", "studies"),
     "verify": (*MATHEMATICS, "build", "cli", "errors", "exact", "results", "studies", "training"),
     "play": (*MATHEMATICS, "build", "errors", "results", "sealed", "studies", "unfinished", "watching"),
-    "mirror": ("errors", "results", "studies"),
+    "mirror": ("errors", "report", "results", "sealed", "studies", "unfinished"),
     "report": ("errors", "results", "sealed", "studies"),
     "benchmark": None,
     "__main__": ("cli",),
@@ -110,3 +110,9 @@ def test_looking_at_a_study_imports_neither_torch_nor_hydra_nor_wandb():
     loaded = modules_after("import pglab.study\nassert pglab.study.main(['nowhere']) == 2")
     assert "pglab.studies.overview" in loaded
     assert not {"torch", "hydra", "wandb", "gymnasium"} & loaded
+
+
+def test_uploading_a_study_loads_what_draws_its_summary_only_when_there_is_one_to_draw():
+    loaded = modules_after("import pglab.mirror.command")
+    assert "pglab.mirror.summary_run" in loaded
+    assert not {"torch", "hydra", "wandb", "matplotlib", "seaborn", "statsmodels", "pglab.report.page"} & loaded

@@ -11,6 +11,8 @@ import pandas as pd
 import yaml
 
 from pglab.errors import InputError
+from pglab.mirror.server import Place
+from pglab.mirror.training_run import Upload
 from pglab.results.load import find_arms
 from pglab.studies.films import films_of
 from pglab.studies.wandb_run import Description, final_returns
@@ -45,6 +47,10 @@ class LocalRun:
         return self.arm.folder.parent
 
     @property
+    def id(self) -> str:
+        return self.described.id
+
+    @property
     def name(self) -> str:
         return f"{self.described.arm},seed={self.described.seed}"
 
@@ -72,6 +78,11 @@ class LocalRun:
     def version(self) -> list[Any]:
         """What tells whether it was uploaded as it is now."""
         return [len(self.rows), self.status]
+
+    def parcel(self, place: Place) -> Upload:
+        """All that W&B is to have of it."""
+        shown = (self.rows, self.status, self.diverged_at, self.final_return, self.films)
+        return Upload(place, self.described, *shown)
 
 
 def local_runs(path: Path) -> list[LocalRun]:

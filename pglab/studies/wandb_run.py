@@ -65,30 +65,43 @@ def begin(
         folder: where the client's own files go, in place of earlier ones of this run.
         settings: further `wandb.Settings`.
     """
+    about = {
+        "id": described.id,
+        "name": f"{described.arm},seed={described.seed}",
+        "group": described.arm,
+        "tags": [described.study[:64]],
+        "config": described.config(measures),
+    }
+    run = opened(about, logger, folder, **settings)
+    run.define_metric("env_steps")
+    run.define_metric("*", step_metric="env_steps")
+    return run
+
+
+def opened(about: Mapping[str, Any], logger: Mapping[str, Any], folder: Path, **settings: Any) -> "wandb.Run":
+    """Opens the run with an id, or goes on with it, and removes what an earlier client left of it.
+
+    Args:
+        about: the run's `id`, `name` and whatever else `wandb.init` is to be told of it.
+        logger, folder, settings: as for `begin`.
+    """
     os.environ["WANDB_SILENT"] = "true"
     import wandb
 
-    name = f"{described.arm},seed={described.seed}"
     run = wandb.init(
+        **about,
         project=logger["project"],
         entity=logger["entity"],
         mode=logger["mode"],
         dir=str(folder),
-        id=described.id,
         resume="allow" if logger["mode"] == "online" else None,
-        group=described.arm,
-        name=name,
-        tags=[described.study[:64]],
-        config=described.config(measures),
         reinit="create_new",
         settings=wandb.Settings(console="off", disable_git=True, save_code=False, x_disable_stats=True, **settings),
     )
     here = Path(run.dir).parent
-    for earlier in here.parent.glob(f"*run-*-{described.id}*"):
+    for earlier in here.parent.glob(f"*run-*-{about['id']}*"):
         if earlier != here:
             shutil.rmtree(earlier)
-    run.define_metric("env_steps")
-    run.define_metric("*", step_metric="env_steps")
     return run
 
 

@@ -18,6 +18,7 @@ def test_the_frame_is_that_of_the_folder(mirror_command, study, copied_study, wa
     wandb_server.runs["pglab", "foreign"] = StoredRun(
         "foreign", "pglab", config={"lr": {"value": 1}}, lines={0: '{"_step": 0}'}
     )
+    assert wandb_server.summaries().keys() == {"small"}  # which is no run of a frame either
     pd.testing.assert_frame_equal(read_back(PROJECT), load(study))
 
 

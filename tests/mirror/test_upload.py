@@ -62,8 +62,10 @@ def test_a_study_trained_without_wandb_is_uploaded_completely(
 ):
     done = mirror_command([str(copied_study)], copied_study, **variables)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == f"Uploaded {RUNS} of {RUNS} runs to {wandb_server.url}/{ENTITY}/pglab"
-    assert len(done.stdout.splitlines()) == RUNS + 1
+    assert done.stdout.splitlines()[RUNS:] == [
+        f"Uploaded {RUNS} of {RUNS} runs to {wandb_server.url}/{ENTITY}/pglab",
+        "Uploaded 1 of 1 summaries",
+    ]
     runs = wandb_server.named()
     assert len(runs) == RUNS
     check_complete(study, runs)
@@ -85,11 +87,12 @@ def test_a_second_call_uploads_nothing_and_a_lost_record_makes_no_second_run(
     again = mirror_command([str(copied_study)], copied_study, **variables)
     assert again.returncode == 0, again.stderr
     assert f"Uploaded 0 of {RUNS} runs" in again.stdout
+    assert "Uploaded 0 of 1 summaries (1 were there already)" in again.stdout
     assert not uploads(wandb_server)
     (copied_study / "mirrored.json").unlink()
     assert mirror_command([str(copied_study)], copied_study, **variables).returncode == 0
     assert uploads(wandb_server)
-    assert len(wandb_server.runs) == RUNS
+    assert (len(wandb_server.named()), len(wandb_server.summaries())) == (RUNS, 1)
     check_complete(copied_study, wandb_server.named())
 
 
@@ -137,9 +140,13 @@ def test_a_folder_of_studies_goes_where_it_is_told(mirror_command, study, copied
     done = mirror_command(options, results, **variables)
     assert done.returncode == 0, done.stderr
     place = f"{wandb_server.url}/colleagues/elsewhere"
-    assert done.stdout.splitlines()[-1] == f"Uploaded {2 * RUNS} of {2 * RUNS} runs to {place}"
+    assert done.stdout.splitlines()[-2:] == [
+        f"Uploaded {2 * RUNS} of {2 * RUNS} runs to {place}",
+        "Uploaded 2 of 2 summaries",
+    ]
     by_study = Counter(run.tags[0] for run in wandb_server.runs.values() if run.project == "elsewhere")
-    assert by_study == {"small": RUNS, "other": RUNS}
+    assert by_study == {"small": RUNS + 1, "other": RUNS + 1}
+    assert wandb_server.summaries("elsewhere").keys() == {"small", "other"}
     for folder in (copied_study, other):
         assert list(json.loads((folder / "mirrored.json").read_text())) == [place]
 
@@ -185,7 +192,7 @@ def test_a_server_that_dies_midway_costs_only_what_it_did_not_take(
     assert died.stdout.count(" of 6: ") >= 1
     (line,) = died.stderr.splitlines()
     assert line.startswith("error: W&B has an incomplete mirror: ")
-    assert line.endswith("runs were uploaded, and the same command uploads the others")
+    assert line.endswith("runs were uploaded, and the same command uploads the rest")
     (kept,) = json.loads((copied_study / "mirrored.json").read_text()).values()
     assert 1 <= len(kept) < RUNS
     assert {file: data for file, data in contents(copied_study).items() if file != "mirrored.json"} == before
@@ -198,7 +205,7 @@ def test_a_server_that_dies_midway_costs_only_what_it_did_not_take(
     assert done.returncode == 0, done.stderr
     assert f"Uploaded {RUNS - len(kept)} of {RUNS} runs" in done.stdout
     assert f"({len(kept)} were there already)" in done.stdout
-    assert len(wandb_server.runs) == RUNS
+    assert len(wandb_server.named()) == RUNS
     check_complete(copied_study, wandb_server.named())
 
 
@@ -227,7 +234,7 @@ def test_an_upload_that_is_ended_is_taken_up_without_duplicates(
     wandb_server.after = lambda name: None
     done = mirror_command([str(copied_study)], copied_study, **variables)
     assert done.returncode == 0, done.stderr
-    assert len(wandb_server.runs) == RUNS
+    assert len(wandb_server.named()) == RUNS
     check_complete(copied_study, wandb_server.named())
 
 

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
+
+from tests.mirror.wandb_artifacts import Artifacts
 
 KEY, ENTITY = "0123456789" * 4, "laboratory"
-RUN_FIELDS = ("sweepName", "jobType", "commit", "description", "notes")
+RUN_FIELDS = ("sweepName", "commit", "description", "notes")
 
 
 @dataclass
@@ -24,11 +27,13 @@ class StoredRun:
     project: str
     name: str = ""
     group: str = ""
+    job_type: str = ""
     tags: list[str] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
     lines: dict[int, str] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
     exit_code: int | None = None
+    files: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -76,6 +81,7 @@ class WandbServer:
 
     Attributes:
         runs: what is stored, by project and id.
+        artifacts: likewise, by their own id.
         asked: every request in order, by GraphQL operation, or `file_stream`, `storage`.
         before, after: called with the name of a request before it has its effect, and between that
             and its answer; may raise `Refused`.
@@ -84,6 +90,7 @@ class WandbServer:
 
     def __init__(self) -> None:
         self.runs: dict[tuple[str, str], StoredRun] = {}
+        self.artifacts = Artifacts(lambda path: f"{self.url}/storage/artifacts/{quote(path)}")
         self.asked: list[str] = []
         self.unknown: list[str] = []
         self.before: Callable[[str], None] = lambda name: None
@@ -116,15 +123,21 @@ class WandbServer:
             serving.server_close()
 
     def named(self, project: str = "pglab") -> dict[str, StoredRun]:
-        """The runs of a project by their name."""
-        runs = [run for (of, _), run in self.runs.items() if of == project]
+        """The trained runs of a project by their name."""
+        runs = [run for (of, _), run in self.runs.items() if of == project and run.job_type != "summary"]
         assert len({run.name for run in runs}) == len(runs)
         return {run.name: run for run in runs}
+
+    def summaries(self, project: str = "pglab") -> dict[str, StoredRun]:
+        """The summary runs of a project by their group."""
+        runs = [run for (of, _), run in self.runs.items() if of == project and run.job_type == "summary"]
+        assert len({run.group for run in runs}) == len(runs)
+        return {run.group: run for run in runs}
 
     def answer(self, path: str, key: str, body: bytes) -> Any:
         """What a request gets back; raises `Refused`."""
         content = json.loads(body) if path == "/graphql" or path.endswith("/file_stream") else {}
-        name = content.get("operationName") or path.rpartition("/")[2]
+        name = content.get("operationName") or path.split("/")[-1 if path.endswith("/file_stream") else 1]
         if path == "/graphql" and not content.get("operationName"):
             name = content["query"].split("query", 1)[-1].split("(")[0].split("{")[0].strip()
         self.asked.append(name)
@@ -140,6 +153,7 @@ class WandbServer:
             elif path == "/graphql":
                 answer = self._query(name, content.get("variables") or {})
             else:
+                self._store(unquote(path).split("/", 5)[2:], body)
                 answer = {}
         self.after(name)
         return answer
@@ -154,6 +168,13 @@ class WandbServer:
             run.exit_code = content["exitcode"]
         return {"exitcode": None, "limits": {}}
 
+    def _store(self, where: list[str], content: bytes) -> None:
+        """Takes a file of an artifact, or of a run: `runs`, its project and id, the file's name."""
+        if where[0] == "artifacts":
+            self.artifacts.store("/".join(where[1:]), content)
+        else:
+            self.runs[where[1], where[2]].files[where[3]] = content
+
     def _query(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
         answers = {
             "Viewer": self._viewer,
@@ -166,6 +187,8 @@ class WandbServer:
             "RunHistoryKeys": self._run,
             "RunParquetHistory": self._parquet,
             "HistoryPage": self._page,
+            "RunFiles": self._stored,
+            **self.artifacts.answers(),
         }
         if name not in answers:
             self.unknown.append(name)
@@ -191,6 +214,7 @@ class WandbServer:
         run = self.runs.setdefault(key, StoredRun(given["name"], given["project"]))
         run.name = given["displayName"] or run.name
         run.group = given["groupName"] or run.group
+        run.job_type = given["jobType"] or run.job_type
         run.tags = given["tags"] or run.tags
         run.config = json.loads(given["config"]) if given["config"] else run.config
         run.exit_code = None
@@ -198,8 +222,18 @@ class WandbServer:
         return {"upsertBucket": {"bucket": bucket, "inserted": inserted}}
 
     def _files(self, given: dict[str, Any]) -> dict[str, Any]:
-        files = [{"name": name, "uploadUrl": f"{self.url}/storage"} for name in given["files"]]
+        of_run = f"{self.url}/storage/runs/{given['project']}/{given['run']}"
+        files = [{"name": name, "uploadUrl": f"{of_run}/{quote(name)}"} for name in given["files"]]
         return {"createRunFiles": {"runID": given["run"], "uploadHeaders": [], "files": files}}
+
+    def _stored(self, given: dict[str, Any]) -> dict[str, Any]:
+        stored = self.runs[given["project"], given["name"]].files
+        of_all = {"url": "", "directUrl": "", "mimetype": "", "updatedAt": "", "md5": ""}
+        wanted = [name for name in stored if name in given["fileNames"] or not given["fileNames"]]
+        nodes = [{"id": name, "name": name, "sizeBytes": str(len(stored[name]))} | of_all for name in wanted]
+        page = {"endCursor": None, "hasNextPage": False}
+        files = {"edges": [{"node": node, "cursor": ""} for node in nodes], "pageInfo": page}
+        return {"project": {"internalId": "1", "run": {"fileCount": len(nodes), "files": files}}}
 
     def _run(self, given: dict[str, Any]) -> dict[str, Any]:
         run = self.runs.get((given["project"], given["name"]))
@@ -239,6 +273,7 @@ class WandbServer:
             "displayName": run.name,
             "state": run.state,
             "group": run.group,
+            "jobType": run.job_type,
             "tags": run.tags,
             "config": json.dumps(run.config),
             "summaryMetrics": json.dumps(run.summary),
