@@ -140,7 +140,13 @@ def compose_runs(overrides: Sequence[str], config_dir: str | Path | None = None)
     asked = []
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            (jobs,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(list(overrides)), None)
+            parser = OverridesParser.create()
+            fixed = [
+                given.input_line for given in parser.parse_overrides(list(overrides)) if not given.is_sweep_override()
+            ]
+            swept = compose(CONFIG, [*search, *fixed], return_hydra_config=True).hydra.sweeper.params or {}
+            asked_for = [*(f"{key}={values}" for key, values in swept.items()), *overrides]
+            (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides(asked_for), None)
             for job in jobs:
                 config = compose(CONFIG, [*search, *job], return_hydra_config=True)
                 hydra_config = config.hydra

@@ -48,6 +48,26 @@ class Step(NamedTuple):
 
 
 @runtime_checkable
+class Drawn(Protocol):
+    """A world that is another problem in each run, the same in all its episodes, evaluation included.
+
+    The first `problem_draws` of the `reset_draws` uniforms that `reset` takes are the run's: with
+    the same of these, it must return the same problem.
+    """
+
+    problem_draws: int
+
+
+@runtime_checkable
+class OneStep(Protocol):
+    """A world of one-step episodes that knows the best action: diagnostics count how often it is taken."""
+
+    def best_action(self, state: State) -> Tensor:
+        """The action with the highest mean reward in each first state, `[...]`."""
+        ...
+
+
+@runtime_checkable
 class Parking(Protocol):
     """A world whose lanes cost time one by one, so that it is worth saying which may stop."""
 

@@ -19,6 +19,7 @@ STREAMS = (
     "evaluation_first_states",
     "evaluation_transitions",
     "evaluation_actions",
+    "problems",
 )
 
 GOLDEN = -0x61C8864680B583EB  # the constants of SplitMix64 as signed 64-bit integers
