@@ -71,8 +71,8 @@ def _check_attributes(name: str, world: Any) -> None:
     of_run = getattr(world, "problem_draws", 0)
     require(
         _whole(of_run, 0) and of_run <= world.reset_draws,
-        f"{name}: problem_draws is {of_run!r}, which must be an int from 0 to reset_draws={world.reset_draws}: how many "
-        "of the uniforms that `reset` takes are the run's own",
+        f"{name}: problem_draws is {of_run!r}, which must be an int from 0 to reset_draws={world.reset_draws}: how "
+        "many of the uniforms that `reset` takes are the run's own",
     )
     require(
         world.horizon is None or _whole(world.horizon, 1),
