@@ -5,7 +5,6 @@ from scipy.stats import kstest
 
 from pglab.envs.testbed import GaussianTestbed
 from pglab.envs.world import Discrete, Drawn, OneStep
-from pglab.testing import check_env
 
 COUNT = 4000
 
@@ -13,11 +12,6 @@ COUNT = 4000
 def drawn(world, runs=COUNT, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return world.reset(torch.rand(runs, world.reset_draws, dtype=torch.float64, generator=generator))
-
-
-def test_the_testbed_keeps_the_contract_of_a_world():
-    check_env(GaussianTestbed())
-    check_env(GaussianTestbed(actions=2, noise=0.0))
 
 
 def test_mean_rewards_are_drawn_from_the_given_gaussian_each_on_its_own():

@@ -9,7 +9,7 @@ from scipy.stats import ks_2samp, ttest_ind
 import pglab
 from tests.published.linear_agents import AGENTS, train
 
-SEEDS = 12
+SEEDS = 24
 EPISODES = {"linear_softmax": 4000, "linear_sigmoid_broken": 4000, "linear_sigmoid": 5000}
 BLOCK = 100
 RANDOM_PLAY = 22.3  # mean return of a uniform policy: 22.28 ± 0.03 over 200 000 episodes
@@ -50,8 +50,7 @@ def test_mean_returns_of_every_hundred_episodes_have_the_distribution_of_the_pla
 def test_the_broken_agent_stays_at_the_level_of_random_play_and_the_fixed_one_learns(curves):
     experiment, ours = curves
     if experiment == "linear_sigmoid_broken":
-        # No better than random play, anywhere after the first quarter: 3 is 3 standard errors of a block's mean.
-        assert (ours[:, 10:].mean(1) < RANDOM_PLAY).sum() >= 10
-        assert ours[:, 10:].mean(0).max() < RANDOM_PLAY + 3
+        assert (ours[:, 10:].mean(1) < RANDOM_PLAY).mean() >= 10 / 12
+        assert ours.mean(0).max() < RANDOM_PLAY + 3
     if experiment == "linear_sigmoid":
-        assert (ours[:, -1] > 180).sum() >= 10
+        assert (ours[:, -1] > 180).mean() >= 10 / 12
