@@ -15,6 +15,7 @@ from pglab.models.optimizers import check_rows_apart
 from pglab.training.arm import Arm
 from pglab.training.bundle import Shapes
 from pglab.training.diagnostics import GradientDiagnostics, NoDiagnostics
+from pglab.training.randomness import generator
 
 Settings = Mapping[str, Any]
 
@@ -58,6 +59,7 @@ def check_components(settings: Settings) -> None:
         _fits("env", shapes.world.check_ends)
     _fits("head", shapes.policy)
     _fits("network", lambda: shapes.policy().model.layout)
+    _fits("init", lambda: shapes.policy().model.draw(arm.init, [generator(0, "weights")], shapes.device))
     _fits("optimizer", lambda: check_rows_apart(arm.optimizer))
     build_diagnostics(settings)
     if not callable(arm.weighting):

@@ -144,7 +144,8 @@ def compose_runs(overrides: Sequence[str], config_dir: str | Path | None = None)
     asked = []
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            (jobs,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(list(overrides)), None)
+            with_sweep = OverridesParser.create().parse_overrides([*_own_sweep(overrides, search), *overrides])
+            (jobs,) = BasicSweeper.split_arguments(with_sweep, None)
             for job in jobs:
                 config = compose(CONFIG, [*search, *job], return_hydra_config=True)
                 hydra_config = config.hydra
@@ -158,6 +159,14 @@ def compose_runs(overrides: Sequence[str], config_dir: str | Path | None = None)
     except ValueError as error:
         raise InputError(unnamed_choice(error, overrides)) from error
     return asked
+
+
+def _own_sweep(overrides: Sequence[str], search: Sequence[str]) -> list[str]:
+    """What the chosen configuration sweeps itself (`hydra.sweeper.params`), as overrides to go before those given."""
+    given = OverridesParser.create().parse_overrides(list(overrides))
+    fixed = [str(override.input_line) for override in given if not override.is_sweep_override()]
+    params = compose(CONFIG, [*search, *fixed], return_hydra_config=True).hydra.sweeper.params
+    return [f"{key}={values}" for key, values in (params or {}).items()]
 
 
 def _hands_in(config: HydraConf) -> bool:

@@ -137,10 +137,16 @@ def test_groups_repeat_the_plain_keys_they_depend_on():
     assert composed.settings["weighting"]["baseline"] == composed.settings["baseline"]
 
 
+def test_an_experiment_may_sweep_and_a_key_that_is_given_takes_the_place_of_its_sweep():
+    composed = compose_runs(["experiment=weighting_ablation", "weighting=rtg"])
+    arms = [(one.choices["weighting"], one.choices["head"]) for one in composed]
+    assert arms == [("rtg", "softmax"), ("rtg", "sigmoid")]
+
+
 @pytest.mark.parametrize("experiment", sorted(file.stem for file in (CONF / "experiment").glob("*.yaml")))
 def test_every_experiment_composes(experiment: str):
-    (composed,) = compose_runs([f"experiment={experiment}"])
-    assert composed.choices["experiment"] == experiment
+    for composed in compose_runs([f"experiment={experiment}"]):
+        assert composed.choices["experiment"] == experiment
 
 
 @pytest.fixture

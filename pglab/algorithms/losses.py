@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 Reduction = Literal["steps", "episodes", "sum"]
-Truncation = Literal["end", "bootstrap"]
+Truncation = Literal["end", "bootstrap", "diverge"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Estimator:
         min_episode_length: episodes with fewer steps do not enter the estimate; a batch without
             any other gives no update.
         truncation: an episode cut by the time limit counts as ended ("end"), or its last reward
-            is continued by γ V(s_T) of the critic ("bootstrap").
+            is continued by γ V(s_T) of the critic ("bootstrap"), or its run counts as diverged
+            ("diverge"): for a problem whose every sensible policy ends its episodes long before.
     """
 
     reduction: Reduction = "steps"

@@ -75,6 +75,24 @@ class RewardToGo:
 
 
 @dataclass(frozen=True)
+class ExponentSlip:
+    """WRONG ON PURPOSE: Ψ_t = Σ_{k≥t} γ^{r_k} r_k, the discount raised to the reward, not to the delay.
+
+    Where every reward is 1, as on CartPole, it is γ times the undiscounted reward-to-go: a smaller
+    learning rate, and no discount at all. Kept because published code has it.
+    """
+
+    gamma: float
+
+    @property
+    def bias(self) -> tuple[str, ...]:
+        return ("the discount is raised to the reward, not to the delay",) if self.gamma < 1 else ()
+
+    def __call__(self, batch: Batch) -> Tensor:
+        return (rewards_to_go(self.gamma**batch.reward * batch.reward, 1.0) * batch.mask).detach()
+
+
+@dataclass(frozen=True)
 class ReturnMinusBaseline:
     """A return less a baseline: Ψ_t = G_t - b_t (or R(τ) - b_t with `returns="total"`).
 

@@ -53,6 +53,9 @@ class Bandit:
         start = np.array([1.0, 0.0, 0.0])
         return FiniteMDP(transition, reward, start, start == 0, self.horizon, np.zeros(3, dtype=np.int64))
 
+    def best_action(self, state: State) -> Tensor:
+        return torch.full_like(state[0], int(np.argmax(self.means)), dtype=torch.int64)
+
     def reset(self, uniform: Tensor) -> State:
         return (torch.zeros(uniform.shape[:-1], device=uniform.device),)
 
@@ -60,8 +63,12 @@ class Bandit:
         return state[0][..., None]
 
     def step(self, state: State, action: Tensor, uniform: Tensor) -> Step:
-        radius = (-2.0 * torch.log1p(-uniform[..., 0])).sqrt()  # Box and Muller 1958
-        normal = radius * torch.cos(2.0 * math.pi * uniform[..., 1])
         means = torch.tensor(list(self.means), device=action.device)
-        reward = means[action] + self.noise * normal.float()
+        reward = means[action] + self.noise * standard_normal(uniform).float()
         return Step(state, reward, torch.ones_like(action, dtype=torch.bool))
+
+
+def standard_normal(uniform: Tensor) -> Tensor:
+    """N(0, 1) from two uniforms each, `[..., 2]` to `[...]` (Box and Muller 1958)."""
+    radius = (-2.0 * torch.log1p(-uniform[..., 0])).sqrt()
+    return radius * torch.cos(2.0 * math.pi * uniform[..., 1])

@@ -76,7 +76,7 @@ class World(Protocol):
     step_draws: int
 
     def reset(self, uniform: Tensor) -> State:
-        """First states from uniforms `[..., reset_draws]` (double precision): tensors `[...]`."""
+        """First states from uniforms `[..., reset_draws]` (double precision): tensors that begin with `[...]`."""
         ...
 
     def observe(self, state: State) -> Tensor:
@@ -85,4 +85,24 @@ class World(Protocol):
 
     def step(self, state: State, action: Tensor, uniform: Tensor) -> Step:
         """One step with actions `[...]` and uniforms `[..., step_draws]`."""
+        ...
+
+
+@runtime_checkable
+class Drawn(World, Protocol):
+    """A world that is another problem in each run, the same in all its episodes, evaluation included.
+
+    The first `problem_draws` of the `reset_draws` uniforms that `reset` takes are the run's: with
+    the same of these, it must return the same problem.
+    """
+
+    problem_draws: int
+
+
+@runtime_checkable
+class OneStep(World, Protocol):
+    """A world of one-step episodes that knows the best action: diagnostics count how often it is taken."""
+
+    def best_action(self, state: State) -> Tensor:
+        """The action with the highest mean reward in each first state, `[...]`."""
         ...

@@ -6,6 +6,7 @@ computed by the scalar code for a vector's remainder, whose last bits can differ
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -115,6 +116,29 @@ class Zeros:
 
     def __call__(self, shape: tuple[int, ...], fan_in: int, generator: Generator) -> Tensor:
         return torch.zeros(shape)
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """The given numbers, whatever the seed: for networks whose parameters are one table of that many.
+
+    Attributes:
+        values: row after row, outputs first: `[θ_0, …, θ_{A-1}]` of a tabular network with one symbol.
+    """
+
+    values: Sequence[float]
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(value, int | float) and math.isfinite(value) for value in self.values):
+            raise ValueError(f"values={list(self.values)} must be finite numbers")
+
+    def __call__(self, shape: tuple[int, ...], fan_in: int, generator: Generator) -> Tensor:
+        if len(self.values) != math.prod(shape):
+            raise ValueError(
+                f"values={list(self.values)} are {len(self.values)} numbers, this network has a parameter "
+                f"of shape {list(shape)}, which takes {math.prod(shape)}"
+            )
+        return torch.tensor(list(self.values), dtype=torch.float32).reshape(shape)
 
 
 def draw(init: Init, layout: Layout, inputs: int, generator: Generator) -> Tensor:

@@ -68,6 +68,12 @@ def _check_attributes(name: str, world: Any) -> None:
     for attribute, least in (("actions", 1), ("reset_draws", 0), ("step_draws", 0)):
         value = getattr(world, attribute)
         require(_whole(value, least), f"{name}: {attribute} is {value!r}, which must be an int of at least {least}")
+    of_run = getattr(world, "problem_draws", 0)
+    require(
+        _whole(of_run, 0) and of_run <= world.reset_draws,
+        f"{name}: problem_draws is {of_run!r}, which must be an int from 0 to reset_draws={world.reset_draws}: how "
+        "many of the uniforms that `reset` takes are the run's own",
+    )
     require(
         world.horizon is None or _whole(world.horizon, 1),
         f"{name}: horizon is {world.horizon!r}, which must be None or an int of at least 1",

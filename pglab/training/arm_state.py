@@ -53,7 +53,8 @@ class ArmState:
     def streams(self, rows: np.ndarray) -> Streams:
         """Keys of the coming update."""
         index, update = torch.from_numpy(rows), torch.tensor(self._update, device=self._device)
-        return Streams(**{name: fold_in(key[index], update) for name, key in vars(self._keys).items()})
+        coming = {name: fold_in(key[index], update) for name, key in vars(self._keys).items() if name != "problems"}
+        return Streams(**coming, problems=self._keys.problems[index])
 
     def evaluation_streams(self) -> Streams:
         return self._streams("evaluation_")
@@ -159,19 +160,23 @@ class ArmState:
         self._diverged, self._env_steps = counters["diverged"], counters["env_steps"]
         self._episodes, self._length = counters["episodes"], counters["length"]
 
-    def update(self, rows: np.ndarray, estimate: Gradient, kept: np.ndarray) -> np.ndarray:
+    def update(self, rows: np.ndarray, estimate: Gradient, kept: np.ndarray, cut: np.ndarray) -> np.ndarray:
         """One step on the gradients `[R, P]` of the given rows.
 
-        A row whose loss, gradient or next parameters are not finite stays as it was for good.
+        A row whose loss, gradient or next parameters are not finite stays as it was for good, and
+        so, with `truncation="diverge"`, does one with an episode that the time limit cut.
 
         Args:
             kept: which rows have an episode in their estimate, `[R]`; the others take no step.
+            cut: which rows have an episode that was truncated and not terminated, `[R]`.
 
         Returns:
             Which rows diverged, `[R]`.
         """
         index = torch.from_numpy(rows).to(self._device)
         finite = estimate.loss.isfinite() & estimate.gradient.isfinite().all(-1)
+        if self.arm.estimator.truncation == "diverge":
+            finite &= torch.from_numpy(~cut).to(self._device)
         steps = finite & torch.from_numpy(kept).to(self._device)
         gradient = torch.zeros_like(self.policy.parameters)
         gradient[index] = self.clipped(estimate.gradient)
@@ -218,8 +223,8 @@ class ArmState:
         return tensors | {"length": torch.from_numpy(self._length.copy()), "update": torch.tensor(self._update)}
 
     def _streams(self, prefix: str) -> Streams:
-        names = ("first_states", "transitions", "actions")
-        return Streams(*(stream_keys(self.arm.seeds, prefix + name, self._device) for name in names))
+        names = (prefix + "first_states", prefix + "transitions", prefix + "actions", "problems")
+        return Streams(*(stream_keys(self.arm.seeds, name, self._device) for name in names))
 
     def _bootstrapped(self, episodes: Episodes, critic: Critic) -> Tensor:
         """Rewards with γ V(s_T) added to the last one of each truncated episode."""

@@ -84,11 +84,13 @@ class Bundle:
         training = [(number, arm, arm.active) for number, arm in enumerate(self._arms) if len(arm.active)]
         due = [self._diagnostics is not None and self._diagnostics.due(arm.updates) for _, arm, _ in training]
         attempt = self._attempt([(arm, rows) for _, arm, rows in training], with_witnesses=any(due))
-        has_episodes = np.isin(np.arange(len(attempt.parameters)), attempt.kept.run)
+        every, played = np.arange(len(attempt.parameters)), attempt.episodes
+        has_episodes = np.isin(every, attempt.kept.run)
+        cut = np.isin(every, played.run[played.truncated & ~played.terminated])
         measures: list[tuple[int, Measures]] = []
         for (number, arm, rows), span in zip(training, attempt.spans, strict=True):
             own = Gradient(*(part[span] for part in vars(attempt.estimate).values()))
-            diverged = arm.update(rows, own, has_episodes[span])
+            diverged = arm.update(rows, own, has_episodes[span], cut[span])
             measures.append((number, arm.measure(rows, attempt.episodes.of_runs(span.start, rows), own, diverged)))
         if self._diagnostics is None:
             return measures
@@ -152,6 +154,7 @@ class Bundle:
             plain=_padded([w.plain_or(own) for w, own in zip(attempt.witnesses, attempt.psi, strict=True)]),
             entropy_weight=attempt.entropy_weight,
             explained_variance=np.concatenate([witness.explained_variance for witness in attempt.witnesses]),
+            problems=torch.cat([arm.streams(rows).problems for arm, rows in training]),
         )
         return update.measured(self._policy, self._shapes.world, self._diagnostics.exact_states)
 

@@ -15,12 +15,14 @@ from torch import Tensor
 from pglab.algorithms.baselines import NoBaseline
 from pglab.algorithms.returns import rewards_to_go
 from pglab.envs.finite import FiniteMDP
+from pglab.envs.world import OneStep
 from pglab.models.model import Policy
 from pglab.training.arm import Arm, Measures
 from pglab.training.arm_state import ArmState
 from pglab.training.blocks import step_blocks
 from pglab.training.episodes import Episodes
 from pglab.training.groups import Groups, cosine
+from pglab.training.rollout import reset_uniforms
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class DiagnosedMeasures(Measures):
         objective: the exact J = E[Σ γ^t r_t] of the policy that played the batch. This and the next
             are NaN but on a finite MDP; truncation counts as the end.
         exact_cosine: cosine between ĝ and the exact ∇J.
+        optimal_action: share of the batch's actions that have the highest mean reward. NaN but in a
+            bandit (a world with `best_action`).
     """
 
     grad_variance: np.ndarray
@@ -53,6 +57,7 @@ class DiagnosedMeasures(Measures):
     kl: np.ndarray
     objective: np.ndarray
     exact_cosine: np.ndarray
+    optimal_action: np.ndarray
 
 
 COLUMNS = tuple(field.name for field in fields(DiagnosedMeasures) if field.name not in Measures.__dataclass_fields__)
@@ -146,6 +151,7 @@ class Update:
         psi, plain: of the packed steps of `kept`, `[S + 1]`: Ψ as used and without a baseline.
         entropy_weight: β of each run, its reduction included, `[R]`.
         explained_variance: see `DiagnosedMeasures`, `[R]`.
+        problems: key of each run's problem, `[R]`.
     """
 
     arms: list[Arm]
@@ -157,6 +163,7 @@ class Update:
     plain: Tensor
     entropy_weight: Tensor
     explained_variance: np.ndarray
+    problems: Tensor
 
     def measured(self, policy: Policy, world: Any, exact_states: int) -> dict[str, np.ndarray]:
         """The columns of `DiagnosedMeasures`, `[R]` each."""
@@ -188,6 +195,7 @@ class Update:
                 "kl": kl,
                 "objective": objective,
                 "exact_cosine": exact_cosine,
+                "optimal_action": optimal_share(world, self.problems, self.played),
             }
 
 
@@ -205,6 +213,21 @@ def step_kl(policy: Policy, actions: int, before: Tensor, after: Tensor, episode
     run = np.repeat(episodes.run, episodes.length)
     total = np.bincount(run, weights=_numpy(divergence[:-1]), minlength=len(before))
     return total / np.bincount(run, minlength=len(before))
+
+
+def optimal_share(world: Any, problems: Tensor, episodes: Episodes) -> np.ndarray:
+    """Share of each run's actions that are the best in its problem, `[R]`; NaN where the world does not say.
+
+    Args:
+        problems: key of each run's problem, `[R]`.
+    """
+    if not isinstance(world, OneStep):
+        return np.full(len(problems), np.nan)
+    # Where episodes differ in more than the run's problem there is no best action of a run.
+    best = world.best_action(world.reset(reset_uniforms(world, problems, problems))).cpu().numpy()
+    hit = episodes.action[:-1].cpu().numpy() == best[np.repeat(episodes.run, episodes.length)]
+    count = np.bincount(episodes.run, weights=episodes.length, minlength=len(problems))
+    return np.bincount(np.repeat(episodes.run, episodes.length), weights=hit, minlength=len(problems)) / count
 
 
 def is_distribution(head: Any, actions: int) -> bool:

@@ -22,6 +22,7 @@ STREAMS = (
     "watched_first_states",
     "watched_transitions",
     "watched_actions",
+    "problems",
 )
 
 GOLDEN = -0x61C8864680B583EB  # the constants of SplitMix64 as signed 64-bit integers

@@ -36,11 +36,12 @@ class Target:
 
 @dataclass(frozen=True)
 class Streams:
-    """Keys of R runs for one update (or evaluation), `[R]` each."""
+    """Keys of R runs for one update (or evaluation), `[R]` each; `problems` is the same for all of them."""
 
     first_states: Tensor
     transitions: Tensor
     actions: Tensor
+    problems: Tensor
 
 
 class _Wave:
@@ -168,7 +169,7 @@ def _play(
     episode = torch.from_numpy(wave.episode).to(device)
     keys = {name: fold_in(getattr(streams, name)[run][:, None], episode) for name in ("transitions", "actions")}
     first_keys = fold_in(streams.first_states[run][:, None], episode)
-    state = world.reset(uniforms(first_keys, world.reset_draws, torch.float64))
+    state = world.reset(reset_uniforms(world, streams.problems[run][:, None], first_keys))
     flat = parameters[run]
     weights = policy.model.layout.unflatten(flat)
     wave.alive &= wave.needed(played, target)
@@ -217,6 +218,20 @@ def _play(
             keys = {name: key.index_select(0, index) for name, key in keys.items()}
             flat = flat.index_select(0, index)
             weights = policy.model.layout.unflatten(flat)
+
+
+def reset_uniforms(world: World, problems: Tensor, first_states: Tensor) -> Tensor:
+    """What `world.reset` takes, `[..., reset_draws]`: the numbers of each run's problem, then the episode's own.
+
+    Args:
+        problems: a key of each run, to broadcast to `first_states`.
+        first_states: a key of each episode, `[...]`.
+    """
+    of_run = getattr(world, "problem_draws", 0)
+    own = uniforms(first_states, world.reset_draws - of_run, torch.float64)
+    if not of_run:
+        return own
+    return torch.cat((uniforms(problems, of_run, torch.float64).expand(*own.shape[:-1], of_run), own), -1)
 
 
 def _pack(waves: list[_Wave]) -> Episodes:

@@ -11,7 +11,7 @@ from pglab.envs.finite import FiniteMDP
 from pglab.envs.world import Discrete, State, World
 from pglab.models.model import Policy
 from pglab.training.randomness import fold_in, stream_keys, uniform, uniforms
-from pglab.training.rollout import Streams
+from pglab.training.rollout import reset_uniforms
 
 QUANTILES = 4096  # of the uniform behind an action, to see which action is the most probable
 
@@ -67,12 +67,11 @@ class Player:
         world = world or self.world
         device = self.parameters.device
         names = ("first_states", "transitions", "actions")
-        streams = Streams(*(stream_keys([self.seed], f"watched_{name}", device) for name in names))
-        keys = {
-            name: fold_in(key[:, None], torch.tensor([[number]], device=device)) for name, key in vars(streams).items()
-        }
+        of_run = {name: stream_keys([self.seed], f"watched_{name}", device)[:, None] for name in names}
+        keys = {name: fold_in(key, torch.tensor([[number]], device=device)) for name, key in of_run.items()}
+        problems = stream_keys([self.seed], "problems", device)[:, None]  # the one that the run was trained on
         weights = self.policy.model.layout.unflatten(self.parameters[None])
-        state = world.reset(uniforms(keys["first_states"], world.reset_draws, torch.float64))
+        state = world.reset(reset_uniforms(world, problems, keys["first_states"]))
         t, action, reward, ended = 0, None, 0.0, ""
         while True:
             obs = world.observe(state)

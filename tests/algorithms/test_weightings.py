@@ -6,13 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pglab.algorithms.baselines import BatchMean, Constant, LeaveOneOut, NoBaseline, RunningMean, Value
-from pglab.algorithms.weightings import GeneralizedAdvantage, ReturnMinusBaseline, RewardToGo, TotalReturn
+from pglab.algorithms.weightings import ExponentSlip, GeneralizedAdvantage, ReturnMinusBaseline, RewardToGo, TotalReturn
 from tests.algorithms.episodes import batch_of, discounts, numbers, padded, ragged, random_batch, return_from
 
 critic = Value(network=None, init=None, optimizer=None)  # reads the values in the batch, all that is asked of it here
 BASELINES = [NoBaseline(), Constant(1.5), BatchMean(), LeaveOneOut(), RunningMean(), RunningMean(True), critic]
 WEIGHTINGS = [
     TotalReturn(0.9),
+    ExponentSlip(0.9),
     *(RewardToGo(0.9, discounting) for discounting in (False, True)),
     *(
         ReturnMinusBaseline(0.9, baseline, returns, discounting)
@@ -39,6 +40,17 @@ def valued(draw):
     """Ragged rewards and a value for each step."""
     rewards = draw(ragged)
     return rewards, [draw(st.lists(numbers, min_size=len(row), max_size=len(row))) for row in rewards]
+
+
+@given(ragged, discounts.filter(lambda gamma: gamma > 0.1))
+def test_the_exponent_slip_discounts_each_reward_by_itself(rewards, gamma):
+    expected = [[sum(gamma**r * r for r in row[t:]) for t in range(len(row))] for row in rewards]
+    assert_episode_by_episode(ExponentSlip(gamma)(batch_of(rewards, extra_steps=3)), expected)
+
+
+def test_the_exponent_slip_scales_the_reward_to_go_of_cartpole_and_leaves_it_undiscounted():
+    batch = batch_of([[1.0] * 30, [1.0] * 7])
+    close(ExponentSlip(0.99)(batch), 0.99 * RewardToGo(1.0)(batch))
 
 
 @given(ragged, discounts)

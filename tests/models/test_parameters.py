@@ -9,7 +9,7 @@ from torch import nn
 from pglab.envs.world import Box, Discrete
 from pglab.models.model import Model
 from pglab.models.networks import MLP, Linear, Tabular
-from pglab.models.parameters import ALIGNMENT, Gaussian, Layout, Orthogonal, PyTorchDefault, Uniform, Zeros, draw
+from pglab.models.parameters import ALIGNMENT, Fixed, Gaussian, Layout, Orthogonal, PyTorchDefault, Uniform, Zeros, draw
 
 shapes = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple), min_size=1, max_size=5).map(
     lambda sizes: {f"part_{i}": shape for i, shape in enumerate(sizes)}
@@ -159,3 +159,15 @@ def test_an_empty_range_is_refused(bounds):
 def test_a_negative_scale_is_refused(scale):
     with pytest.raises(ValueError, match="must be at least 0"):
         Gaussian(scale)
+
+
+def test_fixed_numbers_fill_a_table_row_by_row_whatever_the_seed():
+    values = [1.0, -2.0, 0.5, 3.0, 0.0, 7.0]
+    for seed in (0, 1):
+        assert Fixed(values)((2, 3), 3, seeded(seed)).tolist() == [values[:3], values[3:]]
+
+
+def test_fixed_numbers_that_are_too_few_or_too_many_are_refused():
+    for values in ([1.0], [1.0] * 7):
+        with pytest.raises(ValueError, match=rf"are {len(values)} numbers.*shape \[2, 3\], which takes 6"):
+            Fixed(values)((2, 3), 3, seeded())

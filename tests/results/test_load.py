@@ -39,9 +39,11 @@ def test_there_is_one_row_for_each_arm_seed_and_update(study: Path):
     assert set(frame["update"]) == {1, 2}
 
 
-def test_rows_are_in_order_of_arm_seed_and_update(study: Path):
+def test_rows_are_in_order_of_arm_seed_and_update_and_arms_as_they_were_asked_for(study: Path):
     frame = load(study)
-    pd.testing.assert_frame_equal(frame, frame.sort_values(["arm", "seed", "update"], ignore_index=True))
+    assert list(frame["weighting"].unique()) == ["total", "rtg"]
+    ordered = frame.sort_values(["weighting", "seed", "update"], ascending=[False, True, True], ignore_index=True)
+    pd.testing.assert_frame_equal(frame, ordered)
 
 
 @not_on_a_par

@@ -13,7 +13,7 @@ from pglab.studies.plan import make_plan
 
 COLUMNS = [
     "grad_variance", "grad_snr", "half_cosine", "variance_removed", "explained_variance", "kl", "objective",
-    "exact_cosine",
+    "exact_cosine", "optimal_action",
 ]  # fmt: skip
 MEASURED = ["diagnostics=gradient", "diagnostics.every=2"]
 ALWAYS = ["grad_variance", "grad_snr", "half_cosine", "kl", "objective", "exact_cosine"]  # without a baseline

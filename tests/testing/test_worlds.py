@@ -13,6 +13,7 @@ from pglab.envs.cartpole import CartPole
 from pglab.envs.finite import corridor, frozen_lake
 from pglab.envs.gymnasium import GymnasiumWorld
 from pglab.envs.problems import binary_tree, contextual_bandit, random_mdp, toy_text, two_state_loop
+from pglab.envs.testbed import GaussianTestbed
 from pglab.envs.world import Box, Discrete, Step
 from pglab.testing import check_env, worlds
 
@@ -21,6 +22,8 @@ WORLDS = {
     "cartpole_v0": lambda: CartPole(200),
     "bandit": lambda: Bandit([1.0, 0.7, 0.0]),
     "noisy bandit": lambda: Bandit([1.0, 0.7, 0.0], noise=1.0),
+    "testbed": GaussianTestbed,
+    "quiet testbed": lambda: GaussianTestbed(actions=2, noise=0.0),
     "corridor": corridor,
     "corridor without horizon": lambda: corridor(None),
     "contextual_bandit": lambda: contextual_bandit([[1.0, 0.7, 0.0], [0.0, 0.5, 1.0]]),
@@ -79,6 +82,10 @@ class NoActions(Walk):
 
 class HorizonOfZero(Walk):
     horizon = 0
+
+
+class MoreProblemThanDraws(Walk):
+    problem_draws = 2
 
 
 class NoStep(Walk):
@@ -257,6 +264,7 @@ BROKEN = {
     WithoutHorizonAttribute: "has no attribute `horizon`",
     ObservationAsNumber: r"observation is 2, which must be Box\(D\) or Discrete\(D\)",
     NoActions: "actions is 0, which must be an int of at least 1",
+    MoreProblemThanDraws: "problem_draws is 2, which must be an int from 0 to reset_draws=1",
     HorizonOfZero: "horizon is 0, which must be None or an int of at least 1",
     NoStep: "has no method `step`",
     DoublePrecision: r"observe returned shape \[3, 4, 2\] of torch.float64 .*: torch.float32 of shape \[3, 4, 2\] is",

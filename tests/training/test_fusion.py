@@ -15,6 +15,7 @@ from pglab.envs.bandit import Bandit
 from pglab.envs.cartpole import CartPole
 from pglab.envs.finite import corridor
 from pglab.envs.gymnasium import GymnasiumWorld
+from pglab.envs.testbed import GaussianTestbed
 from pglab.envs.world import Box
 from pglab.models.model import Model
 from pglab.models.networks import MLP, Linear, Tabular
@@ -97,11 +98,12 @@ def test_a_run_keeps_its_bits_at_every_row_of_a_mixed_bundle(make_arm, make_shap
     ("world", "network"),
     [
         (Bandit([1.0, 0.7, 0.0], 1.0), Tabular()),
+        (GaussianTestbed(), Tabular()),
         (corridor(100), Tabular()),
         (CartPole(60), Linear()),
         (GymnasiumWorld("Acrobot-v1", max_episode_steps=20), MLP((5,))),
     ],
-    ids=["bandit", "corridor", "linear", "gymnasium"],
+    ids=["bandit", "testbed", "corridor", "linear", "gymnasium"],
 )
 def test_small_networks_and_single_episodes_keep_their_bits_too(make_arm, make_shapes, train, world, network, episodes):
     arm = make_arm(init=Gaussian(0.1), batch=BatchSize(episodes=episodes), updates=8, optimizer=partial(SGD, lr=0.01))

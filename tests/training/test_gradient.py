@@ -11,7 +11,7 @@ from pglab.algorithms.baselines import RunningMean, Value
 from pglab.algorithms.heads import Softmax
 from pglab.algorithms.losses import Estimator
 from pglab.envs.cartpole import CartPole
-from pglab.envs.finite import corridor
+from pglab.envs.finite import FiniteMDP, corridor
 from pglab.models.networks import MLP, Tabular
 from pglab.models.parameters import PyTorchDefault, Zeros
 from pglab.training import blocks
@@ -119,6 +119,36 @@ def test_truncated_episodes_are_continued_by_the_critic_only_on_request(make_arm
         assert cut.any()
         assert torch.allclose(psi[last][cut], torch.tensor(1.0 + beyond - 5.0))
         assert torch.allclose(psi[last][~cut], torch.tensor(1.0 - 5.0))
+
+
+def exit_or_trap():
+    """Action 0 ends the episode at once; action 1 leads to where only the time limit does, after 20 steps."""
+    transition = np.zeros((3, 2, 3))
+    transition[0, 0, 2] = transition[0, 1, 1] = 1.0
+    transition[1, :, 1] = transition[2, :, 2] = 1.0
+    start, exit_ = np.eye(3)[0], np.eye(3)[2] == 1
+    return FiniteMDP(transition, np.full((3, 2, 3), -1.0), start, exit_, 20)
+
+
+def test_a_run_with_a_truncated_episode_diverges_on_request_and_only_it(make_arm, make_shapes, train):
+    def trained(truncation):
+        estimator = Estimator(truncation=truncation)
+        arm = make_arm(init=Zeros(), estimator=estimator, batch=BatchSize(episodes=1), seeds=list(range(32)))
+        return train(make_shapes(world=exit_or_trap(), network=Tabular()), [arm])
+
+    ended, diverging = trained("end"), trained("diverge")
+    cut = np.array([measures.length_mean == 20 for measures in ended.history[0]])  # [updates, seeds]
+    assert not any(measures.diverged.any() for measures in ended.history[0])
+    assert 0 < cut[0].sum() < cut.any(0).sum() < 32
+    trains = np.ones(32, dtype=bool)
+    for measures, now_cut in zip(diverging.history[0], cut, strict=True):
+        assert measures.seed.tolist() == np.flatnonzero(trains).tolist()
+        assert measures.diverged.tolist() == now_cut[trains].tolist()
+        trains &= ~now_cut
+    weights, others = (bundle.parameters()[0]["weight"] for bundle in (diverging, ended))
+    assert np.array_equal(weights[trains], others[trains])
+    assert (others[cut[0]] != 0).any((1, 2)).all()
+    assert (weights[cut[0]] == 0).all()
 
 
 def test_the_critic_learns_the_value_function_of_the_corridor(make_arm, make_shapes, train):

@@ -34,7 +34,7 @@ def leave_with(probability, horizon=None):
 def play(world, seeds, target, expected=UNKNOWN, lanes=32, network=None, init=None):
     model = Model(network or Tabular(), world.observation, world.actions)
     parameters = model.draw(init or Zeros(), [generator(seed, "weights") for seed in seeds], CPU)
-    keys = Streams(*(stream_keys(seeds, name, CPU) for name in ("first_states", "transitions", "actions")))
+    keys = Streams(*(stream_keys(seeds, name, CPU) for name in ("first_states", "transitions", "actions", "problems")))
     runs = len(seeds)
     goal = Target(np.full(runs, target.get("steps", 0)), np.full(runs, target.get("episodes", 1)))
     return collect(world, Policy(model, Softmax()), parameters, keys, goal, np.full(runs, expected), lanes)

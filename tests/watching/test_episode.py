@@ -13,6 +13,7 @@ from pglab.envs.bandit import Bandit
 from pglab.envs.cartpole import CartPole
 from pglab.envs.finite import corridor, frozen_lake
 from pglab.envs.gymnasium import GymnasiumWorld
+from pglab.envs.testbed import GaussianTestbed
 from pglab.models.model import Model, Policy
 from pglab.models.networks import MLP, Linear, Tabular
 from pglab.models.parameters import Gaussian
@@ -21,7 +22,7 @@ from pglab.training.rollout import Streams, Target, collect
 from pglab.watching.episode import Player, line_of
 
 CPU = torch.device("cpu")
-STREAMS = ("watched_first_states", "watched_transitions", "watched_actions")
+STREAMS = ("watched_first_states", "watched_transitions", "watched_actions", "problems")
 
 
 def player(world, network=None, head=None, seed=3, greedy=False):
@@ -38,9 +39,10 @@ def player(world, network=None, head=None, seed=3, greedy=False):
         frozen_lake(),
         corridor(horizon=30),
         Bandit([0.0, 1.0], 0.5),
+        GaussianTestbed(),
         GymnasiumWorld("Acrobot-v1", None, 12),
     ],
-    ids=["CartPole", "FrozenLake", "corridor", "bandit", "Gymnasium"],
+    ids=["CartPole", "FrozenLake", "corridor", "bandit", "testbed", "Gymnasium"],
 )
 def test_watched_episodes_are_those_of_a_batch_on_the_same_streams(world):
     watched = player(world)
