@@ -106,7 +106,7 @@ def probability_of_improvement(pairs: pd.DataFrame) -> Figure:
             if np.isfinite(p) and len(arms) <= MOST_NUMBERED:
                 colour = "white" if abs(p - 0.5) > DARK else "black"
                 axes.text(column + 0.5, row + 0.5, fixed(p, 2), color=colour, ha="center", va="center", size="small")
-        bar = figure.colorbar(image, ax=axes, ticks=[0, 0.5, 1], label="P(row better than column)")
+        bar = figure.colorbar(image, ax=axes, ticks=[0, 0.5, 1], label="P(row better\nthan column)")
         bar.outline.set_visible(False)
         axes.invert_yaxis()
         axes.set_yticks(np.arange(len(arms)) + 0.5, labels)
