@@ -151,7 +151,7 @@ def test_a_study_is_looked_at_while_it_trains_and_after_it_was_killed(command_li
                 return frame
         raise AssertionError("no rows")
 
-    with command_line.started(["seed=0", "seeds=2", *tiny, "updates=100000"], tmp_path) as process:
+    with command_line.started(["seed=0", "seeds=2", *tiny, "updates=5000"], tmp_path) as process:
         first = rows(0)
         second = rows(len(first))
         assert set(first["status"]) == {"running"}

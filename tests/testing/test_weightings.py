@@ -155,7 +155,9 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("weighting", BROKEN, ids=lambda weighting: getattr(weighting, "__name__", repr(weighting)))
+@pytest.mark.parametrize(
+    "weighting", BROKEN, ids=lambda weighting: getattr(weighting, "__name__", type(weighting).__name__)
+)
 def test_a_broken_weighting_is_caught_and_the_rule_is_named(weighting):
     with pytest.raises(AssertionError, match=BROKEN[weighting]):
         check_weighting(weighting)
