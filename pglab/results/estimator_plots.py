@@ -11,6 +11,7 @@ from matplotlib.transforms import Transform
 
 PAGE_WIDTH = 7.0  # inches, both columns of a paper
 PANEL_HEIGHT = 1.9
+DECADE = 10.0
 MOST_BANDS = 6  # more would hide each other
 
 
@@ -45,7 +46,10 @@ def bias_and_variance(points: pd.DataFrame) -> Figure:
         bias.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         bias.set_yticks(range(len(estimators)), [name.replace(",", "\n") for name in estimators])
         bias.set_xlabel("relative bias along ∇J, % (95 % interval;\nlinear to ±10, then logarithmic)")
-        variance.set_xscale("log")
+        known = points[["variance", "exact_variance"]].to_numpy(dtype=float)
+        known = known[known > 0]
+        if len(known) and known.max() > DECADE * known.min():  # else a logarithmic axis has no room for its labels
+            variance.set_xscale("log")
         variance.set_xlabel("total variance of one episode's estimate\n(dot: measured, diamond: exact)")
         figure.legend(*bias.get_legend_handles_labels(), loc="outside upper right", ncols=4, frameon=False)
         sns.despine(figure)
