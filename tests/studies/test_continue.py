@@ -73,6 +73,7 @@ def kill_and_continue(command_line, folder: Path, updates: int, kills: int, seed
             os.killpg(process.pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_ends_with_the_same_bits(command_line, tmp_path: Path, contents):
     there, here = tmp_path / "there", tmp_path / "here"
     here.mkdir()

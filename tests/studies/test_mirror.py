@@ -59,6 +59,7 @@ def test_a_diverged_run_is_marked_as_failed_and_with_its_update(diverging: Path,
         assert run.exit_code == diverged
 
 
+@pytest.mark.slow
 def test_a_run_that_is_trained_again_takes_the_place_of_its_earlier_folder(
     command_line, tmp_path: Path, tiny, mirrored
 ):

@@ -33,7 +33,10 @@ def runs(folder: Path) -> dict[tuple[str, int], dict]:
 
 @pytest.mark.parametrize(
     ("kind", "error"),
-    [("raises", "RuntimeError: cannot weigh first"), ("ends", "the worker process ended without a word")],
+    [
+        ("raises", "RuntimeError: cannot weigh first"),
+        pytest.param("ends", "the worker process ended without a word", marks=pytest.mark.slow),
+    ],
 )
 def test_only_the_run_that_fails_is_lost(command_line, tmp_path: Path, whole, kind: str, error: str):
     expected, turn = whole
