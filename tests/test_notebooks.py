@@ -99,6 +99,19 @@ def test_the_code_of_a_notebook_runs_and_ends_in_a_figure_and_a_sentence(
         assert (tmp_path / "results/first_study/seed_scores.pdf").stat().st_size > 1000
 
 
+def test_the_exact_table_of_baselines_is_what_the_text_says_of_it():
+    names = {}
+    imports, table, *_ = code_of(ROOT / "analysis/04_which_baseline.ipynb")
+    exec(imports + "\n" + table, names)
+    exact = names["exact"]
+    assert dict(exact["mean along ∇J"]) == pytest.approx(
+        {"none": 1, "batch_mean": 3 / 4, "leave_one_out": 1, "value": 1}
+    )
+    noise = exact["noise / signal"]
+    assert noise["batch_mean"] == pytest.approx(noise["leave_one_out"])
+    assert noise["value"] < noise["leave_one_out"] / 2 < noise["none"] / 3
+
+
 def test_a_worker_starts_where_standard_error_has_no_descriptor_as_in_a_notebook(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     worker = Worker()
