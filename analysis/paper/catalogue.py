@@ -1,8 +1,20 @@
 """The figures of the paper, in order."""
 
-from analysis.paper.figures import corridor, exact_variance, gradient_bandit
+from analysis.paper.figures import (
+    cartpole,
+    corridor,
+    exact_variance,
+    gradient_bandit,
+    linear_agents,
+    loss_value,
+    same_policy,
+)
 
 FIGURES = (
+    cartpole.FIGURE,
+    loss_value.FIGURE,
+    linear_agents.FIGURE,
+    same_policy.FIGURE,
     corridor.REINFORCE,
     corridor.BASELINE,
     gradient_bandit.FIGURE,

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from pglab.results import mean_interval
@@ -58,3 +59,10 @@ def reference(axes: Axes, y: float, said: str, x: float = 0.99, above: bool = Tr
         fontsize=plt.rcParams["legend.fontsize"],
         color="0.35",
     )
+
+
+def every_run(axes: Axes, table: pd.DataFrame, colour: object) -> None:
+    """Every seed as a thin line."""
+    x = table.columns.to_numpy(dtype=float)
+    lines = [np.column_stack([x, run]) for run in table.to_numpy(dtype=float)]
+    axes.add_collection(LineCollection(lines, color=colour, lw=0.5, alpha=0.35))
