@@ -5,9 +5,11 @@ from analysis.paper.figures import (
     corridor,
     exact_variance,
     gradient_bandit,
+    gradient_cosine,
     linear_agents,
     loss_value,
     same_policy,
+    sensitivity,
 )
 
 FIGURES = (
@@ -19,4 +21,6 @@ FIGURES = (
     corridor.BASELINE,
     gradient_bandit.FIGURE,
     exact_variance.FIGURE,
+    gradient_cosine.FIGURE,
+    sensitivity.FIGURE,
 )

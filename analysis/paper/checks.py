@@ -70,6 +70,11 @@ def measured(what: str, exact: float, runs: np.ndarray) -> Check:
     return Check(what, f"{exact:.6g}", mean, low, high, len(runs), agrees, f"within {ERRORS} standard errors")
 
 
+def vanishes(what: str, ours: float, bound: float) -> Check:
+    """A calculated number is zero but for rounding."""
+    return Check(what, "0", ours, np.nan, np.nan, 0, bool(abs(ours) <= bound), f"within {bound:g}")
+
+
 def above(what: str, bound: float, runs: np.ndarray, published: str = "") -> Check:
     """The whole interval of the mean over runs lies above a bound."""
     mean, low, high = mean_interval(runs)
@@ -88,5 +93,6 @@ def share(what: str, runs: Sequence[bool] | np.ndarray, least: float, published:
     """At least this share of all runs does it; a count has no interval here."""
     held = np.asarray(runs, dtype=bool)
     rule = f"at least {least:.0%} of runs".replace("%", " %")
-    agrees = bool(len(held) and held.mean() >= least)
-    return Check(what, published, float(held.mean()), np.nan, np.nan, len(held), agrees, rule)
+    part = float(held.mean()) if len(held) else np.nan
+    agrees = bool(part >= least)
+    return Check(what, published, part, np.nan, np.nan, len(held), agrees, rule)

@@ -77,4 +77,8 @@ def _table(checks: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[st
         return [], []
     frame = pd.DataFrame(checks)[list(COLUMNS)].astype({"ours": float, "low": float, "high": float})
     text = readable(frame)
+    text["ours"] = [
+        said if check["n"] else f"{check['ours']:.7g}".replace("-", "−")  # calculated: every digit that is compared
+        for said, check in zip(text["ours"], checks, strict=True)
+    ]
     return list(text.columns), text.to_numpy().tolist()

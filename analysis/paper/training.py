@@ -17,6 +17,7 @@ from pathlib import Path
 
 from analysis.paper.figure import Study
 
+TRAIN = [sys.executable, "-m", "pglab", "-m"]
 LOOK = 0.2  # seconds between two looks at the processes
 TELL = 15.0  # seconds between two lines on a study's progress
 Say = Callable[[str], None]
@@ -39,7 +40,7 @@ class Running:
             status = self.process.poll()
             if status is None or status != 0 or not self.left:
                 return status
-        command = [sys.executable, "-m", "pglab", "-m", *self.left.pop(0)]
+        command = [*TRAIN, *self.left.pop(0)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         return None
