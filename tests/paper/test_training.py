@@ -9,11 +9,19 @@ from analysis.paper.figure import Study
 
 STANDS_IN = """
 import sys
+import time
 from pathlib import Path
 asked = sys.argv[1:]
 with open("commands", "a") as commands:
     commands.write(" ".join(asked) + "\\n")
 print(" 50 %  7 s left  mean return now")
+if "waits=yes" in asked:
+    try:
+        Path("waits").touch()
+        time.sleep(100)
+    except KeyboardInterrupt:
+        Path("stored").touch()
+        sys.exit(130)
 if "fails=yes" in asked:
     print("error: fails=yes is no key")
     sys.exit(2)
@@ -46,6 +54,19 @@ def test_a_study_that_fails_says_why_and_the_others_are_trained(commands):
     failed = training.train([right, wrong], True, [], lambda line: None)
     assert failed == {"wrong": "error: fails=yes is no key (see results/paper/wrong_quick.log)"}
     assert {line.split()[0] for line in commands()} == {"fails=yes", "a=1"}
+
+
+def test_an_interruption_reaches_what_trains_and_waits_until_it_has_stored(commands, monkeypatch, tmp_path):
+    monkeypatch.setattr(training, "TELL", 0.0)
+
+    def interrupted(_):
+        if (tmp_path / "waits").exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        training.train([Study("one", [["waits=yes"], ["never=begun"]], 2, 1)], False, [], interrupted)
+    assert (tmp_path / "stored").exists()
+    assert len(commands()) == 1
 
 
 def test_what_takes_longest_begins_first(commands, monkeypatch):

@@ -19,7 +19,7 @@ NAMES = {
 EPISODES = (1, 4, 16, 64)  # a batch
 POINTS = {  # of a sigmoid policy, linear in (1, s): weights, name
     "[0.0,0.0,0.0,0.0,0.0]": "a uniform policy",
-    "[0.0,0.0,0.3,1.5,0.8]": "a half-trained policy",
+    "[0.0,0.0,0.5,3.5,1.8]": "a half-trained policy",
 }
 FITTED = 10  # updates of the critic before the cosines are taken
 UPDATES = 30

@@ -20,9 +20,9 @@ def _study(experiment: str, *more: str, effort: float) -> Study:
     return Study(experiment, [[f"experiment={experiment}", *more, "evaluation.episodes=0"]], 12, 3, effort)
 
 
-SOFTMAX = _study("linear_softmax", effort=120)
-BROKEN = _study("linear_sigmoid_broken", effort=60)
-FIXED = _study("linear_sigmoid", "init=gaussian,centred_uniform", effort=280)
+SOFTMAX = _study("linear_softmax", effort=100)
+BROKEN = _study("linear_sigmoid_broken", effort=50)
+FIXED = _study("linear_sigmoid", "init=gaussian,centred_uniform", effort=300)
 UNIFORM, GAUSSIAN = "U[−½, ½)", "0.01 · N(0, 1)"
 
 
