@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,11 +11,12 @@ import pandas as pd
 from analysis.paper import manifest
 from analysis.paper.catalogue import FIGURES
 from analysis.paper.checks import Check
-from analysis.paper.figure import Figure, Study
+from analysis.paper.figure import Figure
 from analysis.paper.marks import marked_quick
 from analysis.paper.page import page
+from analysis.paper.stored import read
 from analysis.paper.training import train
-from pglab.results import DamagedError, IncompleteStudy, load
+from pglab.results import DamagedError, IncompleteStudy
 from pglab.results.plots import save
 from pglab.results.tables import write_table
 
@@ -103,19 +103,13 @@ def draw(
     """
     for study in figure.studies:
         if study.name not in frames:
-            frames[study.name] = _read(study, quick)
+            frames[study.name] = read(study, quick)
     made = figure.make({study.name: frames[study.name] for study in figure.studies})
     drawing = marked_quick(made.figure) if quick else made.figure
     files = [save(drawing, folder / f"{figure.name}{kind}") for kind in KINDS]
     table = pd.DataFrame([asdict(check) for check in made.checks])
     files += [write_table(table, folder / f"{figure.name}{kind}") for kind in TABLES]
     return made.checks, files
-
-
-def _read(study: Study, quick: bool) -> pd.DataFrame:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", IncompleteStudy)
-        return load(study.folder(quick))
 
 
 def _write(file: Path, content: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pglab
+from analysis.paper import stored
 from analysis.paper.checks import Check
 from analysis.paper.figure import Figure, Study
 
@@ -68,8 +69,7 @@ def text(entries: Mapping[str, Entry]) -> str:
 
 
 def _study(study: Study, quick: bool) -> Entry:
-    folder = study.folder(quick)
-    arms = {file.parent.name: _arm(file) for file in sorted(folder.glob("*/arm.json"))}
+    arms = {file.parent.name: _arm(file) for file in stored.arms(study, quick)}
     return {"commands": [" ".join(["python -m pglab -m", *command]) for command in study.commands(quick)], "arms": arms}
 
 

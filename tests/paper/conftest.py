@@ -12,8 +12,10 @@ from analysis.paper.checks import above, near
 from analysis.paper.figure import Figure, Frames, Made, Study
 from analysis.paper.marks import by_seed, every_run, mean_and_band, reference
 from pglab.results.plots.style import finished, legend_above, paper
+from tests.conftest import TINY
 
-SMALL = Study("small", [["weighting=total,rtg"]], seeds=3, quick=2)
+OF_ARM = [override for override in TINY if not override.startswith(("workers", "logger"))]
+SMALL = Study("small", [["weighting=total,rtg", *OF_ARM]], seeds=3, quick=2)
 
 
 def make(frames: Frames) -> Made:

@@ -3,11 +3,12 @@
 import hashlib
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
 
-from analysis.paper import command, manifest
+from analysis.paper import command, manifest, stored
 from analysis.paper.catalogue import FIGURES
 from analysis.paper.marks import MARKED
 from pglab import cli
@@ -99,7 +100,9 @@ def test_the_manifest_tells_studies_settings_code_and_hashes(build):
     assert entry["quick"] is False
     assert entry["drawn_by"].keys() >= {"code", "matplotlib", "numpy"}
     small = entry["studies"]["small"]
-    assert small["commands"][0].startswith("python -m pglab -m weighting=total,rtg seeds=3 study=small")
+    (command,) = small["commands"]
+    assert command.startswith("python -m pglab -m weighting=total,rtg")
+    assert "seeds=3 study=small results_dir=results/paper" in command
     arm = small["arms"][build.arm("rtg").name]
     assert arm["identity"]["weighting"]["_target_"] == "pglab.algorithms.weightings.RewardToGo"
     assert arm["provenance"][0].keys() >= {"pglab", "torch"}
@@ -136,6 +139,31 @@ def test_an_incomplete_study_is_not_drawn(build, capsys):
     about.write_bytes(seal_text(content))
     assert build() == 1
     assert "small_figure: not drawn, for want of study small is incomplete" in capsys.readouterr().out
+
+
+def test_arms_and_seeds_that_a_study_does_not_ask_for_are_not_drawn(build):
+    build()
+    first = build.files()["small_figure.csv"]
+    other = build.arm("total")
+    moved = shutil.copytree(other, other.with_name("former"))
+    about = unseal_text(moved / "arm.json", (moved / "arm.json").read_bytes())
+    about["arm"] = "former"
+    about["overrides"] = [text.replace("weighting=total", "weighting=gae") for text in about["overrides"]]
+    (moved / "arm.json").write_bytes(seal_text(about))
+    (study,) = FIGURE.studies
+    assert {file.parent.name for file in stored.arms(study, False)} == {other.name, build.arm("rtg").name}
+    assert "former" not in set(stored.read(study, False)["arm"])
+    assert set(stored.read(replace(study, seeds=2), False)["seed"]) == {0, 1}
+    build()
+    assert build.files()["small_figure.csv"] == first
+    assert build.trained == [["small"], []]
+
+
+def test_lists_among_swept_values_are_told_apart():
+    given = {"init.values": "[1.0,2.0]", "weighting": "rtg"}
+    assert stored._fits(given, {"init.values": "[0.0,1.0],[1.0,2.0]", "weighting": "total,rtg"})
+    assert not stored._fits(given, {"init.values": "[0.0,1.0],[1.0,2.5]", "weighting": "total,rtg"})
+    assert not stored._fits(given, {"init.values": "[1.0,2.0]", "weighting": "total,rtg", "gamma": "1"})
 
 
 def test_the_page_escapes_text_and_sets_ours_beside_what_was_published(build):

@@ -21,22 +21,22 @@ POINTS = {  # of a sigmoid policy, linear in (1, s): weights, name
     "[0.0,0.0,0.0,0.0,0.0]": "a uniform policy",
     "[0.0,0.0,0.5,3.5,1.8]": "a half-trained policy",
 }
-FITTED = 10  # updates of the critic before the cosines are taken
-UPDATES = 30
+FITTED = 8  # updates of the critic before the cosines are taken
+UPDATES = 16
 
 STUDY = Study(
     "gradient_cosine",
     [
         [
-            *("env=cartpole", "network=linear", "head=sigmoid", "init=fixed", f"init.values={','.join(POINTS)}"),
+            *("env=cartpole_v0", "network=linear", "head=sigmoid", "init=fixed", f"init.values={','.join(POINTS)}"),
             *("optimizer=sgd", "optimizer.lr=1e-12", f"updates={UPDATES}", "batch=episodes"),
             f"batch.episodes={','.join(str(2 * size) for size in EPISODES)}",
             *(f"weighting={','.join(NAMES)}", "baseline=value", "estimator.reduction=episodes", "gamma=0.99"),
             *("diagnostics=gradient", "diagnostics.every=1", "evaluation.episodes=0"),
         ]
     ],
-    seeds=20,
-    quick=5,
+    seeds=10,
+    quick=4,
     effort=90,
 )
 
