@@ -15,6 +15,7 @@ from analysis.paper.figure import Figure
 from analysis.paper.marks import marked_quick
 from analysis.paper.page import page
 from analysis.paper.stored import read
+from analysis.paper.table import as_text
 from analysis.paper.training import train
 from pglab.results import DamagedError, IncompleteStudy
 from pglab.results.plots import save
@@ -23,7 +24,6 @@ from pglab.results.tables import write_table
 FIGURES_FOLDER = Path("analysis/figures")
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # exit statuses
 KINDS = (".pdf", ".png", ".svg")
-TABLES = (".csv", ".md", ".tex")
 
 
 def main(arguments: Sequence[str] | None = None, catalogue: Sequence[Figure] = FIGURES) -> int:
@@ -107,8 +107,9 @@ def draw(
     made = figure.make({study.name: frames[study.name] for study in figure.studies})
     drawing = marked_quick(made.figure) if quick else made.figure
     files = [save(drawing, folder / f"{figure.name}{kind}") for kind in KINDS]
-    table = pd.DataFrame([asdict(check) for check in made.checks])
-    files += [write_table(table, folder / f"{figure.name}{kind}") for kind in TABLES]
+    checks = [asdict(check) for check in made.checks]
+    files.append(write_table(pd.DataFrame(checks), folder / f"{figure.name}.csv"))
+    files += [write_table(as_text(checks), folder / f"{figure.name}{kind}") for kind in (".md", ".tex")]
     return made.checks, files
 
 

@@ -4,16 +4,12 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jinja2
-import pandas as pd
 
 from analysis.paper.figure import Figure
 from analysis.paper.manifest import Entry
-from pglab.results.tables import readable
-
-COLUMNS = ("what", "published", "ours", "low", "high", "n", "rule")
+from analysis.paper.table import as_text
 
 
 @dataclass(frozen=True)
@@ -67,18 +63,7 @@ def _shown(figure: Figure, entry: Entry | None, folder: Path) -> Shown:
     if entry is None or not file.is_file():
         return Shown(figure, None, (), (), (), ())
     picture = f"data:image/svg+xml;base64,{base64.b64encode(file.read_bytes()).decode()}"
-    headings, rows = _table(entry["checks"])
+    table = as_text(entry["checks"])
     studies = [(name, study["commands"], len(study["arms"])) for name, study in entry["studies"].items()]
-    return Shown(figure, picture, headings, rows, [check["agrees"] for check in entry["checks"]], studies)
-
-
-def _table(checks: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    if not checks:
-        return [], []
-    frame = pd.DataFrame(checks)[list(COLUMNS)].astype({"ours": float, "low": float, "high": float})
-    text = readable(frame)
-    text["ours"] = [
-        said if check["n"] else f"{check['ours']:.7g}".replace("-", "−")  # calculated: every digit that is compared
-        for said, check in zip(text["ours"], checks, strict=True)
-    ]
-    return list(text.columns), text.to_numpy().tolist()
+    agrees = [check["agrees"] for check in entry["checks"]]
+    return Shown(figure, picture, list(table.columns), table.to_numpy().tolist(), agrees, studies)

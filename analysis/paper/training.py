@@ -7,7 +7,6 @@ says is kept beside its folder in `NAME.log`.
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -46,10 +45,9 @@ class Running:
         return None
 
     def stop(self) -> None:
-        """Has it store what there is, and waits for that."""
+        """Has it store what there is and end; also where a shell has it ignore Ctrl-C."""
         if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            self.process.wait()
+            self.process.terminate()
 
     def last_line(self, wanted: str = ".") -> str:
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if re.search(wanted, line)]
@@ -89,6 +87,9 @@ def train(studies: Sequence[Study], quick: bool, more: Sequence[str], say: Say) 
     except KeyboardInterrupt:
         for one in running:
             one.stop()
+        for one in running:
+            if one.process is not None:
+                one.process.wait()
         raise
     return failed
 

@@ -8,6 +8,7 @@ from analysis.paper import training
 from analysis.paper.figure import Study
 
 STANDS_IN = """
+import signal
 import sys
 import time
 from pathlib import Path
@@ -16,12 +17,9 @@ with open("commands", "a") as commands:
     commands.write(" ".join(asked) + "\\n")
 print(" 50 %  7 s left  mean return now")
 if "waits=yes" in asked:
-    try:
-        Path("waits").touch()
-        time.sleep(100)
-    except KeyboardInterrupt:
-        Path("stored").touch()
-        sys.exit(130)
+    signal.signal(signal.SIGTERM, lambda *_: (Path("stored").touch(), sys.exit(130)))
+    Path("waits").touch()
+    time.sleep(100)
 if "fails=yes" in asked:
     print("error: fails=yes is no key")
     sys.exit(2)

@@ -13,33 +13,28 @@ TOLERANCE = 0.04
 LATE = 900  # steps before those that are compared
 NAMES = {"running_mean_inclusive": "with baseline", "none": "without baseline"}
 
-STUDY = Study(
-    "gradient_bandit",
-    [
-        [
-            "experiment=gradient_bandit",
-            "baseline=running_mean_inclusive,none",
-            "optimizer.lr=0.1,0.4",
-            "evaluation.episodes=0",
-        ]
-    ],
-    seeds=2000,
-    quick=200,
-    effort=130,
-)
+
+def _study(name: str, rate: float, seeds: int, quick: int, effort: float) -> Study:
+    arms = ["experiment=gradient_bandit", "baseline=running_mean_inclusive,none", f"optimizer.lr={rate:g}"]
+    return Study(name, [[*arms, "evaluation.episodes=0"]], seeds, quick, effort)
+
+
+STUDIES = {
+    0.1: _study("gradient_bandit", 0.1, seeds=2000, quick=200, effort=160),
+    0.4: _study("gradient_bandit_fast", 0.4, seeds=500, quick=100, effort=50),
+}
 
 
 def make(frames: Frames) -> Made:
     """Figure 2.5: the share of runs that take the best action at each step."""
-    rows = frames[STUDY.name]
-    measured = rows.dropna(subset=["optimal_action"])
     checks = []
     with paper():
         figure, axes = plt.subplots(figsize=(COLUMN_WIDTH, 2.4), layout="constrained")
         looks = colours(2)
-        for rate, dashes in ((0.1, "-"), (0.4, "--")):
+        for (rate, study), dashes in zip(STUDIES.items(), ("-", "--"), strict=True):
+            measured = frames[study.name].dropna(subset=["optimal_action"])
             for (baseline, name), (colour, _) in zip(NAMES.items(), looks, strict=True):
-                arm = measured[(measured["optimizer.lr"] == rate) & (measured["baseline"] == baseline)]
+                arm = measured[measured["baseline"] == baseline]
                 table = by_seed(arm, "optimal_action")
                 said = f"{name}, α = {rate:g} (n = {len(table):,})"
                 mean_and_band(axes, table, said, color=colour, ls=dashes, lw=1.2)
@@ -60,7 +55,8 @@ FIGURE = Figure(
     "Gradient bandit on the 10-armed testbed",
     "Sutton and Barto (2018), Fig. 2.5",
     "True values are drawn from N(4, 1) for each run; the baseline is the mean of all rewards, the present one "
-    "included. The best action is noted at every tenth step.",
-    [STUDY],
+    "included. The best action is noted at every tenth step. Of α = 0.4 there are "
+    "fewer runs than in the book, and no published number.",
+    list(STUDIES.values()),
     make,
 )

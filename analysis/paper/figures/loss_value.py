@@ -74,7 +74,10 @@ def make(frames: Frames) -> Made:
 def _with_and_without_baseline(rows: pd.DataFrame) -> Check:
     total, baseline = (_correlations(rows[rows["weighting"] == name], "objective") for name in ("total", "baseline"))
     return above(
-        "corridor: r with total return less r with a baseline, paired", 0.5, total - baseline, "as one likes it"
+        "corridor: r with total return less r with a baseline, paired",
+        0.5,
+        total - baseline,
+        "a baseline changes it",
     )
 
 

@@ -53,17 +53,17 @@ def make(frames: Frames) -> Made:
                 curves, by_seed(arm), f"{name} (n = {arm['seed'].nunique()})", color=colour, lw=1.6, ls=dashes
             )
         curves.set(xlabel="update", ylabel="mean return", ylim=(0, 210))
-        norms.plot(*(table.to_numpy().ravel() for table in reversed(steps)), "o", color=colours(1)[0][0], ms=1.5, mew=0,
+        norms.plot(*(table.to_numpy().ravel() for table in reversed(steps)), "o", color=colours(1)[0][0], ms=2.5, mew=0,
                    alpha=0.4, rasterized=True)  # fmt: skip
         _line(norms, 2**0.5, f"slope √2\n(first {EARLY} updates)")
-        norms.set(xlabel="norm of the estimate, sigmoid", ylabel="norm of the estimate, softmax")
+        norms.set(xlabel="norm of the estimate, sigmoid", ylabel="norm of the estimate,\nsoftmax")
         for action, (colour, _) in enumerate(colours(2)):
             said = f"∂J/∂θ of action {action}"
             exact.plot(of_sigmoid, of_softmax[..., action].ravel(), ".", color=colour, ms=3, label=said)
         _line(exact, 1.0, "")
         _line(exact, -1.0, "")
         exact.set(xlabel="exact ∂J/∂z, sigmoid", ylabel="exact ∂J/∂θ, softmax")
-        exact.legend(frameon=False, fontsize=6, loc="center left", handletextpad=0.1, borderpad=0)
+        exact.legend(frameon=False, fontsize=6, loc="lower left", handletextpad=0.1, borderpad=0)
         legend_above(figure, "mean over seeds, 95 % t interval (pointwise)", ncols=3)
     return Made(finished(figure), _checks(softmax, twice, once, of_softmax, of_sigmoid))
 

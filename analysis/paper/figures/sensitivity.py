@@ -16,7 +16,7 @@ NAMES = {
     "baseline": "reward-to-go − learned V(s)",
     "gae": "GAE, λ = 0.95, learned V(s)",
 }
-RATES = {"adam": (0.001, 0.003, 0.01, 0.03, 0.1), "sgd": (0.001, 0.003, 0.01, 0.03, 0.1)}
+RATES = {"adam": (0.001, 0.003, 0.01, 0.03, 0.1), "sgd": (0.01, 0.03, 0.1, 0.3, 1.0)}
 PUBLISHED_RATE = 0.01  # of Spinning Up, with Adam
 UPDATES, LATE = 30, 10
 
