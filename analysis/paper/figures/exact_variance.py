@@ -50,6 +50,7 @@ ESTIMATORS: dict[str, Callable[[Corridor], Moments]] = {
     "GAE, λ = 0.5, true V": lambda at: gae(*at.tables, 1.0, 0.5, at.value),
     "GAE, λ = 0, true V": lambda at: gae(*at.tables, 1.0, 0.0, at.value),
 }
+HIDDEN = "reward-to-go − V(s)"  # nearly on the line of the constant J, hence drawn over it
 PUBLISHED = dict(zip(ESTIMATORS, (1959, 831, 550.6667, 733, 295, 277, 13.1195, 3), strict=True))  # at p = .5
 
 OF_ARM = {  # (weighting, its returns): the estimator that an arm measures, without and with the baseline J
@@ -87,7 +88,11 @@ def make(frames: Frames) -> Made:
     with paper():
         figure, axes = plt.subplots(figsize=(PAGE_WIDTH, 2.8), layout="constrained")
         for (name, moments), (colour, dashes) in zip(ESTIMATORS.items(), colours(len(ESTIMATORS)), strict=True):
-            axes.plot(CURVE, [moments(at).variance for at in solved], dashes, color=colour, lw=1.2, label=name)
+            if name == HIDDEN:
+                colour, dashes = "black", ":"
+            order = 3 if name == HIDDEN else 2
+            of_p = [moments(at).variance for at in solved]
+            axes.plot(CURVE, of_p, dashes, color=colour, lw=1.2, label=name, zorder=order)
             exact = moments(half)
             checks.append(exactly(f"{name}: variance at p = .5", PUBLISHED[name], exact.variance))
             checks.append(exactly(f"{name}: mean at p = .5, which is dJ/dz", 2.0, float(exact.mean[0])))

@@ -37,22 +37,20 @@ def make(frames: Frames) -> Made:
         f"sigmoid as answered, from {UNIFORM}": _blocks(fixed[~is_small]),
     }
     softmax, broken, small, uniform = tables.values()
+    looks = {name: colour for name, (colour, _) in zip(tables, colours(len(tables)), strict=True)}
+    labels = {name: f"{name} (n = {len(table)})" for name, table in tables.items()}
+    *asked, last = tables
     with paper():
         figure, panels = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 2.5), sharex=True, sharey=True, layout="constrained")
-        for place, ((name, table), (colour, _)) in enumerate(zip(tables.items(), colours(4), strict=True)):
-            axes = panels[int(place > 2)] if place != 2 else panels[0]
-            every_run(axes, table, colour)
-            mean_and_band(axes, table, f"{name} (n = {len(table)})", color=colour, lw=1.6)
-        (_, colour), said = (None, colours(4)[2][0]), f"sigmoid as answered, from {GAUSSIAN}"
-        every_run(panels[1], small, colour)
-        mean_and_band(panels[1], small, said, color=colour, lw=1.6)
-        look = colours(4)[3][0]
-        panels[0].plot([], [], color=look, lw=1.6, label=f"sigmoid as answered, from {UNIFORM} (n = {len(uniform)})")
         titles = ("the question and its answer", "the same agent from two starts")
-        for axes, title in zip(panels, titles, strict=True):
+        for axes, shown, title in zip(panels, (asked, [asked[-1], last]), titles, strict=True):
+            for name in shown:
+                every_run(axes, tables[name], looks[name])
+                mean_and_band(axes, tables[name], labels[name], color=looks[name], lw=1.6)
             reference(axes, RANDOM_PLAY, "random play")
             axes.set_title(title, loc="left", fontsize=plt.rcParams["legend.fontsize"])
             axes.set(xlabel="episode", ylim=(0, 210), xlim=(0, 5000))
+        panels[0].plot([], [], color=looks[last], lw=1.6, label=labels[last])  # the legend is that of the first panel
         panels[0].set_ylabel(f"mean return of {BLOCK} episodes")
         legend_above(figure, "mean over seeds, 95 % t interval (pointwise), every run", ncols=2)
     learning = broken.loc[:, broken.columns > 1000].mean(axis=1).to_numpy()
