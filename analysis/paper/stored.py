@@ -4,7 +4,9 @@ import json
 import re
 import warnings
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -24,8 +26,9 @@ def read(study: Study, quick: bool) -> pd.DataFrame:
     """
     folder = study.folder(quick)
     names = [file.parent.name for file in arms(study, quick)]
-    if not names:
-        raise FileNotFoundError(f"{folder} holds none of the arms that were asked for")
+    asked = sum(prod(len(_values(swept)) for swept in _of_arm(sweep).values()) for sweep in study.sweeps)
+    if len(names) != asked:
+        raise FileNotFoundError(f"{folder} holds {len(names)} of the {asked} arms that were asked for")
     with warnings.catch_warnings():
         warnings.simplefilter("error", IncompleteStudy)
         rows = load(folder, names)
@@ -53,4 +56,17 @@ def _of_arm(overrides: Sequence[str]) -> dict[str, str]:
 def _fits(given: dict[str, str], sweep: dict[str, str]) -> bool:
     if given.keys() != sweep.keys():
         return False
-    return all(value in re.split(r",(?![^\[]*\])", sweep[key]) for key, value in given.items())
+    return all(_plain(value) in map(_plain, _values(sweep[key])) for key, value in given.items())
+
+
+def _values(swept: str) -> list[str]:
+    """Those of a comma list, of which each may be a list itself."""
+    return re.split(r",(?![^\[]*\])", swept)
+
+
+def _plain(text: str) -> Any:
+    """Numbers and lists by their value: 0.50 is 0.5, however it was written."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -162,8 +162,15 @@ def test_arms_and_seeds_that_a_study_does_not_ask_for_are_not_drawn(build):
 def test_lists_among_swept_values_are_told_apart():
     given = {"init.values": "[1.0,2.0]", "weighting": "rtg"}
     assert stored._fits(given, {"init.values": "[0.0,1.0],[1.0,2.0]", "weighting": "total,rtg"})
+    assert stored._fits(given, {"init.values": "[1.000,2]", "weighting": "rtg"})
     assert not stored._fits(given, {"init.values": "[0.0,1.0],[1.0,2.5]", "weighting": "total,rtg"})
     assert not stored._fits(given, {"init.values": "[1.0,2.0]", "weighting": "total,rtg", "gamma": "1"})
+
+
+def test_an_arm_that_is_not_there_keeps_the_figure_from_being_drawn(build, capsys):
+    shutil.rmtree(build.arm("total"))
+    assert build() == 1
+    assert "results/paper/small holds 1 of the 2 arms that were asked for" in capsys.readouterr().out
 
 
 def test_the_page_escapes_text_and_sets_ours_beside_what_was_published(build):
