@@ -65,9 +65,8 @@ def make(frames: Frames) -> Made:
         for axes, title in zip(grid[0], ("the loss", "what it is meant for", "each update of each run"), strict=True):
             axes.set_title(title, loc="left", fontsize=plt.rcParams["legend.fontsize"])
         grid[0, 0].plot([], [], color=looks["baseline"][0], lw=1.4, label=f"{NAMES['baseline']} (corridor)")
-        legend_above(
-            figure, "mean over seeds, 95 % t interval (pointwise); a loss that meant something would fall", ncols=3
-        )
+        n = " and ".join(sorted({str(frames[study.name]["seed"].nunique()) for study, *_ in ROWS}))
+        legend_above(figure, f"mean over seeds (n = {n}), 95 % t interval (pointwise)", ncols=3)
     return Made(finished(figure), [*checks, _with_and_without_baseline(frames[EXACT.name]), *_by_calculation()])
 
 
