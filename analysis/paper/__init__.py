@@ -1,0 +1,1 @@
+"""The published results, rebuilt: `python -m analysis.paper`."""

@@ -1,0 +1,26 @@
+"""The figures of the paper, in order."""
+
+from analysis.paper.figures import (
+    cartpole,
+    corridor,
+    exact_variance,
+    gradient_bandit,
+    gradient_cosine,
+    linear_agents,
+    loss_value,
+    same_policy,
+    sensitivity,
+)
+
+FIGURES = (
+    cartpole.FIGURE,
+    loss_value.FIGURE,
+    linear_agents.FIGURE,
+    same_policy.FIGURE,
+    corridor.REINFORCE,
+    corridor.BASELINE,
+    gradient_bandit.FIGURE,
+    exact_variance.FIGURE,
+    gradient_cosine.FIGURE,
+    sensitivity.FIGURE,
+)

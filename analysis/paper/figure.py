@@ -1,0 +1,70 @@
+"""What a figure of the paper is: the studies that it needs, and what is made of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure as Drawing
+
+from analysis.paper.checks import Check
+
+RESULTS = Path("results/paper")
+Frames = Mapping[str, pd.DataFrame]
+"""The frame of `pglab.results.load` of each study, by its name in the catalogue."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as commands to `python -m pglab -m`.
+
+    Attributes:
+        name: of its folder; figures that name the same study share it.
+        sweeps: the overrides of each command.
+        seeds: of every arm, and `quick` with `--quick`.
+        effort: seconds that one core takes, roughly: the longest are begun first.
+    """
+
+    name: str
+    sweeps: Sequence[Sequence[str]]
+    seeds: int
+    quick: int
+    effort: float = 10.0
+
+    def folder(self, quick: bool) -> Path:
+        """Where it is stored: with `--quick` it is another study."""
+        return RESULTS / (f"{self.name}_quick" if quick else self.name)
+
+    def commands(self, quick: bool) -> list[list[str]]:
+        """All overrides of each command."""
+        folder = self.folder(quick)
+        ours = [f"seeds={self.quick if quick else self.seeds}", f"study={folder.name}", f"results_dir={folder.parent}"]
+        return [[*sweep, *ours, "workers=1", "logger.mode=disabled"] for sweep in self.sweeps]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A figure that was drawn, and what came of its checks."""
+
+    figure: Drawing
+    checks: Sequence[Check]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of the paper.
+
+    Attributes:
+        name: of its files.
+        title, source: what it shows, and where that was published.
+        caption: how to read it.
+        studies: that it is drawn from.
+        make: draws it from their frames, with nothing else but what is exact.
+    """
+
+    name: str
+    title: str
+    source: str
+    caption: str
+    studies: Sequence[Study]
+    make: Callable[[Frames], Made]

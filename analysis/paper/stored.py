@@ -1,0 +1,72 @@
+"""Which of the stored arms are those that a study asks for now."""
+
+import json
+import re
+import warnings
+from collections.abc import Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.paper.figure import Study
+from pglab.results import IncompleteStudy, load
+
+OURS = ("seed", "seeds", "updates", "study", "results_dir", "workers", "logger.mode", "on_mismatch")  # change no arm
+
+
+def read(study: Study, quick: bool) -> pd.DataFrame:
+    """The frame of `pglab.results.load`, of the arms and seeds that the study's commands ask for.
+
+    A folder may hold more: arms of former settings, seeds that somebody added.
+
+    Raises:
+        FileNotFoundError, DamagedError, IncompleteStudy: it is not, or not wholly, there.
+    """
+    folder = study.folder(quick)
+    names = [file.parent.name for file in arms(study, quick)]
+    asked = sum(prod(len(_values(swept)) for swept in _of_arm(sweep).values()) for sweep in study.sweeps)
+    if len(names) != asked:
+        raise FileNotFoundError(f"{folder} holds {len(names)} of the {asked} arms that were asked for")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", IncompleteStudy)
+        rows = load(folder, names)
+    return rows[rows["seed"] < (study.quick if quick else study.seeds)].reset_index(drop=True)
+
+
+def arms(study: Study, quick: bool) -> list[Path]:
+    """The `arm.json` of every stored arm that one of the study's commands asks for."""
+    return [file for file in sorted(study.folder(quick).glob("*/arm.json")) if _is_asked(file, study.sweeps)]
+
+
+def _is_asked(file: Path, sweeps: Sequence[Sequence[str]]) -> bool:
+    try:
+        overrides = json.loads(file.read_text())["overrides"]
+    except (ValueError, KeyError):  # damaged: told of when it is read
+        return True
+    return any(_fits(_of_arm(overrides), _of_arm(sweep)) for sweep in sweeps)
+
+
+def _of_arm(overrides: Sequence[str]) -> dict[str, str]:
+    pairs = (override.split("=", 1) for override in overrides)
+    return {key: value for key, value in pairs if key not in OURS}
+
+
+def _fits(given: dict[str, str], sweep: dict[str, str]) -> bool:
+    if given.keys() != sweep.keys():
+        return False
+    return all(_plain(value) in map(_plain, _values(sweep[key])) for key, value in given.items())
+
+
+def _values(swept: str) -> list[str]:
+    """Those of a comma list, of which each may be a list itself."""
+    return re.split(r",(?![^\[]*\])", swept)
+
+
+def _plain(text: str) -> Any:
+    """Numbers and lists by their value: 0.50 is 0.5, however it was written."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

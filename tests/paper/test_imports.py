@@ -1,0 +1,23 @@
+"""What the figures of the paper are made with: what users are given, and the exact side where a figure is exact."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import analysis.paper
+
+PAPER = Path(analysis.paper.__file__).parent
+EXACT = ("pglab.algorithms.heads", "pglab.envs.finite", "pglab.envs.problems", "pglab.exact", "pglab.models.networks")
+ARE_EXACT = ("exact_variance", "loss_value", "same_policy")
+
+
+@pytest.mark.parametrize("file", sorted(PAPER.rglob("*.py")), ids=lambda file: str(file.relative_to(PAPER)))
+def test_only_figures_with_exact_values_import_more_than_results(file):
+    allowed = ("pglab.results", *(EXACT if file.stem in ARE_EXACT else ()))
+    for node in ast.walk(ast.parse(file.read_text())):
+        names = [name.name for name in node.names] if isinstance(node, ast.Import) else []
+        names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+        for name in names:
+            ours = name.split(".")[0] == "pglab"
+            assert not ours or name == "pglab" or name.startswith(allowed), name
