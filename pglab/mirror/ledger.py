@@ -1,12 +1,11 @@
 """What of a study has been uploaded, and where to."""
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from pglab.errors import InputError
+from pglab.studies.atomic import write
 
 FILE = "mirrored.json"
 
@@ -29,16 +28,7 @@ class Ledger:
         """Takes note of an upload; the file is replaced in one step."""
         uploaded = self._read()
         uploaded.setdefault(place, {})[run] = version
-        with tempfile.NamedTemporaryFile("w", dir=self._file.parent, prefix=f".{FILE}.", delete=False) as file:
-            try:
-                json.dump(uploaded, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-                os.chmod(file.name, 0o644)
-                os.replace(file.name, self._file)
-            except BaseException:
-                os.unlink(file.name)
-                raise
+        write(self._file, json.dumps(uploaded, indent=1).encode())
 
     def _read(self) -> dict[str, dict[str, Any]]:
         if not self._file.exists():

@@ -170,8 +170,9 @@ def _report(study: Study, console: Console) -> None:
         )
     if not (done or outcome.status):
         return
-    console.table(_table(study))
-    for verdict in _verdicts(study):
+    rows, evaluation = study.rows(), study.evaluation()
+    console.table(_table(study, summarize(rows, evaluation)))
+    for verdict in _verdicts(rows, evaluation):
         console.say(verdict)
     console.say(f"Report: `python -m pglab.report {folder}`")
     console.say(f"Results: {folder}   (Python: pglab.results.load({str(folder)!r}))")
@@ -184,18 +185,17 @@ def _report(study: Study, console: Console) -> None:
         console.say("Next: more seeds narrow the intervals, and `seeds=20` trains only those that are new.")
 
 
-def _verdicts(study: Study) -> list[str]:
+def _verdicts(rows: pd.DataFrame, evaluation: pd.DataFrame) -> list[str]:
     """What the runs that were asked for say about every arm and the first one."""
-    rows = study.rows()
     if rows.empty:
         return []
-    runs = scores(rows, study.evaluation())
+    runs = scores(rows, evaluation)
     verdicts = compare(runs)["verdict"].tolist()
     more = len(verdicts) - MOST_TOLD
     return verdicts[:MOST_TOLD] + ([f"… and {more} more comparisons"] if more > 0 else [])
 
 
-def _table(study: Study) -> Table:
+def _table(study: Study, summary: pd.DataFrame) -> Table:
     played = study.plan.arms[0].settings["evaluation"]["episodes"]
     score = f"of the last policy over {played} episodes" if played else "of the last update"
     table = Table(
@@ -209,7 +209,6 @@ def _table(study: Study) -> Table:
     table.add_column("arm", overflow="fold")
     for column in ("seeds", "final return", "95 % interval", "env steps", "diverged"):
         table.add_column(column, justify="right", no_wrap=True)
-    summary = summarize(study.rows(), study.evaluation())
     unfinished = summary[["running", "stopped", "failed"]].sum(axis=1)
     if unfinished.any():
         table.add_column("unfinished", justify="right")
