@@ -1,0 +1,136 @@
+"""Short studies that span every group, and the bits of all that their runs leave."""
+
+import hashlib
+import platform
+import re
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pglab.build import build_arm, build_diagnostics, build_shapes
+from pglab.cli import compose_runs
+from pglab.studies.run import runs_of
+from pglab.training.bundle import Bundle
+
+HASHES = Path(__file__).parent / "hashes.json"
+SHORT = ("updates=3", "evaluation.episodes=5", "seeds=2")
+CARTPOLE = (*SHORT, "env.horizon=60", "batch.steps=300")
+FEW = (*SHORT, "batch=few_episodes")
+EVERY_BASELINE = "baseline=none,constant,batch_mean,leave_one_out,running_mean,running_mean_inclusive,value,value_table"
+
+STUDIES: dict[str, tuple[str, ...]] = {
+    # Bundles of arms that differ in all but their shapes.
+    "weightings": (*CARTPOLE, "weighting=total,rtg,baseline,gae,rtg_exponent_slip", "gamma=0.97"),
+    "weightings and optimizers": (*CARTPOLE, "weighting=total,rtg", "optimizer=adam,adamw,rmsprop,sgd"),
+    "baselines": (*FEW, "env=corridor", "network=tabular", "weighting=baseline", EVERY_BASELINE),
+    "baselines under gae": (*FEW, "env=frozenlake", "weighting=gae", "gamma=0.9", EVERY_BASELINE),
+    "critics": (*CARTPOLE, "weighting=baseline,gae", "baseline=value", "baseline.fit_steps=1,3"),
+    "batches": (*SHORT, "env.horizon=60", "batch=steps,episodes,few_episodes"),
+    "estimator": (*CARTPOLE, "estimator.normalize=false,true", "estimator.entropy_bonus=0,0.01"),
+    "reductions": (*CARTPOLE, "estimator.reduction=steps,episodes,sum", "estimator.clip_norm=0.5"),
+    # Every environment.
+    "cartpole": (*SHORT, "batch.steps=600"),
+    "cartpole_v0": (*SHORT, "env=cartpole_v0", "batch.steps=600"),
+    "corridor": (*FEW, "env=corridor", "gamma=0.9", "estimator.discount_states=false,true"),
+    "bandit": (*SHORT, "env=bandit", "batch=episodes", "batch.episodes=20", "baseline=none,running_mean"),
+    "testbed": (*SHORT, "env=testbed", "network=tabular", "batch=episodes", "batch.episodes=3"),
+    "contextual_bandit": (*FEW, "env=contextual_bandit", "network=mlp,linear,tabular"),
+    "two_state_loop": (*FEW, "env=two_state_loop", "gamma=0.9"),
+    "binary_tree": (*FEW, "env=binary_tree", "head=softmax,sigmoid"),
+    "random_mdp": (*FEW, "env=random_mdp", "gamma=0.95"),
+    "frozenlake": (*FEW, "env=frozenlake", "network=tabular", "init=zeros"),
+    "taxi": (*FEW, "env=toy_text", "env.id=Taxi-v4", "updates=2"),
+    "acrobot": (*FEW, "env=gymnasium", "env.id=Acrobot-v1", "env.max_episode_steps=30"),
+    "mountain car": (*FEW, "env=gymnasium", "env.id=MountainCar-v0", "env.max_episode_steps=30"),
+    "lunar lander": (*FEW, "env=gymnasium", "env.id=LunarLander-v3", "env.max_episode_steps=40"),
+    # Every head, network and initialisation.
+    "sigmoid": (*CARTPOLE, "head=sigmoid"),
+    "sigmoid_action_blind": (*CARTPOLE, "head=sigmoid_action_blind"),
+    "linear": (*CARTPOLE, "network=linear"),
+    "relu": (*CARTPOLE, "network.activation=relu", "network.sizes=[24,12]"),
+    "silu": (*CARTPOLE, "network.activation=silu", "network.sizes=[7]"),
+    "gelu": (*CARTPOLE, "network.activation=gelu", "network.sizes=[33]"),
+    "wide": (*CARTPOLE, "network.sizes=[64,64]"),
+    "inits": (*CARTPOLE, "init=pytorch,uniform,centred_uniform,gaussian,wide_gaussian,orthogonal,zeros"),
+    "fixed": (*FEW, "env=bandit", "network=tabular", "init=fixed", "init.values=[0.1,0,-0.1]"),
+    # Optimizers with arguments of their own.
+    "momentum": (*CARTPOLE, "optimizer=sgd", "+optimizer.momentum=0.9", "optimizer.lr=0.001"),
+    "nadam": (*CARTPOLE, "optimizer._target_=torch.optim.NAdam"),
+    "weight decay": (*CARTPOLE, "optimizer=adamw", "optimizer.lr=0.003,0.01"),
+    # Every key of the estimator.
+    "discounted states": (*CARTPOLE, "gamma=0.95", "weighting=rtg,baseline,gae", "estimator.discount_states=true"),
+    "bootstrap": (*CARTPOLE, "weighting=gae", "baseline=value", "estimator.truncation=bootstrap", "gamma=0.99"),
+    "diverge": (*CARTPOLE, "estimator.truncation=diverge", "env.horizon=20"),
+    "short episodes left out": (*CARTPOLE, "estimator.min_episode_length=15"),
+    "divergence": (*CARTPOLE, "optimizer=sgd", "optimizer.lr=0.01,1e30"),
+    "lanes": (*CARTPOLE, "lanes=64"),
+    # What is measured beside the update.
+    "diagnostics": (*CARTPOLE, "diagnostics=gradient", "diagnostics.every=2", "weighting=rtg,gae", "baseline=value"),
+    "diagnostics of a finite MDP": (*FEW, "env=corridor", "diagnostics=gradient", "diagnostics.every=1", "gamma=0.9"),
+    # Every experiment.
+    "simple_pg and rtg_pg": ("experiment=simple_pg,rtg_pg", *SHORT, "batch.steps=500"),
+    "linear_softmax": ("experiment=linear_softmax", *SHORT),
+    "linear_sigmoid": ("experiment=linear_sigmoid", *SHORT, "init=gaussian,centred_uniform"),
+    "linear_sigmoid_broken": ("experiment=linear_sigmoid_broken", *SHORT),
+    "corridor_reinforce": ("experiment=corridor_reinforce", *SHORT, "env.horizon=500"),
+    "corridor_baseline": ("experiment=corridor_baseline", *SHORT, "env.horizon=500"),
+    "gradient_bandit": ("experiment=gradient_bandit", *SHORT, "baseline=running_mean_inclusive,none"),
+    "weighting_ablation": ("experiment=weighting_ablation", *SHORT, "batch.steps=300"),
+}  # fmt: skip
+
+
+def machine() -> str:
+    """What the bits of a run depend on besides its configuration: instruction set, maker of the chip, torch."""
+    maker = re.search(r"vendor_id\s*:\s*(\S+)", Path("/proc/cpuinfo").read_text())
+    named = maker[1] if maker else platform.processor()
+    return f"{torch.backends.cpu.get_cpu_capability()} {named} torch {torch.__version__.partition('+')[0]}"
+
+
+def bits(overrides: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Trains a study in this process; of each run (`arm/seed`) a hash of its rows, its evaluation and its policy."""
+    torch.set_num_threads(1)
+    runs = [run for composed in compose_runs(overrides) for run in runs_of(composed)]
+    found: dict[str, dict[str, str]] = {}
+    by_shapes = sorted(runs, key=lambda run: run.arm.shapes)
+    for _, members in groupby(by_shapes, key=lambda run: run.arm.shapes):
+        found |= _bundle(list(members))
+    return found
+
+
+def _bundle(runs: list) -> dict[str, dict[str, str]]:
+    seeds: dict[str, list[int]] = {}
+    for run in runs:
+        seeds.setdefault(run.arm.name, []).append(run.seed)
+    arms = {run.arm.name: run.arm for run in runs}
+    first = next(iter(arms.values())).settings
+    bundle = Bundle(
+        build_shapes(first),
+        [build_arm(arm.settings, seeds[name]) for name, arm in arms.items()],
+        build_diagnostics(first),
+    )
+    history: list[list[dict[str, np.ndarray]]] = [[] for _ in arms]
+    while not bundle.finished:
+        for number, measures in bundle.step():
+            history[number].append(dict(vars(measures)))
+    evaluation, parameters = bundle.evaluate(first["evaluation"]["episodes"]), bundle.parameters()
+    found = {}
+    for number, name in enumerate(arms):
+        for row, seed in enumerate(seeds[name]):
+            rows = {column: [update[column][update["seed"] == seed] for update in history[number]]
+                    for column in sorted(history[number][0])}  # fmt: skip
+            found[f"{name}/{seed}"] = {
+                "rows": _hash({column: np.concatenate(parts) for column, parts in rows.items()}),
+                "evaluation": _hash({key: of_arm[row] for key, of_arm in sorted(vars(evaluation[number]).items())}),
+                "policy": _hash({key: array[row] for key, array in sorted(parameters[number].items())}),
+            }
+    return found
+
+
+def _hash(arrays: dict[str, np.ndarray]) -> str:
+    seen = hashlib.sha256()
+    for name, array in arrays.items():
+        seen.update(f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return seen.hexdigest()[:16]

@@ -1,0 +1,46 @@
+"""No change of the program changes a bit of any run that could be trained before it."""
+
+import json
+
+import pytest
+
+from pglab.cli import compose_runs
+from pglab.studies.run import runs_of
+from tests.conftest import ROOT
+from tests.golden.studies import HASHES, STUDIES, bits, machine
+
+# Importing Box2D warns, and as an error that ends the process.
+pytestmark = pytest.mark.filterwarnings("ignore:builtin type:DeprecationWarning")
+KNOWN = json.loads(HASHES.read_text())
+SWEPT_ELSEWHERE = {"logger/wandb"}  # where results go, not what they are
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_run_has_the_bits_that_it_had(name: str):
+    if machine() not in KNOWN:
+        pytest.skip(
+            f"no bits are known of {machine()}: `python -m tests.golden.record` at a trusted commit stores them"
+        )
+    assert bits(STUDIES[name]) == KNOWN[machine()][name]
+
+
+@pytest.mark.parametrize("name", ["baselines", "weightings and optimizers", "diagnostics"])
+def test_a_run_alone_has_the_bits_that_it_has_in_the_bundle(name: str):
+    together = bits(STUDIES[name])
+    runs = {f"{run.arm.name}/{run.seed}": run for c in compose_runs(STUDIES[name]) for run in runs_of(c)}
+    for key in list(together)[1::5]:
+        run = runs[key]
+        own = [o for o in run.arm.composed.overrides if o.partition("=")[0] not in ("seed", "seeds")]
+        alone = bits([*own, f"seed={run.seed}", "seeds=1"])
+        assert list(alone.values()) == [together[key]]
+
+
+def test_the_studies_span_every_choice_of_every_group():
+    chosen = {
+        f"{group}/{choice}"
+        for overrides in STUDIES.values()
+        for composed in compose_runs(overrides)
+        for group, choice in composed.choices.items()
+    }
+    there = {f"{file.parent.name}/{file.stem}" for file in (ROOT / "conf").glob("*/*.yaml")}
+    assert there - SWEPT_ELSEWHERE <= chosen
