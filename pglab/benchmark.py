@@ -27,7 +27,7 @@ from pglab.results import load
 from pglab.studies.console import Console
 from pglab.studies.execute import execute
 from pglab.studies.plan import make_plan
-from pglab.studies.study import ready_workers
+from pglab.studies.train import ready_pool
 
 COMMON = ["updates={updates}", "results_dir={folder}", "logger.mode=disabled", "evaluation.episodes=0"]
 
@@ -74,11 +74,12 @@ def pglab_speed(overrides: list[str], updates: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         common = [override.format(updates=updates, folder=folder) for override in COMMON]
         plan = make_plan(compose_runs([*overrides, *common]))
-        workers = ready_workers(plan)
+        pool = ready_pool(plan)
         begin = time.perf_counter()
-        execute(plan, workers, Console())
+        execute(plan, pool, Console())
         seconds = time.perf_counter() - begin
-        steps = load(plan.store.folder).groupby(["arm", "seed"])["env_steps"].last().sum()
+        pool.stop()
+        steps = load(plan.folder).groupby(["arm", "seed"])["env_steps"].last().sum()
     return steps / seconds
 
 

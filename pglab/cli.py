@@ -26,9 +26,8 @@ from yaml import YAMLError
 
 from pglab.compose import CONF, CONFIG, composed, explain, unnamed_choice
 from pglab.errors import InputError
-from pglab.sealed import DamagedError
-from pglab.studies.run import Composed
-from pglab.studies.study import INTERRUPTED, train
+from pglab.studies.asked import Composed
+from pglab.studies.train import INTERRUPTED, train
 
 BAD_INPUT = 2  # exit status
 
@@ -81,7 +80,7 @@ def command(
         if problems:
             raise problems[0]
         return together(handed_in) if handed_in or plain_sweep else 0
-    except (InputError, DamagedError) as error:
+    except InputError as error:
         message = str(error)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         message = explain(error, config_name)

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from pglab.errors import InputError
-from pglab.studies.run import Composed
+from pglab.studies.asked import Composed
 
 CONFIG = "config"
 _IN_WHEEL = Path(__file__).resolve().parent / "conf"

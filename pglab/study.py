@@ -13,6 +13,8 @@ from rich.text import Text
 
 from pglab.errors import InputError
 from pglab.results.incomplete import missing_seeds, named_seeds
+from pglab.store.folder import one_study
+from pglab.store.records import RunRecord
 from pglab.studies.console import Console
 from pglab.studies.overview import ArmOverview, overview
 
@@ -29,16 +31,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise InputError(f"--config-dir {asked.config_dir} belongs to --plan, which is not there")
         studies = overview(asked.path)
         if asked.plan is not None:
-            _plan(asked.path, list(studies), asked.plan, asked.config_dir)
+            _plan(asked.path, asked.plan, asked.config_dir)
             return 0
     except (InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
     console = Console()
-    for folder, arms in studies.items():
-        console.say(f"Study {_shown(folder)}")  # a table would wrap its title to its own width
-        console.table(_table(arms))
-        for line in _notes(arms):
+    for study, arms in studies:
+        console.say(f"Study {_shown(study.path)}")  # a table would wrap its title to its own width
+        if arms:
+            console.table(_table(arms))
+        for line in (*_notes(arms), *study.strays):
             console.say(line)
     return 0
 
@@ -60,16 +63,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _plan(path: Path, studies: Sequence[Path], overrides: Sequence[str], config_dir: Path | None) -> None:
+def _plan(path: Path, overrides: Sequence[str], config_dir: Path | None) -> None:
     """Says what a command would do in the one study at `path`.
 
     Raises:
         InputError: it is not one study, or the command would be refused.
     """
-    if list(studies) != [path.resolve()]:
-        raise InputError(f"--plan is for one study, and {path} is none; {studies[0]} is one")
+    one_study(path, "--plan")
     from pglab.cli import compose_runs  # these bring Hydra along, which the table does without
-    from pglab.studies.study import train
+    from pglab.studies.train import train
 
     here = {"study": path.resolve().name, "results_dir": _shown(path.resolve().parent), "plan": True}
     composed = compose_runs(overrides, config_dir)
@@ -100,9 +102,10 @@ def _table(arms: Sequence[ArmOverview]) -> Table:
 
 
 def _notes(arms: Sequence[ArmOverview]) -> Iterable[str]:
-    """What a table has no room for."""
+    """Lines that a table has no room for."""
+    begun = RunRecord("running", 0, 0)  # which seeds there are is all that counts here
     running, failed, made, damaged = kinds = ([], [], [], [])
-    lacking = missing_seeds({arm.folder.name: {seed: {} for seed in arm.seeds} for arm in arms if arm.seeds})
+    lacking = missing_seeds({arm.folder.name: dict.fromkeys(arm.seeds, begun) for arm in arms if arm.seeds})
     for arm in arms:
         name = arm.folder.name
         if arm.holder:

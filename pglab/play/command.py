@@ -14,8 +14,7 @@ from pglab.build import build_shapes
 from pglab.envs.drawing import Drawing
 from pglab.errors import InputError
 from pglab.play.stored import StoredPolicy, find_policy
-from pglab.sealed import DamagedError
-from pglab.studies.atomic import write
+from pglab.store.atomic import write
 from pglab.watching.episode import Player, line_of
 from pglab.watching.film import check_film, film
 from pglab.watching.stage import FILMED, can_be_drawn, check_drawn, drawn
@@ -33,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.video is not None:
             check_film(asked.video)
         _watch(find_policy(asked.study, arm, seed), asked)
-    except (InputError, DamagedError) as error:
+    except InputError as error:
         problem = str(error)
     except OSError as error:
         problem = f"cannot read the study, or write the video: {error}"

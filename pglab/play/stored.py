@@ -1,6 +1,5 @@
 """A run's policy from the files of its study."""
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,12 @@ from torch import Tensor
 from pglab.errors import InputError
 from pglab.models.parameters import Layout
 from pglab.results.arm_names import settings_in, short_names
-from pglab.results.incomplete import ENDED, named_seeds
-from pglab.results.load import find_arms
-from pglab.results.stored import checked_content, steadily
-from pglab.unfinished import holder, last_checkpoint, reached, tells_update
+from pglab.results.incomplete import named_seeds
+from pglab.store.checkpoints import last_checkpoint
+from pglab.store.folder import studies_in
+from pglab.store.reader import ArmFolder
+from pglab.store.records import ArmRecord
+from pglab.store.states import reached, tells_update
 
 MOST = 20  # arms that are named before the rest is only counted
 PARAMETERS = "state/policy/parameters"  # of a checkpoint, one flat row for each seed
@@ -73,14 +74,15 @@ def find_policy(study: Path, arm: str | None, seed: int | None) -> StoredPolicy:
         DamagedError: a file is not what was written.
     """
     try:
-        folders = {where.parent.name: where.parent for where in sorted(find_arms(study.resolve()))}
-        studies = sorted({str(where.parent.parent) for where in find_arms(study.resolve())})
+        studies = studies_in(study)
     except FileNotFoundError as error:
         raise InputError(str(error)) from error
     if len(studies) > 1:
-        raise InputError(f"{study} holds several studies, name one of them: {', '.join(studies)}")
-    folder = folders[_chosen(arm, list(folders))]
-    return steadily(folder / "arm.json", lambda about: _policy(folder, about, seed))
+        named = ", ".join(str(one.path) for one in studies)
+        raise InputError(f"{study} holds several studies, name one of them: {named}")
+    arms = {one.path.name: one for one in studies[0].arms}
+    found = arms[_chosen(arm, list(arms))]
+    return found.steadily(lambda record: _policy(found, record, seed))
 
 
 def _chosen(wanted: str | None, arms: Sequence[str]) -> str:
@@ -108,42 +110,29 @@ def _chosen(wanted: str | None, arms: Sequence[str]) -> str:
     raise InputError(f"arm={wanted} is not in the study, which has {listed}")
 
 
-def _policy(folder: Path, about: Mapping[str, Any], seed: int | None) -> StoredPolicy:
-    runs = {int(number): run for number, run in about["runs"].items()}
-    final = _final(folder / "policies.npz", about)
-    ended = {number for number, run in runs.items() if run["status"] in ENDED and number in final}
+def _policy(arm: ArmFolder, record: ArmRecord, seed: int | None) -> StoredPolicy:
+    name, runs, final = arm.path.name, record.runs, arm.policies(record)
+    ended = {number for number, run in runs.items() if run.ended and number in final}
     left = runs.keys() - ended
-    arrays, trouble = last_checkpoint(folder, lambda name: tells_update(name) or name.endswith(PARAMETERS))
+    arrays, trouble = last_checkpoint(arm.path, lambda name: tells_update(name) or name.endswith(PARAMETERS))
     goes_on = {number: update for number, update in reached(arrays).items() if number in left}
     there = sorted(ended | goes_on.keys())
     if not there:
-        raise InputError(f"{folder} holds no policy yet" + f" ({trouble})" * bool(trouble))
+        raise InputError(f"{arm.path} holds no policy yet" + (f" ({trouble})" if trouble else ""))
     chosen = there[0] if seed is None else seed
     if chosen not in there:
         missing = "has no policy yet" if chosen in runs else "is not there"
         beside = f" ({trouble})" if trouble and chosen in runs else ""
-        raise InputError(f"seed={chosen} of arm {folder.name} {missing}{beside}; there are {named_seeds(there)}")
+        raise InputError(f"seed={chosen} of arm {name} {missing}{beside}; there are {named_seeds(there)}")
     run = runs[chosen]
     if chosen in ended:
-        told = f"final policy, after {run['updates']} updates"
-        if run["status"] == "diverged":
-            told = f"last policy before it diverged, at update {run['updates']}"
-        return StoredPolicy(folder.name, chosen, about["identity"], final[chosen], told, None)
-    state = "trains now" if holder(folder) else "is unfinished"
-    told = f"policy of its last checkpoint, at update {goes_on[chosen]} of {run['asked']} (the run {state})"
-    return StoredPolicy(folder.name, chosen, about["identity"], _in_checkpoint(arrays, chosen), told, trouble)
-
-
-def _final(path: Path, about: Mapping[str, Any]) -> dict[int, dict[str, np.ndarray]]:
-    """The final parameters by seed and name."""
-    content = checked_content(path, about)
-    final: dict[int, dict[str, np.ndarray]] = {}
-    if content is not None:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            for key in arrays.files:
-                number, _, name = key.partition("/")
-                final.setdefault(int(number), {})[name] = arrays[key]
-    return final
+        told = f"final policy, after {run.updates} updates"
+        if run.status == "diverged":
+            told = f"last policy before it diverged, at update {run.updates}"
+        return StoredPolicy(name, chosen, record.identity, final[chosen], told, None)
+    state = "trains now" if arm.held else "is unfinished"
+    told = f"policy of its last checkpoint, at update {goes_on[chosen]} of {run.asked} (the run {state})"
+    return StoredPolicy(name, chosen, record.identity, _in_checkpoint(arrays, chosen), told, trouble)
 
 
 def _in_checkpoint(arrays: Mapping[str, np.ndarray], seed: int) -> np.ndarray:

@@ -15,8 +15,7 @@ from pglab.report.page import page
 from pglab.results.intervals import Method
 from pglab.results.pairs import Test
 from pglab.results.scores import How
-from pglab.sealed import DamagedError
-from pglab.studies.atomic import write
+from pglab.store.atomic import write
 
 BAD_INPUT, INTERRUPTED = 2, 130  # exit statuses
 
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 break
             while _state(asked.study) == seen:
                 time.sleep(asked.watch)
-    except (InputError, DamagedError, OSError) as error:
+    except (InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:

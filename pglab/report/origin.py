@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pglab.errors import InputError
+from pglab import settings
 from pglab.results.digits import counted
 from pglab.results.incomplete import missing
-from pglab.results.load import find_arms, in_order
-from pglab.results.stored import read_arm
+from pglab.store.folder import one_study
+from pglab.store.reader import UPDATES
+from pglab.store.records import ArmRecord, RunRecord
 
 STATES = ("finished", "diverged", "running", "stopped", "failed")
 MACHINE = ("processor", "cores", "machine", "system")  # of an arm's versions
@@ -77,59 +78,51 @@ class Origin:
 
 
 def origin(folder: Path) -> Origin:
-    """What `arm.json` of every arm says, together.
+    """The records of all arms, together.
 
     Raises:
         FileNotFoundError: there is no study.
-        InputError: there are several, or `folder` is one arm of one.
-        DamagedError: a file is not what was written.
+        DamagedError: there are several, or `folder` is one arm of one; or a file is not what was written.
     """
-    folder = folder.resolve()
-    found = find_arms(folder)
-    studies = sorted({file.parent.parent for file in found})
-    if studies != [folder]:
-        raise InputError(f"a report is of one study, and {folder} is none; {studies[0]} is one")
-    read = (read_arm(file, "updates.parquet")[0] for file in found)
-    arms = sorted(read, key=lambda about: in_order(about.get("place"), about["arm"]))
-    runs = {about["arm"]: {int(seed): run for seed, run in about["runs"].items()} for about in arms}
-    states = Counter(run["status"] for of_arm in runs.values() for run in of_arm.values())
-    settings = {about["arm"]: _settings(about) for about in arms}
-    keys = dict.fromkeys(key for of_arm in settings.values() for key in of_arm)
-    shared = {key for key in keys if len({of_arm.get(key) for of_arm in settings.values()}) == 1}
-    versions = [about["versions"] for about in arms]
+    study = one_study(folder, "a report")
+    arms = sorted((arm.seen(UPDATES)[0] for arm in study.arms), key=lambda record: record.order)
+    runs = {record.arm: record.runs for record in arms}
+    states = Counter(run.status for of_arm in runs.values() for run in of_arm.values())
+    described = {record.arm: _settings(record) for record in arms}
+    keys = dict.fromkeys(key for of_arm in described.values() for key in of_arm)
+    shared = {key for key in keys if len({of_arm.get(key) for of_arm in described.values()}) == 1}
+    versions = [record.versions for record in arms]
     return Origin(
-        study=folder.name,
-        folder=folder,
+        study=study.name,
+        folder=study.path,
         states={state: states[state] for state in STATES},
-        lacks=tuple(missing(runs)),
+        lacks=(*missing(runs), *study.strays),
         faults=tuple(
             _fault(arm, seed, run)
             for arm, of_arm in runs.items()
             for seed, run in of_arm.items()
-            if run["status"] in ("diverged", "failed")
+            if run.status in ("diverged", "failed")
         ),
-        commands=tuple(dict.fromkeys(command for about in arms for command in about.get("commands", []) if command)),
+        commands=tuple(dict.fromkeys(command for record in arms for command in record.commands)),
         differing={
-            arm: {key: of_arm.get(key, "–") for key in keys if key not in shared} for arm, of_arm in settings.items()
+            arm: {key: of_arm.get(key, "–") for key in keys if key not in shared} for arm, of_arm in described.items()
         },
-        shared={key: next(iter(settings.values()))[key] for key in keys if key in shared},
+        shared={key: next(iter(described.values()))[key] for key in keys if key in shared},
         software=_together(versions, lambda name: name not in MACHINE),
         hardware=_together(versions, lambda name: name in MACHINE),
-        env_steps=sum(int(run.get("env_steps", 0)) for of_arm in runs.values() for run in of_arm.values()),
+        env_steps=sum(run.env_steps for of_arm in runs.values() for run in of_arm.values()),
     )
 
 
-def _fault(arm: str, seed: int, run: Mapping[str, Any]) -> Fault:
-    traceback = str(run.get("error") or "").strip()
-    last = traceback.rpartition("\n")[2].strip()
-    return Fault(arm, seed, run["status"], int(run["updates"]), int(run["asked"]), last, traceback)
+def _fault(arm: str, seed: int, run: RunRecord) -> Fault:
+    return Fault(arm, seed, run.status, run.updates, run.asked, run.last_line, (run.error or "").strip())
 
 
-def _settings(about: Mapping[str, Any]) -> dict[str, str]:
+def _settings(record: ArmRecord) -> dict[str, str]:
     """Choices of groups, then every setting that makes the arm, as text; a `_target_` says its choice again."""
-    choices = {group: choice for group, choice in about["choices"].items() if group in about["identity"]}
-    said_again = {f"{group}._target_" for group in choices} | {f"{group}._partial_" for group in choices}
-    return choices | {key: value for key, value in _flat(about["identity"]) if key not in said_again}
+    choices = {group: choice for group, choice in record.choices.items() if group in record.identity}
+    said = [key for key, _ in _flat(record.identity) if settings.says_its_choice(key, [(record.choices, {})])]
+    return choices | {key: value for key, value in _flat(record.identity) if key not in said}
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:

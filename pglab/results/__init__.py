@@ -10,7 +10,7 @@ from pglab.results.planning import seeds_needed
 from pglab.results.remote import load_wandb
 from pglab.results.scores import scores
 from pglab.results.summary import mean_interval, summarize
-from pglab.sealed import DamagedError
+from pglab.errors import DamagedError
 
 __all__ = [
     "DamagedError",

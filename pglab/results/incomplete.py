@@ -2,22 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from types import MappingProxyType
 
-ENDED = ("finished", "diverged")
+from pglab.store.records import ENDED, RunRecord
+
 MOST = 3  # arms named, and stretches of seeds, before the rest is only counted
 
-Arms = Mapping[str, Mapping[int, Mapping[str, Any]]]  # by arm and seed: status, updates, asked
-Named = tuple[str, int, Mapping[str, Any]]  # arm, seed, run
+Arms = Mapping[str, Mapping[int, RunRecord]]  # by arm and seed
+Named = tuple[str, int, RunRecord]  # arm, seed, run
 
 
 class IncompleteStudy(UserWarning):
     """A study lacks runs or rows; what it has was loaded, every row of it."""
 
 
-def incomplete(studies: Mapping[str, Arms]) -> str | None:
-    """One message about everything that is missing in some studies; None where nothing is."""
-    said = {study: missing(arms) for study, arms in studies.items()}
+def incomplete(studies: Mapping[str, Arms], strays: Mapping[str, Sequence[str]] = MappingProxyType({})) -> str | None:
+    """One message about everything that is missing in some studies; None where nothing is.
+
+    Args:
+        studies: by name the arms of each.
+        strays: by name a sentence for each folder of the study that looks like an arm and does not count.
+    """
+    said = {study: [*missing(arms), *strays.get(study, ())] for study, arms in studies.items()}
     lines = [f"study {study} is incomplete:\n  " + "\n  ".join(lacks) for study, lacks in said.items() if lacks]
     if not lines:
         return None
@@ -34,15 +40,15 @@ def missing(arms: Arms) -> list[str]:
     - Diverged runs with fewer, counted apart: means over seeds go on without them.
 
     Args:
-        arms: by name the runs of each, by seed, as `arm.json` has them: `status`, `updates`, `asked`.
+        arms: by name the runs of each, by seed.
     """
     runs = [(arm, seed, run) for arm, of_arm in arms.items() for seed, run in of_arm.items()]
-    longest = max((run["asked"] for _, _, run in runs), default=0)
+    longest = max((run.asked for _, _, run in runs), default=0)
     lines = missing_seeds(arms)
-    for status in sorted({run["status"] for _, _, run in runs}):
-        these = [one for one in runs if one[2]["status"] == status]
+    for status in sorted({run.status for _, _, run in runs}):
+        these = [one for one in runs if one[2].status == status]
         if status in ENDED:
-            these = [one for one in these if one[2]["updates"] < longest]
+            these = [one for one in these if one[2].updates < longest]
         if these:
             lines.append(f"{status}: {_how_many(these, longest)}: {_where(these)}")
     return lines
@@ -59,7 +65,7 @@ def missing_seeds(arms: Arms) -> list[str]:
 
 
 def _how_many(runs: Sequence[Named], longest: int) -> str:
-    updates = sorted(run["updates"] for _, _, run in runs)
+    updates = sorted(run.updates for _, _, run in runs)
     without = f" ({updates.count(0)} without any rows)" if 0 in updates else ""
     few = f"{updates[0]} to {updates[-1]}" if updates[0] < updates[-1] else f"{updates[0]}"
     return f"{len(runs)} run{'s' * (len(runs) > 1)}{without} with {few} of {longest} updates"

@@ -3,11 +3,12 @@
 import json
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pglab.results.load import MEASURES, in_order, tidy
+from pglab.results.load import MEASURES, Loaded, tidy
+from pglab.store.records import ArmRecord, RunRecord
 
 if TYPE_CHECKING:
     from wandb.apis.public import Run
@@ -41,24 +42,26 @@ def load_wandb(path: str) -> pd.DataFrame:
     arms: dict[tuple[str, str], list[Run]] = defaultdict(list)
     for run in runs:
         arms[run.config["study"], run.config["arm"]].append(run)
-    order = {key: (key[0], in_order(of_arm[0].config.get("place"), key[1])) for key, of_arm in arms.items()}
-    return tidy([_arm(key[0], arms[key]) for key in sorted(arms, key=order.__getitem__)], MEASURES)
+    read = [_arm(study, of_arm) for (study, _), of_arm in arms.items()]
+    return tidy(sorted(read, key=lambda arm: (arm[0], arm[1].order)), MEASURES)
 
 
-def _arm(study: str, runs: list["Run"]) -> tuple[str, dict[str, Any], pd.DataFrame]:
-    """The study of an arm, what its `arm.json` would say, and its rows by seed and update."""
+def _arm(study: str, runs: list["Run"]) -> Loaded:
+    """The study of an arm, its record as far as W&B has it, and its rows by seed and update."""
     runs = sorted(runs, key=lambda run: run.config["seed"])
-    given = json.loads(runs[0].config["given"])
-    about = {
-        "arm": runs[0].config["arm"],
-        "choices": runs[0].config["choices"],
-        "given": given,
-        "identity": dict.fromkeys(key.partition(".")[0] for key in given),
-        "runs": {run.config["seed"]: {"status": run.summary.get("status", run.state)} for run in runs},
-    }
+    config = runs[0].config
+    begun, number = config.get("place") or ("", 0)
+    record = ArmRecord(
+        arm=config["arm"],
+        choices=config["choices"],
+        given=json.loads(config["given"]),
+        identity={},
+        place=(str(begun), int(number)),
+        runs={run.config["seed"]: RunRecord(run.summary.get("status", run.state), 0, 0) for run in runs},
+    )
     with ThreadPoolExecutor(AT_ONCE) as pool:
         frames = [rows for rows in pool.map(_rows, runs) if len(rows)]
-    return study, about, pd.concat(frames or [pd.DataFrame({"seed": []}, dtype="int64")], ignore_index=True)
+    return study, record, pd.concat(frames or [pd.DataFrame({"seed": []}, dtype="int64")], ignore_index=True)
 
 
 def _rows(run: "Run") -> pd.DataFrame:

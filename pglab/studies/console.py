@@ -1,8 +1,9 @@
-"""What a person sees while a study trains: a live view on a terminal, plain lines elsewhere."""
+"""Showing a person how a study trains: a live view on a terminal, plain lines elsewhere."""
 
 import os
 import sys
 import time
+from collections.abc import Mapping
 
 import numpy as np
 from rich.console import Console as Terminal
@@ -49,7 +50,7 @@ class Console:
         counts = ((plan.missing, "run"), (sum(bool(m) for m in self._missing), "arm"), (plan.workers, "worker"))
         runs, arms, workers = (f"{n} {what}{'s' * (n != 1)}" for n, what in counts)
         self.say(f"Training {runs} ({arms}, {workers})")
-        work = [plan.updates_left(number) for number in range(len(plan.arms))]
+        work = [arm.updates_left for arm in plan.arms]
         self._progress = Progress(
             TextColumn("training"),
             BarColumn(),
@@ -64,7 +65,7 @@ class Console:
             self._live = Live(console=self._terminal, get_renderable=self._view, refresh_per_second=4, transient=True)
             self._live.start()
 
-    def show(self, number: int, measures: dict[str, np.ndarray]) -> None:
+    def updated(self, number: int, measures: Mapping[str, np.ndarray]) -> None:
         """Takes note of one update of some of an arm's runs."""
         self._last[number] |= dict(zip(measures["seed"].tolist(), measures["return_mean"].tolist(), strict=True))
         self._updates[number] += len(measures["seed"])
@@ -101,7 +102,7 @@ class Console:
             table.add_column(column, justify="right")
         for number, arm in self._shown():
             of = arm.settings["updates"]
-            left = self._plan.updates_left(number) - self._updates[number]
+            left = arm.updates_left - self._updates[number]
             update = of - left // self._missing[number]
             table.add_row(arm.name, str(self._missing[number]), f"{update}/{of}", self._mean(number))
         hidden = sum(missing > 0 for missing in self._missing) - MOST_ARMS

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from pglab.studies.saved import NO_ROWS, Saved, join
-from pglab.studies.store import ENDED, ArmFiles
+from pglab.store.states import NO_ROWS, Saved, join
+from pglab.store.writer import ArmWriter
 
 
 class Ongoing:
@@ -18,12 +18,12 @@ class Ongoing:
         finished: which of these runs are finished with fewer updates than now asked for.
     """
 
-    def __init__(self, files: ArmFiles, starts: dict[int, int], finished: set[int]) -> None:
+    def __init__(self, files: ArmWriter, starts: dict[int, int], finished: set[int]) -> None:
         self._files = files
-        unfinished, rows, _ = files.checkpoints.read()
+        unfinished, rows, _ = files.checkpoint()
         states, ended_rows = files.finished(finished)
-        runs = (files.about() or {"runs": {}})["runs"]
-        ended = {int(seed): run["updates"] for seed, run in runs.items() if run["status"] in ENDED}
+        record = files.files.record()
+        ended = {seed: run.updates for seed, run in record.runs.items() if run.ended} if record else {}
         self._saved: dict[int, Saved] = {}
         for part in [*states, *unfinished]:
             # Of a run that nobody asks for now, a checkpoint may have outlived its end.
@@ -61,7 +61,7 @@ class Ongoing:
         current = [part.of(s for s, of in self._saved.items() if of is part) for part in parts.values()]
         rows = self.rows(self._saved)
         upto = rows["seed"].map({seed: part.update for seed, part in self._saved.items()})
-        self._files.checkpoints.store(current, rows[rows["update"] <= upto])
+        self._files.store_checkpoint(current, rows[rows["update"] <= upto])
 
     def rows(self, seeds: Iterable[int]) -> pd.DataFrame:
         """The rows so far of some runs, by seed and update."""

@@ -4,13 +4,15 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pglab.results.load import find_arms
-from pglab.results.stored import steadily
-from pglab.sealed import DamagedError
+from pglab.errors import DamagedError
+from pglab.store.checkpoints import last_checkpoint
+from pglab.store.folder import StudyFolder, studies_in
+from pglab.store.lock import holder
+from pglab.store.reader import ArmFolder
+from pglab.store.records import ArmRecord, RunRecord
+from pglab.store.states import reached, tells_update
 from pglab.studies.provenance import changed
-from pglab.unfinished import holder, last_checkpoint, reached, tells_update
 
 
 @dataclass(frozen=True)
@@ -55,29 +57,25 @@ class ArmOverview:
         return tuple(sorted((*self.finished, *self.diverged, *self.running, *self.unfinished, *self.missing, *failed)))
 
 
-def overview(path: Path) -> dict[Path, list[ArmOverview]]:
-    """The arms of each study in a folder, by the study's own folder.
+def overview(path: Path) -> list[tuple[StudyFolder, list[ArmOverview]]]:
+    """Every study in a folder, with its arms.
 
     Raises:
         FileNotFoundError: there is no study.
     """
-    studies: dict[Path, list[ArmOverview]] = {}
-    for where in sorted(find_arms(path.resolve())):
-        studies.setdefault(where.parent.parent, []).append(_arm(where))
-    return studies
+    return [(study, [_arm(arm) for arm in study.arms]) for study in studies_in(path)]
 
 
-def _arm(where: Path) -> ArmOverview:
+def _arm(arm: ArmFolder) -> ArmOverview:
     try:
-        return steadily(where, lambda about: _of(where.parent, about))
+        return arm.steadily(lambda record: _of(arm.path, record))
     except DamagedError as error:
-        return ArmOverview(where.parent, _size(where.parent), trouble=str(error))
+        return ArmOverview(arm.path, _size(arm.path), trouble=str(error))
 
 
-def _of(folder: Path, about: dict[str, Any]) -> ArmOverview:
-    runs = {int(seed): run for seed, run in about["runs"].items()}
-    held = holder(folder)
-    looked = held or any(run["status"] != "finished" for run in runs.values())
+def _of(folder: Path, record: ArmRecord) -> ArmOverview:
+    runs, held = record.runs, holder(folder)
+    looked = held or any(run.status != "finished" for run in runs.values())
     arrays, trouble = last_checkpoint(folder, tells_update) if looked else ({}, None)
     goes_on = reached(arrays)
     seeds: dict[str, list[int]] = {}
@@ -86,45 +84,40 @@ def _of(folder: Path, about: dict[str, Any]) -> ArmOverview:
     return ArmOverview(
         folder,
         _size(folder),
-        tuple(sorted({run["asked"] for run in runs.values()})),
+        tuple(sorted({run.asked for run in runs.values()})),
         *(tuple(seeds.get(state, ())) for state in ("finished", "diverged", "running", "unfinished", "missing")),
-        failed=tuple((seed, _last_line(runs[seed].get("error"))) for seed in seeds.get("failed", ())),
+        failed=tuple((seed, runs[seed].last_line or "no error was recorded") for seed in seeds.get("failed", ())),
         goes_on=tuple(sorted(goes_on.items())),
         holder=held,
-        made_by=tuple(_made_by(about.get("provenance", []), runs)),
+        made_by=tuple(_made_by(record)),
         trouble=trouble,
     )
 
 
-def _state(run: dict[str, Any], held: bool, goes_on: int | None) -> str:
-    if run["status"] == "finished" and held and (goes_on or 0) > run["updates"]:
+def _state(run: RunRecord, held: bool, goes_on: int | None) -> str:
+    if run.status == "finished" and held and (goes_on or 0) > run.updates:
         return "running"  # more updates were asked for
-    if run["status"] in ("finished", "diverged", "failed"):
-        return run["status"]
-    if run["status"] == "running" and held:
+    if run.status in ("finished", "diverged", "failed"):
+        return run.status
+    if run.status == "running" and held:
         return "running"
-    return "unfinished" if goes_on is not None or run["updates"] else "missing"
+    return "unfinished" if goes_on is not None or run.updates else "missing"
 
 
-def _made_by(
-    provenances: list[dict[str, str]], runs: dict[int, dict[str, Any]]
-) -> Iterable[tuple[tuple[int, ...], tuple[str, ...]]]:
+def _made_by(record: ArmRecord) -> Iterable[tuple[tuple[int, ...], tuple[str, ...]]]:
     """Of an arm that was computed in several ways, which seeds in which, and the differences to the one before."""
     seeds: dict[tuple[int, ...], list[int]] = {}
-    for seed, run in sorted(runs.items()):
-        if "provenance" in run:
-            seeds.setdefault(tuple(run["provenance"]), []).append(seed)
-    if len(seeds) < 2 or not all(0 <= number < len(provenances) for numbers in seeds for number in numbers):
+    for seed, run in sorted(record.runs.items()):
+        if run.provenance:
+            seeds.setdefault(run.provenance, []).append(seed)
+    made = record.provenance
+    if len(seeds) < 2 or not all(number < len(made) for numbers in seeds for number in numbers):
         return
     before = None
     for numbers in sorted(seeds):
-        differences = () if before is None else tuple(changed(provenances[before], provenances[numbers[-1]]))
+        differences = () if before is None else tuple(changed(made[before], made[numbers[-1]]))
         yield tuple(seeds[numbers]), differences
         before = numbers[-1]
-
-
-def _last_line(error: str | None) -> str:
-    return (error or "").strip().rpartition("\n")[2].strip() or "no error was recorded"
 
 
 def _size(folder: Path) -> int:

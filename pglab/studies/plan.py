@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pglab.errors import InputError
-from pglab.studies.progress import OnMismatch, Progress, progress_of
-from pglab.studies.run import ONE_STUDY, ArmConfig, Composed, Run, canonical, difference, runs_of, study_name
-from pglab.studies.store import Store
+from pglab.settings import KEYS, Decides, canonical, difference
+from pglab.store.records import ArmRecord
+from pglab.store.writer import ArmWriter
+from pglab.studies.asked import ArmConfig, Composed, Run, runs_of, study_name
+from pglab.studies.provenance import versions
+from pglab.studies.standing import OnMismatch, Standing, standing_of
 
 LARGEST_SEED = 2**63 - 1  # what a column of whole numbers holds
 
@@ -37,24 +40,50 @@ class Shard:
 
 
 @dataclass(frozen=True)
+class PlannedArm:
+    """An arm that a command asks for.
+
+    Attributes:
+        arm: its configuration.
+        seeds: asked for.
+        standing: how far they are.
+        files: where they are stored.
+    """
+
+    arm: ArmConfig
+    seeds: tuple[int, ...]
+    standing: Standing
+    files: ArmWriter
+
+    @property
+    def name(self) -> str:
+        return self.arm.name
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return self.arm.settings
+
+    @property
+    def updates_left(self) -> int:
+        """Of all asked runs of the arm together."""
+        return sum(self.settings["updates"] - start for start in self.standing.starts.values())
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that one command does, decided before any of it is done.
 
     Attributes:
-        store: the study's files.
-        arms: what was asked for; `seeds` and `progress` have an entry for each.
-        seeds: asked for.
-        progress: how far they are.
+        folder: of the study.
+        arms: asked for; a shard names them by their places here.
         shards: what is left, as bundles for the workers.
         workers: how many there will be.
         command: that asked for all this, as one would give it again.
         begun: when.
     """
 
-    store: Store
-    arms: tuple[ArmConfig, ...]
-    seeds: tuple[tuple[int, ...], ...]
-    progress: tuple[Progress, ...]
+    folder: Path
+    arms: tuple[PlannedArm, ...]
     shards: tuple[Shard, ...]
     workers: int
     command: str = ""
@@ -62,6 +91,7 @@ class Plan:
 
     @property
     def missing(self) -> int:
+        """Runs that are left to train."""
         return sum(shard.runs for shard in self.shards)
 
     @property
@@ -69,19 +99,13 @@ class Plan:
         """Where and how to train, which all arms share."""
         return self.arms[0].settings
 
-    def updates_left(self, number: int) -> int:
-        """Of all asked runs of an arm together."""
-        progress, updates = self.progress[number], self.arms[number].settings["updates"]
-        return sum(updates - start for start in progress.starts.values())
-
     def only(self, numbers: Container[int]) -> "Plan":
         """The same arms, with work for some of them, as far as it is now."""
-        progress = tuple(
-            progress_of(self.store.arm(arm), arm, seeds) if number in numbers else Progress(tuple(seeds), {})
-            for number, (arm, seeds) in enumerate(zip(self.arms, self.seeds, strict=True))
-        )
-        planned = _planned(self.store, self.arms, self.seeds, progress)
-        return replace(planned, command=self.command, begun=self.begun)
+        arms = [
+            replace(one, standing=standing_of(one.files, one.arm, one.seeds) if n in numbers else Standing(one.seeds, {}))
+            for n, one in enumerate(self.arms)
+        ]
+        return replace(self, arms=tuple(arms), **_work(arms))
 
 
 def make_plan(composed: Sequence[Composed], command: str = "") -> Plan:
@@ -97,21 +121,28 @@ def make_plan(composed: Sequence[Composed], command: str = "") -> Plan:
         if len(set(of_arm)) < len(of_arm):
             twice = next(seed for seed in sorted(of_arm) if of_arm.count(seed) > 1)
             raise InputError(f"arm {arm.name}: seed {twice} is asked for twice; name each seed once")
-    first = composed[0]
-    store = Store(Path(first.settings["results_dir"]) / study_name(first))
-    progress = [progress_of(store.arm(arm), arm, of_arm) for arm, of_arm in zip(arms, seeds, strict=True)]
-    planned = _planned(store, tuple(arms), tuple(tuple(of_arm) for of_arm in seeds), tuple(progress))
-    return replace(planned, command=command)
+    folder = Path(composed[0].settings["results_dir"]) / study_name(composed[0])
+    planned = []
+    for arm, of_arm in zip(arms, seeds, strict=True):
+        files = ArmWriter(folder, _described(arm), arm.settings)
+        planned.append(PlannedArm(arm, tuple(of_arm), standing_of(files, arm, of_arm), files))
+    return Plan(folder, tuple(planned), command=command, **_work(planned))
 
 
-def _planned(
-    store: Store, arms: tuple[ArmConfig, ...], seeds: tuple[tuple[int, ...], ...], progress: tuple[Progress, ...]
-) -> Plan:
+def _described(arm: ArmConfig) -> ArmRecord:
+    """The arm as `arm.json` is to describe it, before anything is trained."""
+    composed = arm.composed
+    return ArmRecord(
+        arm.name, dict(composed.choices), dict(composed.given), arm.identity, composed.overrides, versions()
+    )
+
+
+def _work(arms: Sequence[PlannedArm]) -> dict[str, Any]:
+    """The shards that are left of some arms, and how many workers these need."""
     settings = arms[0].settings
     workers = settings["workers"] or len(os.sched_getaffinity(0))
-    missing = [list(of_arm.starts) for of_arm in progress]
-    shards = _shards(arms, missing, workers if settings["fuse"] else None)
-    return Plan(store, arms, seeds, progress, tuple(shards), min(workers, len(shards)))
+    shards = _shards(arms, workers if settings["fuse"] else None)
+    return {"shards": tuple(shards), "workers": min(workers, len(shards))}
 
 
 def check_numbers(settings: Mapping[str, Any]) -> None:
@@ -159,7 +190,7 @@ def _check_values(settings: Mapping[str, Any]) -> None:
 
 def _check_one_study(composed: Sequence[Composed]) -> None:
     """Raises InputError where runs of one command differ in where or how they are to be trained."""
-    for key in ONE_STUDY:
+    for key in [key for key, role in KEYS.items() if Decides.COMMAND in role and key in composed[0].settings]:
         for one in composed:
             differing = difference(composed[0].settings[key], one.settings[key], key)
             if differing:
@@ -193,11 +224,11 @@ def _distinct_arms(runs: list[Run]) -> tuple[list[ArmConfig], list[list[int]]]:
     return list(arms.values()), list(seeds.values())
 
 
-def _shards(arms: Sequence[ArmConfig], missing: list[list[int]], parts: int | None) -> list[Shard]:
+def _shards(arms: Sequence[PlannedArm], parts: int | None) -> list[Shard]:
     """Each bundle cut into `parts` shards of nearly equal size; None: a shard for every run."""
     bundles: dict[str, list[tuple[int, int]]] = {}
-    for number, (arm, seeds) in enumerate(zip(arms, missing, strict=True)):
-        bundles.setdefault(arm.shapes, []).extend((number, seed) for seed in seeds)
+    for number, one in enumerate(arms):
+        bundles.setdefault(one.arm.shapes, []).extend((number, seed) for seed in one.standing.starts)
     shards = []
     for rows in bundles.values():
         cuts = min(parts or len(rows), len(rows))

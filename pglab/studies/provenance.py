@@ -64,8 +64,9 @@ def changed(there: Mapping[str, str], here: Mapping[str, str]) -> list[str]:
     return phrases
 
 
-def versions() -> dict[str, str]:
-    """What computed the numbers, hardware included."""
+@cache
+def versions() -> Mapping[str, str]:
+    """Versions of the libraries that compute the numbers, and the machine."""
     packages = ("pglab", "torch", "numpy", "gymnasium", "hydra-core", "pandas")
     machine = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.platform()}
     machine |= {"processor": _processor(), "cores": str(os.cpu_count())}

@@ -1,161 +1,30 @@
-"""Processes that train shards.
+"""A process that trains shards, seen from inside.
 
-Each is a process of its own with one thread of arithmetic: that keeps the bits of a sum the
-same, lets shards train side by side, and lets the parent stop one at any moment, whatever a
-user's component is doing.
+It has one thread of arithmetic: that keeps the bits of a sum the same, lets shards train side by
+side, and lets the parent stop one at any moment, whatever a user's component is doing.
 """
 
-import contextlib
-import os
-import signal
-import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pglab.errors import InputError
-from pglab.studies.films import take
-from pglab.studies.process import start
-from pglab.studies.saved import Saved
+from pglab.store.states import Saved
+from pglab.studies.messages import Check, Checked, Checkpoint, Done, Failed, Film, Job, Result, Updated
 
 if TYPE_CHECKING:
     from pglab.training.arm import Measures
     from pglab.training.bundle import Bundle
 
-PARENT_CHECK = 0.5  # seconds between two looks at whether the parent is still there
-STANDARD_ERROR = 2  # that of this process; `sys.stderr` is none in a notebook
 CHECKPOINT_SECONDS = 30.0  # at most between two checkpoints; a tenth of a run comes first where it is shorter
 
 
-@dataclass(frozen=True)
-class Check:
-    """Settings of arms whose components are to be built and tried for fit."""
-
-    settings: tuple[Mapping[str, Any], ...]
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What is wrong with the first arm that could not be trained, or nothing."""
-
-    problem: str | None
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Runs of one arm that have made the same number of updates.
-
-    Attributes:
-        number: of the arm in the plan.
-        saved: what the runs go on from; with update 0 and no state, from the beginning.
-        filmed: the seed of which episodes are to be filmed, if any of these is.
-    """
-
-    number: int
-    settings: Mapping[str, Any]
-    saved: Saved
-    filmed: int | None = None
-
-
-@dataclass(frozen=True)
-class Job:
-    """A shard to train."""
-
-    slices: tuple[Slice, ...]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One update: of each slice in training its arm's number and what its runs showed.
-
-    Plain arrays here and in `Result`: a class of the trainer's would bring torch into the parent.
-    """
-
-    measures: list[tuple[int, dict[str, np.ndarray]]]
-
-
-@dataclass(frozen=True)
-class Film:
-    """An episode of a run's policy as it was after an update: a video's content, or why there is none."""
-
-    number: int
-    seed: int
-    update: int
-    content: bytes
-    problem: str
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """What the runs of a shard could go on from: of each slice its arm's number and state."""
-
-    saved: list[tuple[int, Saved]]
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a slice's runs ended with."""
-
-    number: int
-    saved: Saved
-    evaluation: dict[str, np.ndarray] | None
-    parameters: dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Done:
-    """A shard was trained and evaluated."""
-
-    results: list[Result]
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A shard raised."""
-
-    traceback: str
-
-
-class Worker:
-    """The parent's end of a worker process."""
-
-    def __init__(self) -> None:
-        single = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-        self._process, self.connection = start(__name__, single, stdout=STANDARD_ERROR)
-
-    def send(self, order: Check | Job) -> None:
-        with contextlib.suppress(OSError):  # that the process is gone shows in `receive`
-            self.connection.send(order)
-
-    def receive(self) -> Checked | Progress | Film | Checkpoint | Done | Failed:
-        """What the worker reports; a process that is gone has failed."""
-        try:
-            return self.connection.recv()
-        except (EOFError, OSError):  # also in the middle of a message
-            self.stop()
-            return Failed("the worker process ended without a word (killed, or out of memory?)")
-
-    @property
-    def alive(self) -> bool:
-        return self._process.poll() is None and not self.connection.closed
-
-    def stop(self) -> None:
-        """Ends the process at once; what it was training is lost to it."""
-        self._process.kill()
-        self._process.wait()
-        self.connection.close()
-
-
-def serve(descriptor: int) -> None:
+def serve(connection: Connection) -> None:
     """Carries out one order after another until the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    connection = Connection(descriptor)
     import torch
 
     torch.set_num_threads(1)
@@ -172,13 +41,6 @@ def serve(descriptor: int) -> None:
             connection.send(answer)
         except OSError:
             return
-
-
-def _end_with(parent: int) -> None:
-    """Ends this process once its parent is gone, even in the middle of a user's component."""
-    while os.getppid() == parent:
-        time.sleep(PARENT_CHECK)
-    os._exit(1)
 
 
 def _check(order: Check) -> Checked:
@@ -220,7 +82,7 @@ def _train(job: Job, connection: Connection) -> Done:
     checkpointed = time.monotonic()
     while not bundle.finished:
         measured = bundle.step()
-        connection.send(Progress([(job.slices[arm].number, vars(measures)) for arm, measures in measured]))
+        connection.send(Updated([(job.slices[arm].number, vars(measures)) for arm, measures in measured]))
         for film in _films(job, bundle, measured):
             connection.send(film)
         passed = any(int(measures.update[0]) % tenths[arm] == 0 for arm, measures in measured)
@@ -248,4 +110,20 @@ def _films(job: Job, bundle: "Bundle", measured: "list[tuple[int, Measures]]") -
             continue
         row = part.saved.seeds.index(seed)
         named = {name: rows[row] for name, rows in bundle.parameters()[arm].items()}
-        yield Film(part.number, seed, update, *take(part.settings, named, seed))
+        yield Film(part.number, seed, update, *_film(part.settings, named, seed))
+
+
+def _film(settings: Mapping[str, Any], parameters: Mapping[str, np.ndarray], seed: int) -> tuple[bytes, str]:
+    """A film of a run's policy, or why there is none: pictures are not worth a run.
+
+    Args:
+        settings: of the arm; a world of its own is made from them, as training has another.
+        parameters: of one run, by name.
+    """
+    from pglab.build import build_shapes
+    from pglab.watching.camera import film_policy
+
+    try:
+        return film_policy(build_shapes({**settings, "device": "cpu"}), parameters, seed), ""
+    except Exception as error:
+        return b"", f"{type(error).__name__}: {error}"

@@ -12,7 +12,7 @@ import torch
 
 from pglab.build import build_arm, build_diagnostics, build_shapes
 from pglab.cli import compose_runs
-from pglab.studies.run import runs_of
+from pglab.studies.asked import runs_of
 from pglab.training.bundle import Bundle
 
 HASHES = Path(__file__).parent / "hashes.json"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pglab.cli import compose_runs
-from pglab.studies.run import runs_of
+from pglab.studies.asked import runs_of
 from tests.conftest import ROOT
 from tests.golden.studies import HASHES, STUDIES, bits, machine
 

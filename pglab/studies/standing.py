@@ -1,27 +1,29 @@
-"""What there is of an arm, and what a command would have to do for the rest."""
+"""How far an arm's runs are, and what a command would have to do for the rest."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pglab.errors import InputError
+from pglab.settings import difference
+from pglab.store.records import ArmRecord
+from pglab.store.states import Saved
+from pglab.store.writer import ArmWriter
+from pglab.studies.asked import ArmConfig
 from pglab.studies.provenance import changed, provenance
-from pglab.studies.run import ArmConfig, difference
-from pglab.studies.saved import Saved
-from pglab.studies.store import ENDED, ArmFiles
 
 OnMismatch = Literal["refuse", "rerun", "keep"]
 
 
 @dataclass(frozen=True)
-class Progress:
+class Standing:
     """How far the asked seeds of an arm are.
 
     Attributes:
         done: seeds with nothing left to do.
         starts: of each other seed the update to go on from, 0 for the beginning.
         anew: what is on disk does not match and is to be thrown away.
-        notes: what a person should know of this.
+        notes: that a person should know.
     """
 
     done: tuple[int, ...]
@@ -30,42 +32,42 @@ class Progress:
     notes: tuple[str, ...] = ()
 
 
-def progress_of(files: ArmFiles, arm: ArmConfig, seeds: Iterable[int]) -> Progress:
+def standing_of(files: ArmWriter, arm: ArmConfig, seeds: Iterable[int]) -> Standing:
     """Compares what was asked for with what is on disk.
 
     Raises:
         InputError: what is there came of another configuration, code or library version and
-            `on_mismatch` does not say what to do; or it goes further than was asked.
+            `on_mismatch` does not say what to do; or it goes further than was asked; or it is damaged.
     """
     seeds = list(seeds)
-    about = files.about()
-    if about is None:
-        return Progress((), dict.fromkeys(seeds, 0))
+    record = files.files.record()
+    if record is None:
+        return Standing((), dict.fromkeys(seeds, 0))
     choice, notes = arm.settings["on_mismatch"], []
-    if not _holds_anything(files, about):  # as after a first failure of one's own component
+    if not _holds_anything(files, record):  # as after a first failure of one's own component
         choice = "rerun"
-    if there := _mismatch(files, arm, about, choice):
+    if there := _mismatch(files, arm, record, choice):
         if choice == "rerun":
-            return Progress((), dict.fromkeys(seeds, 0), anew=True, notes=(f"{arm.name}: trained anew, as {there}",))
+            return Standing((), dict.fromkeys(seeds, 0), anew=True, notes=(f"{arm.name}: trained anew, as {there}",))
         notes.append(f"{arm.name}: what is there is kept, although {there}")
-    about = files.check(about)
+    record = files.files.checked(record)
     updates, done, finished = arm.settings["updates"], [], set()
     for seed in seeds:
-        run = about["runs"].get(str(seed), {"status": "missing"})
-        if run["status"] not in ENDED:
+        run = record.runs.get(seed)
+        if run is None or not run.ended:
             continue
-        if run["asked"] > updates:
+        if run.asked > updates:
             raise InputError(
-                f"{files.folder} holds seed {seed} with {run['asked']} updates, more than updates={updates}; "
+                f"{files.folder} holds seed {seed} with {run.asked} updates, more than updates={updates}; "
                 "ask for as many, or give this command its own study=NAME"
             )
-        if run["asked"] == updates or run["status"] == "diverged":
+        if run.asked == updates or run.status == "diverged":
             done.append(seed)
         else:
             finished.add(seed)
     left = [seed for seed in seeds if seed not in set(done)]
     if not left:
-        return Progress(tuple(done), {}, notes=tuple(notes))
+        return Standing(tuple(done), {}, notes=tuple(notes))
     resumable, trouble = resumable_parts(files, finished)
     starts = dict.fromkeys(left, 0)
     for part in resumable:
@@ -73,27 +75,27 @@ def progress_of(files: ArmFiles, arm: ArmConfig, seeds: Iterable[int]) -> Progre
             if seed in starts and part.update <= updates:
                 starts[seed] = max(starts[seed], part.update)
     notes += [trouble] if trouble else []
-    return Progress(tuple(done), starts, notes=tuple(notes))
+    return Standing(tuple(done), starts, notes=tuple(notes))
 
 
-def resumable_parts(files: ArmFiles, finished: set[int]) -> tuple[list[Saved], str | None]:
-    """What unfinished runs, and these finished ones, can go on from; and what is wrong with it."""
-    unfinished, _, trouble = files.checkpoints.read()
+def resumable_parts(files: ArmWriter, finished: set[int]) -> tuple[list[Saved], str | None]:
+    """The states that unfinished runs, and these finished ones, can go on from; and what is wrong with them."""
+    unfinished, _, trouble = files.checkpoint()
     return [*files.finished(finished)[0], *unfinished], trouble
 
 
-def _holds_anything(files: ArmFiles, about: dict[str, Any]) -> bool:
-    """Whether some run of the arm has made an update that is still there."""
-    return any(run["updates"] for run in about["runs"].values()) or bool(files.checkpoints.read()[0])
+def _holds_anything(files: ArmWriter, record: ArmRecord) -> bool:
+    """Some run of the arm has made an update that is still there."""
+    return any(run.updates for run in record.runs.values()) or bool(files.checkpoint()[0])
 
 
-def _mismatch(files: ArmFiles, arm: ArmConfig, about: dict[str, Any], choice: OnMismatch) -> str | None:
+def _mismatch(files: ArmWriter, arm: ArmConfig, record: ArmRecord, choice: OnMismatch) -> str | None:
     """How what is there differs from what would be made now, for one who chose to rerun or keep.
 
     Raises:
         InputError: nobody chose, or to keep another configuration.
     """
-    if differing := difference(about["identity"], _plain(arm.identity)):
+    if differing := difference(record.identity, _plain(arm.identity)):
         key, old, new = differing
         there = f"{key} was {old} there and is {new} here"
         if choice != "rerun":
@@ -103,8 +105,7 @@ def _mismatch(files: ArmFiles, arm: ArmConfig, about: dict[str, Any], choice: On
                 "study=NAME, or on_mismatch=rerun to throw those runs away and train anew"
             )
         return there
-    made = about["provenance"][-1:]
-    differences = changed(made[0], provenance(arm.settings)) if made else []
+    differences = changed(record.provenance[-1], provenance(arm.settings)) if record.provenance else []
     if not differences:
         return None
     there = ", ".join(differences)

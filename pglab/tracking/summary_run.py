@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pglab.mirror.server import Place, check_arrived, held, within
-from pglab.studies.wandb_run import opened
+from pglab.tracking.server import Place, check_arrived, held, within
+from pglab.tracking.wandb_run import opened
 
 if TYPE_CHECKING:
     import wandb

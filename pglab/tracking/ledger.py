@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pglab.errors import InputError
-from pglab.studies.atomic import write
+from pglab.store.atomic import write
 
 FILE = "mirrored.json"
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pglab.unfinished import rows_so_far
-
 NO_ROWS = pd.DataFrame({"seed": np.arange(0), "update": np.arange(0), "diverged": np.arange(0) == 1})
 
 
@@ -18,7 +16,7 @@ class Saved:
     Attributes:
         update: that number.
         seeds: of the runs, `[k]`, ascending.
-        state: everything that an update changes, by name (see `ArmState.state`): a row for each
+        state: everything that an update changes, by name (see `pglab.training`): a row for each
             seed `[k, …]`, or without an axis what all share.
     """
 
@@ -33,6 +31,27 @@ class Saved:
         rows = [place[seed] for seed in kept]
         state = {name: array[rows] if array.ndim else array for name, array in self.state.items()}
         return Saved(self.update, kept, state)
+
+
+def is_row(name: str) -> bool:
+    """Says of an array in a checkpoint that it is a column of the rows so far."""
+    return name.startswith("rows/")
+
+
+def tells_update(name: str) -> bool:
+    """Says of an array in a checkpoint that `reached` needs it."""
+    return name.endswith(("/seeds", "/update")) and not is_row(name)
+
+
+def rows_so_far(arrays: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """The rows in a checkpoint, with a column `diverged`."""
+    return pd.DataFrame({name.removeprefix("rows/"): array for name, array in arrays.items() if is_row(name)})
+
+
+def reached(arrays: Mapping[str, np.ndarray]) -> dict[int, int]:
+    """The update that each seed in a checkpoint can go on from."""
+    parts = [name.removesuffix("/seeds") for name in arrays if name.endswith("/seeds")]
+    return {seed: int(arrays[f"{part}/update"]) for part in parts for seed in arrays[f"{part}/seeds"].tolist()}
 
 
 def join(parts: Iterable[Saved]) -> list[Saved]:
@@ -69,7 +88,7 @@ def encode(parts: Iterable[Saved], rows: pd.DataFrame | None = None) -> dict[str
 
 
 def decode(arrays: Mapping[str, np.ndarray]) -> tuple[list[Saved], pd.DataFrame]:
-    """What `encode` was given."""
+    """The parts and rows that `encode` was given."""
     numbers = [name.removesuffix("/seeds") for name in arrays if name.endswith("/seeds")]
     parts = []
     for number in numbers:

@@ -1,4 +1,4 @@
-"""One command's study, from what was composed to what was found."""
+"""One command, from what was composed to what was found."""
 
 import time
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ import pandas as pd
 from rich import box
 from rich.table import Table
 
-from pglab.errors import InputError
 from pglab.results import IncompleteStudy, compare, load, load_evaluation, scores, summarize
-from pglab.studies.claim import claimed
+from pglab.store.lock import claimed, holder
+from pglab.store.writer import prepare
+from pglab.studies.asked import Composed
 from pglab.studies.console import Console
-from pglab.studies.execute import Outcome, execute
+from pglab.studies.execute import execute
 from pglab.studies.forecast import forecast
 from pglab.studies.plan import Plan, make_plan
-from pglab.studies.run import Composed
-from pglab.studies.worker import Check, Checked, Failed, Worker
-from pglab.unfinished import holder
+from pglab.studies.pool import LocalPool, Pool
+from pglab.studies.recorder import Outcome
 
 FAILED, INTERRUPTED = 1, 130  # exit statuses
 MOST_TOLD = 8  # verdicts at the end of a command
@@ -28,7 +28,7 @@ WAIT = 0.5  # seconds between two looks at whether another process has let go of
 
 
 @dataclass(frozen=True)
-class Study:
+class Trained:
     """A plan and how it ended."""
 
     plan: Plan
@@ -43,12 +43,12 @@ class Study:
     def rows(self) -> pd.DataFrame:
         """The rows of the arms and seeds that this command asked for."""
         with catch_warnings(action="ignore", category=IncompleteStudy):  # the table tells of what was asked for
-            return self._asked(load(self.plan.store.folder, [arm.name for arm in self.plan.arms]))
+            return self._asked(load(self.plan.folder, [arm.name for arm in self.plan.arms]))
 
     def evaluation(self) -> pd.DataFrame:
         """The final evaluation of the same runs."""
         with catch_warnings(action="ignore", category=IncompleteStudy):
-            return self._asked(load_evaluation(self.plan.store.folder, [arm.name for arm in self.plan.arms]))
+            return self._asked(load_evaluation(self.plan.folder, [arm.name for arm in self.plan.arms]))
 
     def objective(self) -> float:
         """The mean score of all runs, for a sweeper that searches."""
@@ -56,14 +56,13 @@ class Study:
         return float(np.average(summary["score"], weights=summary["seeds"]))
 
     def _asked(self, frame: pd.DataFrame) -> pd.DataFrame:
-        arms = zip(self.plan.arms, self.plan.seeds, strict=True)
-        asked = pd.MultiIndex.from_tuples([(arm.name, seed) for arm, seeds in arms for seed in seeds])
+        asked = pd.MultiIndex.from_tuples([(arm.name, seed) for arm in self.plan.arms for seed in arm.seeds])
         kept = pd.MultiIndex.from_frame(frame[["arm", "seed"]]).isin(asked)
         order = {arm.name: number for number, arm in enumerate(self.plan.arms)}
         return frame[kept].sort_values("arm", key=lambda arm: arm.map(order), kind="stable", ignore_index=True)
 
 
-def train(composed: Sequence[Composed], command: str = "") -> Study:
+def train(composed: Sequence[Composed], command: str = "") -> Trained:
     """Checks everything, trains what is missing, and says how it went.
 
     An arm that another process is training is left to it; what that has not finished when it
@@ -77,47 +76,45 @@ def train(composed: Sequence[Composed], command: str = "") -> Study:
     """
     plan = make_plan(composed, command)
     console = Console()
-    for arm, progress in zip(plan.arms, plan.progress, strict=True):
-        chosen = arm.composed.choices.get("baseline", "none")
+    for arm in plan.arms:
+        chosen = arm.arm.composed.choices.get("baseline", "none")
         if chosen != "none" and "baseline" not in arm.settings["weighting"]:
             console.say(f"note: {arm.name}: this weighting uses no baseline, so baseline={chosen} changes nothing")
-        for note in progress.notes:
+        for note in arm.standing.notes:
             console.say(f"note: {note}")
     if plan.settings["plan"]:
         console.table(forecast(plan))
-        return Study(plan, Outcome())
-    study = _train_claimed(plan, console)
-    _report(study, console)
-    return study
+        return Trained(plan, Outcome())
+    trained = _train_claimed(plan, console)
+    _report(trained, console)
+    return trained
 
 
-def _train_claimed(plan: Plan, console: Console) -> Study:
+def _train_claimed(plan: Plan, console: Console) -> Trained:
     """Trains one arm after another as they can be claimed: all at once, where nobody else is at work.
 
     Returns:
-        The plan with each arm's progress as it was when it was claimed, and what became of it.
+        The plan with each arm's standing as it was when it was claimed, and what became of it.
     """
-    outcome, progress = Outcome(), list(plan.progress)
-    left = {number for number, progress in enumerate(plan.progress) if progress.starts}
-    workers = ready_workers(plan) if left else []
+    outcome, arms = Outcome(), list(plan.arms)
+    left = {number for number, arm in enumerate(arms) if arm.standing.starts}
+    pool = ready_pool(plan) if left else None
     waited_for: set[str] = set()
     try:
-        while left and not outcome.interrupted and not (outcome.failures and plan.settings["fail_fast"]):
+        while pool and left and not outcome.interrupted and not (outcome.failures and plan.settings["fail_fast"]):
             with ExitStack() as claims:
-                folders = {number: plan.store.arm(plan.arms[number]).folder for number in sorted(left)}
-                mine = {number for number, folder in folders.items() if claims.enter_context(claimed(folder))}
+                mine = {number for number in left if claims.enter_context(claimed(arms[number].files.folder))}
                 now = plan.only(mine)
                 for number in mine:
-                    for note in now.progress[number].notes:
-                        if note not in progress[number].notes:
+                    for note in now.arms[number].standing.notes:
+                        if note not in arms[number].standing.notes:
                             console.say(f"note: {note}")
-                    progress[number] = now.progress[number]
+                    arms[number] = now.arms[number]
                 if now.shards:
-                    team, workers = workers or ready_workers(now), []
-                    outcome.add(execute(now, team, console))
+                    outcome.add(execute(now, pool, console))
             left -= mine
             if not mine:
-                holders = {holder(folders[number]) or "another process" for number in left}
+                holders = {holder(arms[number].files.folder) or "another process" for number in left}
                 if holders - waited_for:
                     console.say(f"Waiting for {', '.join(sorted(holders))}, which trains {len(left)} of these arms.")
                 waited_for |= holders
@@ -125,42 +122,34 @@ def _train_claimed(plan: Plan, console: Console) -> Study:
     except KeyboardInterrupt:
         outcome.interrupted = True
     finally:
-        for worker in workers:
-            worker.stop()
-    return Study(replace(plan, progress=tuple(progress)), outcome)
+        if pool:
+            pool.stop()
+    return Trained(replace(plan, arms=tuple(arms)), outcome)
 
 
-def ready_workers(plan: Plan) -> list[Worker]:
+def ready_pool(plan: Plan) -> Pool:
     """As many workers as the plan asks for, once they have tried its components.
 
     Raises:
         InputError: an arm could not be trained, or its results not be written.
     """
-    workers = [Worker() for _ in range(plan.workers)]
+    pool = LocalPool(plan.workers)
     try:
-        # All of them check, one answers: checking is what makes a worker ready to train.
-        for worker in workers:
-            worker.send(Check(tuple(arm.settings for arm in plan.arms)))
-        answer, *_ = [worker.receive() for worker in workers]
-        if isinstance(answer, Failed):
-            raise InputError(f"the components could not be tried:\n{answer.traceback}")
-        if isinstance(answer, Checked) and answer.problem:
-            raise InputError(answer.problem)
-        plan.store.prepare()
+        pool.check([arm.settings for arm in plan.arms])
+        prepare(plan.folder)
     except BaseException:
-        for worker in workers:
-            worker.stop()
+        pool.stop()
         raise
-    return workers
+    return pool
 
 
-def _report(study: Study, console: Console) -> None:
-    plan, outcome, folder = study.plan, study.outcome, study.plan.store.folder
+def _report(study: Trained, console: Console) -> None:
+    plan, outcome, folder = study.plan, study.outcome, study.plan.folder
     for failure in dict.fromkeys(outcome.failures):
         console.say(failure.rstrip())
-    done = sum(len(progress.done) for progress in plan.progress)
+    done = sum(len(arm.standing.done) for arm in plan.arms)
     if done:
-        asked = sum(len(seeds) for seeds in plan.seeds)
+        asked = sum(len(arm.seeds) for arm in plan.arms)
         console.say(f"Finished before and kept as they are: {done} of {asked} runs.")
     if outcome.interrupted:
         console.say(
@@ -176,7 +165,7 @@ def _report(study: Study, console: Console) -> None:
         console.say(verdict)
     console.say(f"Report: `python -m pglab.report {folder}`")
     console.say(f"Results: {folder}   (Python: pglab.results.load({str(folder)!r}))")
-    logger = plan.arms[0].settings["logger"]
+    logger = plan.settings["logger"]
     if logger["mode"] == "offline" and plan.shards:
         console.say(f"W&B, offline: upload with `python -m pglab.mirror {folder}`")
     if outcome.failures:
@@ -195,11 +184,11 @@ def _verdicts(rows: pd.DataFrame, evaluation: pd.DataFrame) -> list[str]:
     return verdicts[:MOST_TOLD] + ([f"… and {more} more comparisons"] if more > 0 else [])
 
 
-def _table(study: Study, summary: pd.DataFrame) -> Table:
-    played = study.plan.arms[0].settings["evaluation"]["episodes"]
+def _table(study: Trained, summary: pd.DataFrame) -> Table:
+    played = study.plan.settings["evaluation"]["episodes"]
     score = f"of the last policy over {played} episodes" if played else "of the last update"
     table = Table(
-        title=f"Study {study.plan.store.folder.name}",
+        title=f"Study {study.plan.folder.name}",
         caption=f"final return: mean return {score}, averaged over seeds\ninterval: 95 %, Student-t over seeds",
         caption_justify="left",
         title_justify="left",

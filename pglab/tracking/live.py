@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from pglab.sealed import unseal_text
-from pglab.studies.films import film_file
+from pglab.store.sealed import unseal_text
+from pglab.store.films import film_file
 from pglab.studies.plan import Plan
-from pglab.studies.process import start
-from pglab.studies.wandb_run import Description, begin, columns_of, end, final_returns, log, log_film
+from pglab.processes import start
+from pglab.tracking.wandb_run import Description, begin, columns_of, end, final_returns, log, log_film
 
 
 class Mirror:

@@ -2,7 +2,7 @@
 
 import sys
 
-from pglab.mirror.command import main
+from pglab.tracking.command import main
 
 if __name__ == "__main__":
     sys.exit(main())

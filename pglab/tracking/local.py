@@ -11,11 +11,11 @@ import pandas as pd
 import yaml
 
 from pglab.errors import InputError
-from pglab.mirror.server import Place
-from pglab.mirror.training_run import Upload
+from pglab.tracking.server import Place
+from pglab.tracking.training_run import Upload
 from pglab.results.load import find_arms
-from pglab.studies.films import films_of
-from pglab.studies.wandb_run import Description, final_returns
+from pglab.store.films import films_of
+from pglab.tracking.wandb_run import Description, final_returns
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from pglab.mirror.server import MirrorError, Place, check_arrived, held, within
+from pglab.tracking.server import MirrorError, Place, check_arrived, held, within
 from pglab.results.load import MEASURES
-from pglab.studies.wandb_run import Description, begin, columns_of, end, log
+from pglab.tracking.wandb_run import Description, begin, columns_of, end, log
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pglab.errors import InputError
-from pglab.mirror.answer import LocalStudy, studies_below
-from pglab.mirror.ledger import Ledger
-from pglab.mirror.local import LocalRun, local_runs
-from pglab.mirror.server import MirrorError, Place
-from pglab.mirror.uploader import Uploader
+from pglab.tracking.answer import LocalStudy, studies_below
+from pglab.tracking.ledger import Ledger
+from pglab.tracking.local import LocalRun, local_runs
+from pglab.tracking.server import MirrorError, Place
+from pglab.tracking.uploader import Uploader
 
 Upload = TypeVar("Upload", LocalRun, LocalStudy)
 

@@ -1,0 +1,57 @@
+"""Children: processes of our own that serve one end of a pipe. The one way in which pglab starts any."""
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any
+
+PARENT_CHECK = 0.5  # seconds between two looks at whether the parent is still there
+
+
+def start(module: str, variables: Mapping[str, str], **options: Any) -> tuple[subprocess.Popen, Connection]:
+    """Runs `module.serve(connection)` in a new interpreter that finds the same modules as this one.
+
+    Args:
+        variables: added to the environment.
+        options: further arguments of `subprocess.Popen`.
+
+    Returns:
+        The process, and our end of the pipe.
+    """
+    ours, theirs = Pipe()
+    descriptor = theirs.fileno()
+    path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"from pglab.processes import be_child; be_child({module!r}, {descriptor})"],
+        pass_fds=[descriptor],
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **variables, "PYTHONPATH": path},
+        **options,
+    )
+    theirs.close()
+    return process, ours
+
+
+def be_child(module: str, descriptor: int) -> None:
+    """Serves the pipe with this descriptor, in a child, for as long as its parent lives.
+
+    A Ctrl-C or a scheduler's SIGTERM reaches children too; the parent alone decides what becomes of them.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    importlib.import_module(module).serve(Connection(descriptor))
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process once its parent is gone, even in the middle of a user's component."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_CHECK)
+    os._exit(1)

@@ -1,0 +1,135 @@
+"""The role of every setting: whether it decides numbers, shapes or only the where and how. One table for all.
+
+Whoever names an arm, tells two arms apart, puts runs into one bundle, or compares what is stored with what
+is asked for goes by it. `tests/test_settings.py` holds it against every key of `conf/`.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from enum import Flag, auto
+from typing import Any
+
+
+class Decides(Flag):
+    """What a setting decides."""
+
+    NUMBERS = auto()  # those of an update: with another value it is another arm
+    SHAPES = auto()  # of tensors: runs that differ in it train in bundles of their own
+    NAME = auto()  # of the arm, where a user sets it
+    COMMAND = auto()  # where, how fast and beside what to train: one value for all runs of a command
+    ROW = auto()  # which run of an arm, and how far it goes
+
+
+ARM = Decides.NUMBERS | Decides.NAME
+BUNDLE = ARM | Decides.SHAPES
+
+KEYS: Mapping[str, Decides] = {
+    "env": BUNDLE,
+    "weighting": ARM,
+    "baseline": ARM,
+    "head": BUNDLE,
+    "network": BUNDLE,
+    "init": ARM,
+    "optimizer": ARM,
+    "batch": ARM,
+    "estimator": ARM,
+    "gamma": ARM,
+    "lanes": BUNDLE,
+    "device": BUNDLE,
+    "evaluation": Decides.NUMBERS | Decides.SHAPES,
+    "experiment": Decides.NAME,  # a group without settings of its own
+    "seed": Decides.ROW,
+    "seeds": Decides.ROW,
+    "updates": Decides.ROW,
+    # An arm is the same whatever is measured or filmed beside its updates: its finished runs are neither
+    # refused nor trained again to be measured.
+    "diagnostics": Decides.COMMAND,
+    "render_every": Decides.COMMAND,
+    "logger": Decides.COMMAND,
+    "study": Decides.COMMAND,
+    "results_dir": Decides.COMMAND,
+    "workers": Decides.COMMAND,
+    "fuse": Decides.COMMAND,
+    "on_mismatch": Decides.COMMAND,
+    "fail_fast": Decides.COMMAND,
+    "plan": Decides.COMMAND,
+    # Of `python -m pglab.verify`.
+    "problems": ARM,
+    "effort": Decides.COMMAND,
+}
+
+FRAME_GROUPS = ("env", "weighting", "baseline", "head", "network", "optimizer")  # columns of every frame
+SAID_WHOLE = frozenset({"seed", "id", "steps", "_target_"})  # endings of dotted keys that say too little alone
+RETIRED = frozenset({"weighting.discount_states"})  # `estimator.discount_states` says it: in studies of before
+
+
+def decides(key: str) -> Decides:
+    """The role of a setting, by its dotted key; a group or key of the user's own makes an arm."""
+    return KEYS.get(key.partition(".")[0], ARM)
+
+
+def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that decide the numbers of an update."""
+    return {key: value for key, value in settings.items() if Decides.NUMBERS in decides(key)}
+
+
+def shapes(settings: Mapping[str, Any]) -> str:
+    """A text that is equal for arms that can train in one bundle."""
+    return canonical({key: value for key, value in settings.items() if Decides.SHAPES in decides(key)})
+
+
+def naming(overrides: Iterable[str]) -> list[str]:
+    """The overrides that are part of an arm's name, sorted."""
+    asked = (override.lstrip("+~") for override in overrides)
+    return sorted(a for a in asked if Decides.NAME in decides(re.split(r"[.=@]", a)[0]) and not a.startswith("hydra"))
+
+
+def differing_groups(choices: Iterable[Mapping[str, str]]) -> list[str]:
+    """Config groups, the user's own included, of which arms have chosen different options; by name."""
+    choices = list(choices)
+    groups = sorted({group for of_arm in choices for group in of_arm if Decides.NAME in decides(group)})
+    return [group for group in groups if len({of_arm.get(group) for of_arm in choices}) > 1]
+
+
+def says_its_choice(key: str, arms: Iterable[tuple[Mapping[str, str], Mapping[str, Any]]]) -> bool:
+    """Tells of a dotted key whether it only says again which option of its group was chosen.
+
+    That is what `_target_` does, unless it was overridden.
+
+    Args:
+        arms: of each arm the choices and the given settings.
+    """
+    group, _, ending = key.partition(".")
+    arms = list(arms)
+    if not ending.endswith(("_target_", "_partial_")) or not all(group in choices for choices, _ in arms):
+        return False
+    told = {(choices[group], json.dumps(given.get(key))) for choices, given in arms}
+    return len(told) == len({choices[group] for choices, _ in arms})
+
+
+def difference(there: Any, here: Any, key: str = "") -> tuple[str, Any, Any] | None:
+    """The first dotted key that differs, and its two values; retired keys are passed over."""
+    if isinstance(there, Mapping) and isinstance(here, Mapping):
+        for name in sorted(there.keys() | here.keys()):
+            dotted = f"{key}.{name}" if key else name
+            if dotted in RETIRED:
+                continue
+            found = difference(there.get(name, "absent"), here.get(name, "absent"), dotted)
+            if found:
+                return found
+        return None
+    return None if there == here else (key, there, here)
+
+
+def canonical(value: Any) -> str:
+    """One text for equal settings; 1 and 1.0 are equal."""
+
+    def plain(part: Any) -> Any:
+        if isinstance(part, Mapping):
+            return {key: plain(inner) for key, inner in part.items()}
+        if isinstance(part, list | tuple):
+            return [plain(inner) for inner in part]
+        return float(part) if type(part) is int else part
+
+    return json.dumps(plain(value), sort_keys=True)

@@ -1,0 +1,83 @@
+"""Runs and arms: what was asked for, by name."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pglab import settings as roles
+
+
+@dataclass(frozen=True)
+class Composed:
+    """One configuration as Hydra composed it.
+
+    Attributes:
+        settings: resolved values, nested.
+        given: the same before interpolation, flat under dotted keys, interpolated ones left out.
+        choices: which option of each config group was chosen.
+        overrides: what was asked for, as `key=value`.
+    """
+
+    settings: Mapping[str, Any]
+    given: Mapping[str, Any]
+    choices: Mapping[str, str]
+    overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ArmConfig:
+    """A configuration without its seed."""
+
+    name: str
+    composed: Composed
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return self.composed.settings
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide the numbers of an update."""
+        return roles.identity(self.settings)
+
+    @property
+    def shapes(self) -> str:
+        """Equal for arms that can train in one bundle."""
+        return roles.shapes(self.settings)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run: an arm and a seed."""
+
+    arm: ArmConfig
+    seed: int
+
+
+def runs_of(composed: Composed) -> list[Run]:
+    """The runs that one configuration asks for: one, or `seeds` of them from `seed` on."""
+    settings = composed.settings
+    arm = ArmConfig(arm_name(composed), composed)
+    return [Run(arm, settings["seed"] + offset) for offset in range(settings["seeds"] or 1)]
+
+
+def arm_name(composed: Composed) -> str:
+    """The keys that were set, with their values: `head=softmax,weighting=rtg`."""
+    return _folder_name(roles.naming(composed.overrides))
+
+
+def study_name(composed: Composed) -> str:
+    """`study=NAME`, or the names of the keys that were set: `weighting`, `head,optimizer.lr`, …"""
+    if composed.settings.get("study") is not None:
+        return str(composed.settings["study"])
+    return _folder_name(sorted({asked.partition("=")[0] for asked in roles.naming(composed.overrides)}))
+
+
+def _folder_name(parts: Sequence[str]) -> str:
+    name = ",".join(parts) or "default"
+    safe = re.sub(r"[^\w=,.+\-\[\]]", "_", name)[:100]
+    if safe != name or safe.startswith("."):
+        safe += "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
+    return safe

@@ -1,0 +1,98 @@
+"""Orders to a worker, and the events that it reports: plain arrays, so that no parent needs torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pglab.store.states import Saved
+
+
+@dataclass(frozen=True)
+class Check:
+    """Settings of arms whose components are to be built and tried for fit."""
+
+    settings: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The fault of the first arm that could not be trained, if any."""
+
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Runs of one arm that have made the same number of updates.
+
+    Attributes:
+        number: of the arm in the plan.
+        saved: what the runs go on from; with update 0 and no state, from the beginning.
+        filmed: the seed of which episodes are to be filmed, if any of these is.
+    """
+
+    number: int
+    settings: Mapping[str, Any]
+    saved: Saved
+    filmed: int | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A shard to train."""
+
+    slices: tuple[Slice, ...]
+
+
+@dataclass(frozen=True)
+class Updated:
+    """One update: of each slice in training its arm's number and what its runs showed."""
+
+    measures: list[tuple[int, dict[str, np.ndarray]]]
+
+
+@dataclass(frozen=True)
+class Film:
+    """An episode of a run's policy as it was after an update: a video's content, or why there is none."""
+
+    number: int
+    seed: int
+    update: int
+    content: bytes
+    problem: str
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The states that the runs of a shard could go on from: of each slice its arm's number and state."""
+
+    saved: list[tuple[int, Saved]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The end of a slice's runs."""
+
+    number: int
+    saved: Saved
+    evaluation: dict[str, np.ndarray] | None
+    parameters: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Done:
+    """A shard was trained and evaluated."""
+
+    results: list[Result]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A shard raised."""
+
+    traceback: str
+
+
+Event = Updated | Film | Checkpoint | Done | Failed

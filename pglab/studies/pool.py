@@ -1,0 +1,128 @@
+"""The pool: where workers come from, and what they report."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing.connection import wait
+from typing import Any, Protocol
+
+from pglab.errors import InputError
+from pglab.processes import start
+from pglab.studies.messages import Check, Checked, Done, Event, Failed, Job
+from pglab.studies.plan import Shard
+
+STANDARD_ERROR = 2  # that of this process; `sys.stderr` is none in a notebook
+LAST = (Checked, Done, Failed)  # of an order
+SINGLE = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+
+
+class Pool(Protocol):
+    """Workers, wherever they are. Each trains one shard at a time."""
+
+    @property
+    def idle(self) -> int:
+        """Workers that have nothing to do."""
+        ...
+
+    def check(self, settings: Sequence[Mapping[str, Any]]) -> None:
+        """Has the components of arms built and tried.
+
+        Raises:
+            InputError: an arm could not be trained.
+        """
+        ...
+
+    def send(self, shard: Shard, job: Job) -> None:
+        """Gives a shard to an idle worker."""
+        ...
+
+    def events(self, patience: float) -> Iterator[tuple[Shard, Event]]:
+        """Yields what workers report within so many seconds, each with its shard.
+
+        `Done` and `Failed` are the last of a shard; a worker that is gone has failed, and is replaced.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Ends all workers at once; what they were training is lost to them."""
+        ...
+
+
+class LocalPool:
+    """Processes on this machine."""
+
+    def __init__(self, workers: int) -> None:
+        self._idle = [_Worker() for _ in range(workers)]
+        self._busy: dict[_Worker, Shard] = {}
+
+    @property
+    def idle(self) -> int:
+        return len(self._idle)
+
+    def check(self, settings: Sequence[Mapping[str, Any]]) -> None:
+        # All of them check, one answers: checking is what makes a worker ready to train.
+        for worker in self._idle:
+            worker.send(Check(tuple(settings)))
+        answer, *_ = [worker.receive() for worker in self._idle]
+        if isinstance(answer, Failed):
+            raise InputError(f"the components could not be tried:\n{answer.traceback}")
+        if isinstance(answer, Checked) and answer.problem:
+            raise InputError(answer.problem)
+
+    def send(self, shard: Shard, job: Job) -> None:
+        worker = self._idle.pop()
+        if not worker.alive:  # it ended while it had nothing to do
+            worker.stop()
+            worker = _Worker()
+        self._busy[worker] = shard
+        worker.send(job)
+
+    def events(self, patience: float) -> Iterator[tuple[Shard, Event]]:
+        ready = wait([worker.connection for worker in self._busy], timeout=patience)
+        for worker in [worker for worker in self._busy if worker.connection in ready]:
+            event = worker.receive()
+            assert not isinstance(event, Checked)
+            yield self._busy[worker], event
+            if not worker.has_order:
+                del self._busy[worker]
+                self._idle.append(worker if worker.alive else _Worker())
+
+    def stop(self) -> None:
+        for worker in (*self._idle, *self._busy):
+            worker.stop()
+
+
+class _Worker:
+    """The parent's end of a worker process.
+
+    Attributes:
+        has_order: it is at work on one.
+    """
+
+    def __init__(self) -> None:
+        self._process, self.connection = start("pglab.studies.worker", SINGLE, stdout=STANDARD_ERROR)
+        self.has_order = False
+
+    def send(self, order: Check | Job) -> None:
+        self.has_order = True
+        with contextlib.suppress(OSError):  # that the process is gone shows in `receive`
+            self.connection.send(order)
+
+    def receive(self) -> Checked | Event:
+        """Returns what the worker reports; a process that is gone has failed."""
+        try:
+            message = self.connection.recv()
+        except (EOFError, OSError):  # also in the middle of a message
+            self.stop()
+            message = Failed("the worker process ended without a word (killed, or out of memory?)")
+        self.has_order = not isinstance(message, LAST)
+        return message
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None and not self.connection.closed
+
+    def stop(self) -> None:
+        """Ends the process at once."""
+        self._process.kill()
+        self._process.wait()
+        self.connection.close()
