@@ -1,5 +1,6 @@
 """Reading a study: pandas frames and what can honestly be said about them. Imports no torch."""
 
+from pglab.errors import DamagedError
 from pglab.results.arms import describe_arms
 from pglab.results.comparisons import compare
 from pglab.results.effects import main_effects
@@ -10,7 +11,6 @@ from pglab.results.planning import seeds_needed
 from pglab.results.remote import load_wandb
 from pglab.results.scores import scores
 from pglab.results.summary import mean_interval, summarize
-from pglab.errors import DamagedError
 
 __all__ = [
     "DamagedError",

@@ -56,7 +56,7 @@ def _opened(folder: Path, flags: int) -> int:
     try:
         return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
     except OSError as error:
-        if path.exists() and not path.is_file() or path.is_symlink():
+        if (path.exists() and not path.is_file()) or path.is_symlink():
             raise DamagedError(f"{path} is no ordinary file; delete it") from error
         raise
 

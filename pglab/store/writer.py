@@ -202,9 +202,7 @@ class ArmWriter:
             return pd.DataFrame({"seed": []}, dtype=np.int64)
         return pd.concat(frames).sort_values("seed", kind="stable", ignore_index=True)
 
-    def _policies(
-        self, added: Mapping[int, Mapping[str, np.ndarray]], kept: set[int], record: ArmRecord
-    ) -> bytes:
+    def _policies(self, added: Mapping[int, Mapping[str, np.ndarray]], kept: set[int], record: ArmRecord) -> bytes:
         there = self.files.policies(record) if kept else {}
         policies = {seed: named for seed, named in there.items() if seed in kept} | dict(added)
         return pack({f"{seed}/{name}": policies[seed][name] for seed in sorted(policies) for name in policies[seed]})

@@ -102,7 +102,9 @@ class Plan:
     def only(self, numbers: Container[int]) -> "Plan":
         """The same arms, with work for some of them, as far as it is now."""
         arms = [
-            replace(one, standing=standing_of(one.files, one.arm, one.seeds) if n in numbers else Standing(one.seeds, {}))
+            replace(
+                one, standing=standing_of(one.files, one.arm, one.seeds) if n in numbers else Standing(one.seeds, {})
+            )
             for n, one in enumerate(self.arms)
         ]
         return replace(self, arms=tuple(arms), **_work(arms))

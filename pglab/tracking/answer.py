@@ -9,13 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from pglab.errors import InputError
-from pglab.tracking.server import MirrorError, Place
-from pglab.tracking.summary_run import NAME, Picture, Summary, summary_id
+from pglab.errors import DamagedError, InputError
 from pglab.results.load import find_arms
-from pglab.errors import DamagedError
 from pglab.store.checkpoints import CHECKPOINTS
 from pglab.store.lock import holder
+from pglab.tracking.server import MirrorError, Place
+from pglab.tracking.summary_run import NAME, Picture, Summary, summary_id
 
 FILES = ("arm.json", "updates.parquet", "evaluation.parquet", *CHECKPOINTS)  # of an arm, that a report rests on
 

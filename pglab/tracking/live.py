@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from pglab.store.sealed import unseal_text
-from pglab.store.films import film_file
-from pglab.studies.plan import Plan
 from pglab.processes import start
+from pglab.store.films import film_file
+from pglab.store.sealed import unseal_text
+from pglab.studies.plan import Plan
 from pglab.tracking.wandb_run import Description, begin, columns_of, end, final_returns, log, log_film
 
 

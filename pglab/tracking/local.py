@@ -11,10 +11,10 @@ import pandas as pd
 import yaml
 
 from pglab.errors import InputError
-from pglab.tracking.server import Place
-from pglab.tracking.training_run import Upload
 from pglab.results.load import find_arms
 from pglab.store.films import films_of
+from pglab.tracking.server import Place
+from pglab.tracking.training_run import Upload
 from pglab.tracking.wandb_run import Description, final_returns
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from pglab.tracking.server import MirrorError, Place, check_arrived, held, within
 from pglab.results.load import MEASURES
+from pglab.tracking.server import MirrorError, Place, check_arrived, held, within
 from pglab.tracking.wandb_run import Description, begin, columns_of, end, log
 
 

@@ -10,8 +10,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
-from pglab.tracking.server import MirrorError
 from pglab.processes import start
+from pglab.tracking.server import MirrorError
 
 GRACE = 1.0  # seconds that the process has beyond the timeout to say itself what is wrong
 

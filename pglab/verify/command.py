@@ -16,9 +16,9 @@ from rich.progress import Progress
 from pglab.cli import command
 from pglab.errors import InputError
 from pglab.settings import canonical
+from pglab.studies.asked import Composed, arm_name, study_name
 from pglab.studies.plan import check_numbers
 from pglab.studies.provenance import versions
-from pglab.studies.asked import Composed, arm_name, study_name
 from pglab.verify.estimator import Finding, build_effort, check, found, places, solved
 from pglab.verify.point import Point, judge
 from pglab.verify.report import show, write
