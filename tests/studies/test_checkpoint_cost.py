@@ -13,8 +13,8 @@ from pglab.cli import compose_runs
 from pglab.studies import worker
 from pglab.studies.ongoing import Ongoing
 from pglab.studies.plan import make_plan
-from pglab.studies.saved import Saved
-from pglab.studies.worker import Checkpoint, Job, Slice
+from pglab.store.states import Saved
+from pglab.studies.messages import Checkpoint, Job, Slice
 
 MOST = 0.03
 GRID = ["weighting=baseline", "baseline=value", "seeds=50", "updates=40", "evaluation.episodes=0"]
