@@ -11,8 +11,8 @@ from PIL import Image, ImageSequence
 
 from pglab.play.command import main
 from pglab.play.stored import find_policy
-from pglab.store.sealed import seal
 from pglab.store.lock import claimed
+from pglab.store.sealed import seal
 from pglab.store.states import Saved, encode
 from tests.play.conftest import RTG, TOTAL
 from tests.results.edited import begin, edit

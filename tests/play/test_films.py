@@ -11,10 +11,10 @@ from PIL import Image
 
 from pglab.cli import compose_runs
 from pglab.play.command import main
-from pglab.studies import worker
-from pglab.studies.plan import make_plan
 from pglab.store.states import Saved
+from pglab.studies import worker
 from pglab.studies.messages import Check, Film, Job, Slice
+from pglab.studies.plan import make_plan
 from tests.play.conftest import RTG, SMALL, TOTAL
 from tests.studies.conftest import mirrored_run
 

@@ -12,12 +12,11 @@ import pytest
 
 import pglab
 from pglab.cli import compose_runs
-from pglab.errors import InputError
+from pglab.errors import DamagedError, InputError
 from pglab.results import load, load_evaluation
-from pglab.errors import DamagedError
 from pglab.store.checkpoints import read_checkpoint, remove_damaged_checkpoint, store_checkpoint
-from pglab.studies.plan import make_plan
 from pglab.studies.asked import Composed
+from pglab.studies.plan import make_plan
 from tests.studies.faults import abouts, edit_about, results, until
 
 GRID = (

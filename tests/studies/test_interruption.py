@@ -13,10 +13,10 @@ import pytest
 
 from pglab.cli import compose_runs
 from pglab.results import load
+from pglab.store.writer import ArmWriter, Ended
 from pglab.studies.console import Console
 from pglab.studies.execute import execute
 from pglab.studies.plan import make_plan
-from pglab.store.writer import ArmWriter, Ended
 from pglab.studies.train import ready_pool
 
 PROMISED = 2.0  # seconds from Ctrl-C to the end

@@ -7,8 +7,8 @@ import pytest
 
 from pglab.cli import compose_runs
 from pglab.errors import InputError
-from pglab.studies.plan import Plan, make_plan
 from pglab.studies.asked import Composed
+from pglab.studies.plan import Plan, make_plan
 
 
 @pytest.fixture(autouse=True)

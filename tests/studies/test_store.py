@@ -10,12 +10,12 @@ import pytest
 from pglab.cli import compose_runs
 from pglab.errors import InputError
 from pglab.store.films import films_of
-from pglab.studies.standing import standing_of
-from pglab.studies.provenance import provenance
-from pglab.studies.asked import ArmConfig
 from pglab.store.records import RunRecord
 from pglab.store.writer import Ended, prepare
+from pglab.studies.asked import ArmConfig
 from pglab.studies.plan import writer_of
+from pglab.studies.provenance import provenance
+from pglab.studies.standing import standing_of
 
 
 @pytest.fixture(scope="module")
