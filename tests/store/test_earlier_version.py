@@ -12,14 +12,8 @@ from pglab.results import IncompleteStudy, load, load_evaluation
 from pglab.study import main
 
 BEFORE = Path(__file__).parent / "study_of_0_1_0"
-ARM = (
-    "env=corridor",
-    "network=tabular",
-    "baseline=value",
-    "batch=episodes",
-    "batch.episodes=3",
-    "evaluation.episodes=4",
-)
+ARM = ("env=corridor", "network=tabular", "baseline=value", "batch=episodes", "batch.episodes=3")
+HOW = ("evaluation.episodes=4", "workers=1", "logger.mode=disabled", "study=before")
 pytestmark = pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")
 
 
@@ -43,13 +37,11 @@ def test_it_is_shown(capsys: pytest.CaptureFixture[str]):
 
 
 def test_finished_runs_are_kept_and_unfinished_ones_go_on_where_they_were(before: Path):
-    command = ["weighting=total,baseline,gae", "seeds=2", *ARM, "workers=1", "logger.mode=disabled", "study=before"]
+    command = ["weighting=gae", "seeds=2", "updates=320", *ARM, *HOW, f"results_dir={before.parent}"]
     there = load(before)
-    with pytest.raises(InputError, match="computed otherwise.*own code has changed"):
-        pglab.run([*command[1:], "weighting=gae", "updates=320", f"results_dir={before.parent}"])
-    frame = pglab.run(
-        [*command[1:], "weighting=gae", "updates=320", f"results_dir={before.parent}", "on_mismatch=keep"]
-    )
+    with pytest.raises(InputError, match=r"computed otherwise.*own code has changed"):
+        pglab.run(command)
+    frame = pglab.run([*command, "on_mismatch=keep"])
     assert frame["update"].max() == 320
     kept = frame[frame["update"] <= 300].drop(columns="status")
     of_before = there[there["weighting"] == "gae"].drop(columns="status")
@@ -59,8 +51,8 @@ def test_finished_runs_are_kept_and_unfinished_ones_go_on_where_they_were(before
 
 def test_more_updates_of_a_finished_run_go_on_from_its_state(before: Path):
     there = load(before)
-    command = ["weighting=total", "seeds=3", *ARM, "workers=1", "logger.mode=disabled", "study=before", "updates=6"]
-    frame = pglab.run([*command, f"results_dir={before.parent}", "on_mismatch=keep"])
+    command = ["weighting=total", "seeds=3", "updates=6", *ARM, *HOW, f"results_dir={before.parent}"]
+    frame = pglab.run([*command, "on_mismatch=keep"])
     assert frame.groupby("seed")["update"].max().to_dict() == {0: 6, 1: 6, 2: 6}
     assert frame.loc[frame["update"] <= 4, "loss"].tolist() == there.loc[there["weighting"] == "total", "loss"].tolist()
 
