@@ -14,12 +14,13 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MATHEMATICS = ("algorithms", "models", "envs")
 MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "errors": (),
-    "algorithms": MATHEMATICS,
-    "models": MATHEMATICS,
+    "bits": (),  # what keeps a run's bits needs nothing but torch
+    "algorithms": (*MATHEMATICS, "bits"),
+    "models": (*MATHEMATICS, "bits"),
     "envs": MATHEMATICS,
-    "exact": MATHEMATICS,
-    "testing": (*MATHEMATICS, "exact", "training"),
-    "training": (*MATHEMATICS, "exact"),
+    "exact": (*MATHEMATICS, "bits"),
+    "testing": (*MATHEMATICS, "exact"),
+    "training": (*MATHEMATICS, "bits", "exact"),
     "results": ("sealed", "unfinished"),
     "sealed": (),
     "unfinished": ("sealed",),

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from pglab.envs.drawing import Drawing, Twin
-from pglab.envs.world import Box, State, Step
+from pglab.envs.spaces import Box, Discrete
+from pglab.envs.world import State, Step
 
 GRAVITY = 9.8
 MASS_POLE = 0.1
@@ -40,7 +41,7 @@ class CartPole:
 
     horizon: int = 500
     observation: ClassVar[Box] = Box(4)
-    actions: ClassVar[int] = 2
+    actions: ClassVar[Discrete] = Discrete(2)
     reset_draws: ClassVar[int] = 4
     step_draws: ClassVar[int] = 0
 

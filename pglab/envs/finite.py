@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from pglab.envs.drawing import Drawing, Twin
-from pglab.envs.world import Discrete, State, Step
+from pglab.envs.spaces import Discrete
+from pglab.envs.world import State, Step
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +78,8 @@ class FiniteMDP:
         return Discrete(symbols)
 
     @property
-    def actions(self) -> int:
-        return self.transition.shape[1]
+    def actions(self) -> Discrete:
+        return Discrete(self.transition.shape[1])
 
     @cached_property
     def _tables(self) -> dict[str, Tensor]:
