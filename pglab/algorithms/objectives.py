@@ -1,7 +1,7 @@
 """Objectives: the loss whose gradient a batch gives, from log π and the weights Ψ."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from torch import Tensor
 
@@ -14,12 +14,9 @@ class Objective(Protocol):
     up the rest over each run's batch and subtracts the entropy bonus; Ψ has its reduction (a mean
     over steps or episodes, or the sum) in it. The loss of a step must depend on that step alone.
 
-    Attributes:
-        uses_old_log_prob: whether it wants log π of the policy that played the batch. That costs a
-            pass of the network over the batch; where it is false or missing, None is passed.
+    One that compares with the policy that played the batch says so in a true attribute
+    `uses_old_log_prob`. That costs a pass of the network over the batch; without it, None is passed.
     """
-
-    uses_old_log_prob: bool
 
     def __call__(self, log_prob: Tensor, old_log_prob: Tensor | None, psi: Tensor) -> Tensor:
         """The loss of each step, `[..., S]`.
@@ -32,14 +29,17 @@ class Objective(Protocol):
         ...
 
 
+def uses_old_log_prob(objective: Objective) -> bool:
+    """Tells whether an objective wants log π of the policy that played the batch."""
+    return getattr(objective, "uses_old_log_prob", False)
+
+
 @dataclass(frozen=True)
 class Surrogate:
     """The policy gradient: -log π(a_t|s_t) Ψ_t.
 
     Its gradient at θ is minus the estimate of ∇J; its *value* follows nothing.
     """
-
-    uses_old_log_prob: ClassVar[bool] = False
 
     def __call__(self, log_prob: Tensor, old_log_prob: Tensor | None, psi: Tensor) -> Tensor:
         return -log_prob * psi

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from pglab.envs.drawing import Drawing, Twin
+from pglab.envs.drawing import Action, Drawing, Twin
 from pglab.envs.spaces import Box, Discrete
 from pglab.envs.world import State, Step
 
@@ -82,7 +82,7 @@ class CartPole:
         return Step((x, x_dot, theta, theta_dot), reward.expand_as(x), terminated)
 
 
-def _put(env: Any, state: State, action: int | None) -> None:
+def _put(env: Any, state: State, action: Action) -> None:
     env.state = tuple(part.item() for part in state)
 
 

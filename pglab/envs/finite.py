@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.envs.drawing import Drawing, Twin
+from pglab.envs.drawing import Action, Drawing, Twin
 from pglab.envs.spaces import Discrete
 from pglab.envs.world import State, Step
 
@@ -202,5 +202,5 @@ def from_gymnasium_table(
     return FiniteMDP(transition, reward, np.asarray(start, dtype=float), terminal, horizon, twin=twin)
 
 
-def _put(env: Any, state: State, action: int | None) -> None:
+def _put(env: Any, state: State, action: Action) -> None:
     env.s, env.lastaction = int(state[0]), action

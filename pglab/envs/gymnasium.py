@@ -10,7 +10,7 @@ from gymnasium.spaces import Discrete as DiscreteSpace
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
-from pglab.envs.drawing import Drawing, Picture, as_picture, frames_per_second, render_modes
+from pglab.envs.drawing import Action, Drawing, Picture, as_picture, frames_per_second, render_modes
 from pglab.envs.spaces import Box, Discrete
 from pglab.envs.world import State, Step
 
@@ -151,7 +151,7 @@ class _Drawn:
         self.world: Any = world
         self.fps, self._window = world.fps, window
 
-    def picture(self, state: State, action: int | None) -> Picture:
+    def picture(self, state: State, action: Action) -> Picture:
         # An environment with a window draws each step as it is made.
         return None if self._window else as_picture(self.world.render())
 

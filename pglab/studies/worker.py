@@ -24,8 +24,8 @@ from pglab.studies.process import start
 from pglab.studies.saved import Saved
 
 if TYPE_CHECKING:
-    from pglab.training.arm import Measures
     from pglab.training.bundle import Bundle
+    from pglab.training.measures import Measures
 
 PARENT_CHECK = 0.5  # seconds between two looks at whether the parent is still there
 STANDARD_ERROR = 2  # that of this process; `sys.stderr` is none in a notebook

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.algorithms.objectives import Objective
+from pglab.algorithms.objectives import Objective, uses_old_log_prob
 from pglab.bits import step_blocks
 from pglab.models.model import Policy
 from pglab.training.episodes import Episodes
@@ -80,11 +80,12 @@ class Groups:
                 leaves = layout.leaves(parameters[run[groups]])
                 logits = policy.model(leaves, packed.obs[index])
                 log_prob = policy.head.log_prob(logits, packed.action[index])
+                old = log_prob.detach() if uses_old_log_prob(objective) else None
                 bonus = torch.zeros(len(groups), device=device)
                 if has_bonus:
                     bonus = (policy.head.entropy(logits) * mask).sum(-1) * entropy_weight[run[groups]]
                 for total, psi in zip(sums, psis, strict=True):
-                    loss = objective(log_prob, log_prob.detach(), psi[index]) * mask
+                    loss = objective(log_prob, old, psi[index]) * mask
                     gain = (bonus - loss.sum(-1)).sum()
                     total.index_add_(0, groups, layout.gradient(gain, leaves, retain_graph=psi is not psis[-1]))
         return [total.double().cpu().numpy() for total in sums]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.algorithms.objectives import Objective
+from pglab.algorithms.objectives import Objective, uses_old_log_prob
 from pglab.models.model import Policy
 from pglab.models.optimizers import Rows
 from pglab.training.episodes import Episodes
@@ -66,8 +66,7 @@ class Lesson:
         episodes: Episodes, psi: Tensor, entropy_weight: Tensor, diverged: np.ndarray,
     ) -> "Lesson":  # fmt: skip
         """A lesson before its first step, when the policy is still the one that played."""
-        uses_old = getattr(objective, "uses_old_log_prob", False)
-        old = log_probs(policy, parameters, episodes, runs) if uses_old else None
+        old = log_probs(policy, parameters, episodes, runs) if uses_old_log_prob(objective) else None
         return cls(policy, objective, parameters, arms, runs, episodes, psi, entropy_weight, old, diverged)
 
     def estimate(self) -> Gradient:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pglab.envs.drawing import Action
 from pglab.envs.finite import FiniteMDP
 from pglab.envs.spaces import Discrete, as_space, number_of
 from pglab.envs.world import State, World
@@ -33,7 +34,7 @@ class Moment:
     t: int
     state: State
     obs: np.ndarray
-    action: int | list[float] | None = None
+    action: Action = None
     reward: float = 0.0
     ended: str = ""
 

@@ -20,9 +20,7 @@ def test_the_action_blind_head_is_told_what_is_wrong_with_it():
 
 
 def test_a_head_that_does_not_fit_the_actions_fails_with_its_own_message():
-    with pytest.raises(
-        AssertionError, match=r"Sigmoid: width\(Discrete\(size=3\)\) raised ValueError: a sigmoid head"
-    ):
+    with pytest.raises(AssertionError, match=r"Sigmoid: width\(Discrete\(size=3\)\) raised ValueError: a sigmoid head"):
         check_head(Sigmoid(), actions=3)
 
 
