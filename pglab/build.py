@@ -7,45 +7,43 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
-from pglab.algorithms.baselines import Value
 from pglab.envs.finite import FiniteMDP
 from pglab.errors import InputError
-from pglab.models.model import Model
 from pglab.models.optimizers import check_rows_apart
 from pglab.training.arm import Arm
 from pglab.training.bundle import Shapes
 from pglab.training.diagnostics import GradientDiagnostics, NoDiagnostics
 from pglab.training.randomness import generator
+from pglab.training.rollout import Waves
 
 Settings = Mapping[str, Any]
 
 
 def build_shapes(settings: Settings) -> Shapes:
-    """What the runs of one bundle share, from the settings of any of its arms."""
+    """Everything that the runs of one bundle share, from the settings of any of its arms."""
     device = torch.device(settings["device"])
     with device:
         world = build_component(settings, "env")
-    return Shapes(
-        world, build_component(settings, "head"), build_component(settings, "network"), settings["lanes"], device
-    )
+    player = Waves(settings["lanes"])
+    return Shapes(world, build_component(settings, "head"), build_component(settings, "network"), player, device)
 
 
 def build_arm(settings: Settings, seeds: list[int]) -> Arm:
-    """An arm's components and its seeds."""
-    return Arm(
-        weighting=build_component(settings, "weighting"),
-        init=build_component(settings, "init"),
-        optimizer=build_component(settings, "optimizer"),
-        estimator=build_component(settings, "estimator"),
-        batch=build_component(settings, "batch"),
-        gamma=settings["gamma"],
-        updates=settings["updates"],
-        seeds=seeds,
-    )
+    """An arm's components and its seeds.
+
+    Raises:
+        InputError: a component cannot be built, or the weighting has another γ.
+    """
+    groups = ("weighting", "init", "optimizer", "estimator", "batch")
+    components = {group: build_component(settings, group) for group in groups}
+    try:
+        return Arm(**components, gamma=settings["gamma"], updates=settings["updates"], seeds=seeds)
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def build_diagnostics(settings: Settings) -> GradientDiagnostics | None:
-    """What to measure of the gradients of a bundle, from the settings of any of its arms."""
+    """The measuring of gradients in a bundle, from the settings of any of its arms."""
     diagnostics = build_component(settings, "diagnostics")
     return None if isinstance(diagnostics, NoDiagnostics) else diagnostics
 
@@ -65,10 +63,12 @@ def check_components(settings: Settings) -> None:
     if not callable(arm.weighting):
         raise InputError(f"weighting: {arm.weighting} cannot be called with a batch; its YAML needs a _target_")
     chosen = build_component(settings, "baseline")  # right even where the weighting uses none
-    if isinstance(chosen, Value):
-        _fits("baseline.network", lambda: Model(chosen.network, shapes.world.observation, 1).layout)
-        _fits("baseline.optimizer", lambda: check_rows_apart(chosen.optimizer))
-    if arm.estimator.truncation == "bootstrap" and not isinstance(arm.baseline, Value):
+    if hasattr(chosen, "critic"):
+        if hasattr(chosen, "optimizer"):
+            _fits("baseline.optimizer", lambda: check_rows_apart(chosen.optimizer))
+        first = [generator(0, "critic_weights")]
+        _fits("baseline", lambda: chosen.critic(shapes.world.observation, first, shapes.device))
+    if arm.estimator.truncation == "bootstrap" and not arm.has_critic:
         raise InputError(
             "estimator.truncation=bootstrap needs a learned critic: "
             "choose baseline=value and a weighting that uses it (baseline or gae)"

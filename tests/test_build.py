@@ -113,6 +113,16 @@ def test_bootstrapping_with_a_critic_is_accepted():
     check_components(settings_of(["estimator.truncation=bootstrap", "baseline=value", "weighting=gae"]))
 
 
+def test_a_weighting_with_another_discount_than_the_run_is_refused():
+    said = "gamma=1.0 and weighting.gamma=0.5 differ, but there is one discount: set gamma=0.5"
+    assert refusal("weighting=rtg", "weighting.gamma=0.5").startswith(said)
+
+
+def test_a_critic_that_does_not_fit_the_observation_is_refused():
+    message = refusal("weighting=baseline", "baseline=value_table")
+    assert message.startswith("baseline: a tabular network needs a discrete observation")
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 def test_a_device_that_is_not_there_is_refused():
     assert refusal("device=cuda").startswith("device=cuda")

@@ -68,7 +68,7 @@ PARTS = {
             temperature: float
 
             def width(self, actions):
-                return actions
+                return actions.size
 
             def sample(self, logits, uniform):
                 return Softmax().sample(logits / self.temperature, uniform)

@@ -6,7 +6,8 @@ from earlier batches, never from the one that it is subtracted from:
 
 - `remember(memory, batch, returns) -> memory`: a mapping of `[...]` tensors, empty at first,
   that the next call finds in `batch.memory`;
-- `value` in `Value` is a critic that the trainer fits after each update.
+- `critic(observation, generators, device)` makes a critic that the trainer fits after each update
+  (see `pglab.algorithms.critics`): then the next call finds its values in `batch.value`.
 
 A baseline that biases the gradient says so in an attribute `bias`: a reason, or a tuple of them.
 
@@ -18,9 +19,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from pglab.algorithms.batch import Batch
+from pglab.algorithms.critics import NetworkCritic
+from pglab.envs.spaces import Space
+from pglab.models.model import Model
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,16 @@ class Value:
     def __post_init__(self) -> None:
         if self.fit_steps < 1:
             raise ValueError(f"fit_steps={self.fit_steps} must be at least 1")
+
+    def critic(self, observation: Space, generators: list[Generator], device: torch.device) -> NetworkCritic:
+        """A critic for as many runs as there are generators, which draw its parameters.
+
+        Raises:
+            ValueError: the network does not fit the observation.
+        """
+        model = Model(self.network, observation, 1)
+        parameters = model.draw(self.init, generators, device)
+        return NetworkCritic(model, parameters, self.optimizer, self.fit_steps)
 
     def __call__(self, batch: Batch, returns: Tensor) -> Tensor:
         if batch.value is None:

@@ -15,7 +15,7 @@ class Batch:
 
     Attributes:
         obs: observation s_t, `[..., E, T, D]`.
-        action: action a_t, an integer, `[..., E, T]`.
+        action: action a_t, a whole number `[..., E, T]`; of a Box `[..., E, T, D]`.
         reward: reward r_t that followed a_t, `[..., E, T]`; where truncated episodes are
             bootstrapped, the last reward of such an episode includes γ V(s_T).
         mask: whether step t belongs to the episode, `[..., E, T]`, boolean.

@@ -1,7 +1,9 @@
-"""Policy heads: from a network's outputs to a distribution over discrete actions.
+"""Policy heads: from a network's outputs to a distribution over actions.
 
-A head is a frozen dataclass with `width(actions)`, the outputs it needs, and pure functions of
-the logits `[..., W]`: `sample` from given uniforms, `log_prob`, `entropy` (in nats).
+A head is a frozen dataclass with `width(space)`, the outputs it needs for a world's space of actions
+(`pglab.envs.spaces`), and pure functions of the logits `[..., W]`: `sample` from given uniforms,
+`log_prob`, `entropy` (in nats). An action takes one uniform; a head that needs more says how many in
+an attribute `draws`, and then finds them in a last axis.
 """
 
 from dataclasses import dataclass
@@ -9,13 +11,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pglab.envs.spaces import Space, number_of
+
 
 @dataclass(frozen=True)
 class Softmax:
     """One logit an action: π(a|s) = exp z_a / Σ_b exp z_b."""
 
-    def width(self, actions: int) -> int:
-        return actions
+    def width(self, space: Space) -> int:
+        return number_of(space, "a softmax head")
 
     def sample(self, logits: Tensor, uniform: Tensor) -> Tensor:
         """The smallest a with u < Σ_{b≤a} π(b|s) (inverse transform); `uniform` is `[...]`."""
@@ -38,7 +42,8 @@ class Sigmoid:
     same action from the same uniform. Score: ∇log π(a|s) = (a - σ(z)) ∇z.
     """
 
-    def width(self, actions: int) -> int:
+    def width(self, space: Space) -> int:
+        actions = number_of(space, "a sigmoid head")
         if actions != 2:
             raise ValueError(f"a sigmoid head chooses between 2 actions, this environment has {actions}")
         return 1
@@ -66,7 +71,7 @@ class ActionBlindSigmoid(Sigmoid):
         return _log_prob(_two_actions(logits), torch.ones_like(action))
 
 
-# Blocks are stored feature by feature ([A, n] for n steps), where a softmax over the last axis
+# Logits of a block are stored feature by feature ([A, n] for n steps), where a softmax over the last axis
 # of the [n, A] view would be ten times slower than one over the first axis.
 def _actions_first(logits: Tensor) -> Tensor:
     return logits.movedim(-1, 0)

@@ -1,4 +1,4 @@
-"""The surrogate loss, and every choice that turns Ψ and log π into one gradient step."""
+"""Every choice besides the weighting that turns Ψ and log π into one gradient step."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -18,7 +18,9 @@ class Estimator:
         reduction: divide the sum over steps by the steps of the batch ("steps", as Spinning Up
             does), by its episodes ("episodes", an unbiased estimate of ∇J) or by nothing ("sum").
         normalize: standardise the weights over the steps of the batch (mean 0, deviation 1).
-        discount_states: the factor γ^t (see `pglab.algorithms.weightings`).
+        discount_states: the factor γ^t on the weight of step t, which belongs to the gradient of the
+            discounted objective E[Σ γ^t r_t]; nearly all published code drops it. A weighting that is
+            discounted from the start never takes it (see `pglab.algorithms.weightings`).
         entropy_bonus: β ≥ 0 in J + β H(π).
         clip_norm: rescale a run's gradient to at most this Euclidean norm.
         min_episode_length: episodes with fewer steps do not enter the estimate; a batch without
@@ -66,14 +68,6 @@ class Estimator:
             return torch.ones_like(steps, dtype=torch.float32)
         count = steps if self.reduction == "steps" else episodes
         return 1.0 / count.clamp(min=1).float()
-
-
-def surrogate_loss(log_prob: Tensor, psi: Tensor) -> Tensor:
-    """-Σ log π(a_t|s_t) Ψ_t over the last axis, `[..., S]` to `[...]`.
-
-    Its gradient at θ is minus the estimate of ∇J; its *value* follows nothing.
-    """
-    return -(log_prob * psi).sum(-1)
 
 
 def standardize(psi: Tensor, mask: Tensor) -> Tensor:

@@ -7,14 +7,15 @@ gradient attached and zeros after the end of each episode. One that needs a base
 in a field named `baseline`; one whose mean is not ∇J says why in an attribute `bias`, a reason or
 a tuple of them (see `declared_bias`).
 
-The factor γ^t (`discount_states`) belongs to the gradient of the discounted objective
-E[Σ γ^t r_t]; nearly all published code drops it, so it is off by default. The total return is
-discounted from the start of the episode, so it never takes the factor.
+The factor γ^t of the discounted objective's gradient is no part of a weighting: the trainer puts it
+on any of them (`estimator.discount_states`, see `discounted`). A weighting that is discounted from
+the start of the episode, as the total return is, says so in an attribute `discounted_from_start`,
+and never takes the factor.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
@@ -35,8 +36,14 @@ def declared_bias(component: Any) -> tuple[str, ...]:
     return (reasons,) if isinstance(reasons, str) else tuple(reasons)
 
 
-def _dropped_discount(gamma: float, discount_states: bool) -> tuple[str, ...]:
-    return ("the factor γ^t is dropped",) if gamma < 1 and not discount_states else ()
+def discounted_from_start(weighting: Any) -> bool:
+    """Tells whether Ψ_t counts rewards as seen from the start of the episode, so that it never takes γ^t."""
+    return getattr(weighting, "discounted_from_start", False)
+
+
+def discounted(weighting: Any, psi: Tensor, gamma: float) -> Tensor:
+    """γ^t Ψ_t of a weighting's Ψ `[..., T]`; Ψ itself where it is discounted from the start."""
+    return psi if discounted_from_start(weighting) else psi * discount_powers(psi.shape[-1], gamma, psi)
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class TotalReturn:
     """
 
     gamma: float
+    discounted_from_start: ClassVar[bool] = True
 
     def __call__(self, batch: Batch) -> Tensor:
         return (total_returns(batch.reward, self.gamma) * batch.mask).detach()
@@ -58,20 +66,14 @@ class TotalReturn:
 class RewardToGo:
     """The return from the action on: Ψ_t = G_t = Σ_{k≥t} γ^{k-t} r_k.
 
-    With γ < 1 it is unbiased for the discounted objective only with `discount_states`.
+    With γ < 1 it is unbiased for the discounted objective only under the factor γ^t.
     (Sutton and Barto 2018, section 13.3.)
     """
 
     gamma: float
-    discount_states: bool = False
-
-    @property
-    def bias(self) -> tuple[str, ...]:
-        return _dropped_discount(self.gamma, self.discount_states)
 
     def __call__(self, batch: Batch) -> Tensor:
-        psi = rewards_to_go(batch.reward, self.gamma)
-        return _weight(psi, batch, self.gamma, self.discount_states)
+        return (rewards_to_go(batch.reward, self.gamma) * batch.mask).detach()
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,6 @@ class ReturnMinusBaseline:
     gamma: float
     baseline: Baseline
     returns: Literal["rtg", "total"] = "rtg"
-    discount_states: bool = False
 
     def __post_init__(self) -> None:
         if self.returns not in ("rtg", "total"):
@@ -111,16 +112,16 @@ class ReturnMinusBaseline:
 
     @property
     def bias(self) -> tuple[str, ...]:
-        own = () if self.returns == "total" else _dropped_discount(self.gamma, self.discount_states)
-        return own + declared_bias(self.baseline)
+        return declared_bias(self.baseline)
+
+    @property
+    def discounted_from_start(self) -> bool:
+        return self.returns == "total"
 
     def __call__(self, batch: Batch) -> Tensor:
-        if self.returns == "total":
-            returns = total_returns(batch.reward, self.gamma)
-            return ((returns - self.baseline(batch, returns)) * batch.mask).detach()
-        returns = rewards_to_go(batch.reward, self.gamma)
-        psi = returns - self.baseline(batch, returns)
-        return _weight(psi, batch, self.gamma, self.discount_states)
+        returns_of = total_returns if self.returns == "total" else rewards_to_go
+        returns = returns_of(batch.reward, self.gamma)
+        return ((returns - self.baseline(batch, returns)) * batch.mask).detach()
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,6 @@ class GeneralizedAdvantage:
     gamma: float
     lam: float
     baseline: Baseline
-    discount_states: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.lam <= 1.0:
@@ -144,18 +144,11 @@ class GeneralizedAdvantage:
     @property
     def bias(self) -> tuple[str, ...]:
         short = ("λ < 1 trusts a value function that is not the true one",) if self.lam < 1 else ()
-        return short + _dropped_discount(self.gamma, self.discount_states) + declared_bias(self.baseline)
+        return short + declared_bias(self.baseline)
 
     def __call__(self, batch: Batch) -> Tensor:
         value = self.baseline(batch, rewards_to_go(batch.reward, self.gamma)) * batch.mask
         next_value = value.roll(-1, dims=-1)
         next_value[..., -1] = 0.0
         delta = batch.reward + self.gamma * next_value - value
-        psi = discounted_sum(delta, self.gamma * self.lam)
-        return _weight(psi, batch, self.gamma, self.discount_states)
-
-
-def _weight(psi: Tensor, batch: Batch, gamma: float, discount_states: bool) -> Tensor:
-    if discount_states:
-        psi = psi * discount_powers(psi.shape[-1], gamma, psi)
-    return (psi * batch.mask).detach()
+        return (discounted_sum(delta, self.gamma * self.lam) * batch.mask).detach()

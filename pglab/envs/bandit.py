@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from pglab.envs.finite import FiniteMDP
-from pglab.envs.world import Discrete, State, Step
+from pglab.envs.spaces import Discrete
+from pglab.envs.world import State, Step
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Bandit:
             raise ValueError(f"noise={self.noise} must be at least 0")
 
     @property
-    def actions(self) -> int:
-        return len(self.means)
+    def actions(self) -> Discrete:
+        return Discrete(len(self.means))
 
     def finite_mdp(self) -> FiniteMDP:
         """The same problem with a noise of ± `noise`, each with probability ½.
@@ -46,7 +47,7 @@ class Bandit:
         The gradient estimate has the same mean and covariance, as these depend on the first two
         moments of the reward only.
         """
-        transition = np.zeros((3, self.actions, 3))
+        transition = np.zeros((3, len(self.means), 3))
         transition[..., 1:] = 0.5
         reward = np.zeros_like(transition)
         reward[0] = np.asarray(self.means)[:, None] + self.noise * np.array([0.0, 1.0, -1.0])

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from pglab.envs.drawing import Drawing, Twin
-from pglab.envs.world import Box, State, Step
+from pglab.envs.drawing import Action, Drawing, Twin
+from pglab.envs.spaces import Box, Discrete
+from pglab.envs.world import State, Step
 
 GRAVITY = 9.8
 MASS_POLE = 0.1
@@ -40,7 +41,7 @@ class CartPole:
 
     horizon: int = 500
     observation: ClassVar[Box] = Box(4)
-    actions: ClassVar[int] = 2
+    actions: ClassVar[Discrete] = Discrete(2)
     reset_draws: ClassVar[int] = 4
     step_draws: ClassVar[int] = 0
 
@@ -81,7 +82,7 @@ class CartPole:
         return Step((x, x_dot, theta, theta_dot), reward.expand_as(x), terminated)
 
 
-def _put(env: Any, state: State, action: int | None) -> None:
+def _put(env: Any, state: State, action: Action) -> None:
     env.state = tuple(part.item() for part in state)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from pglab.envs.world import State
 
+Action = int | list[float] | None  # an index, or the numbers of a Box; None before the first step
 Picture = np.ndarray | str | None  # `[height, width, 3]` bytes; a text (`ansi`); nothing where a window shows it
 FRAMES_PER_SECOND = 30.0  # where an environment does not say
 
@@ -29,7 +30,7 @@ class Drawing(Protocol):
     world: Any
     fps: float
 
-    def picture(self, state: State, action: int | None) -> Picture:
+    def picture(self, state: State, action: Action) -> Picture:
         """The first lane of `state`, and what was done to come there (None: it is the first state)."""
         ...
 
@@ -62,7 +63,7 @@ class Twin:
     """
 
     id: str
-    put: Callable[[Any, State, int | None], None]
+    put: Callable[[Any, State, Action], None]
     kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -75,11 +76,11 @@ class Twin:
 
 
 class _DrawnByTwin:
-    def __init__(self, world: Any, env: gymnasium.Env, put: Callable[[Any, State, int | None], None]) -> None:
+    def __init__(self, world: Any, env: gymnasium.Env, put: Callable[[Any, State, Action], None]) -> None:
         self.world, self.fps = world, frames_per_second(env)
         self._env, self._put = env, put
 
-    def picture(self, state: State, action: int | None) -> Picture:
+    def picture(self, state: State, action: Action) -> Picture:
         self._put(self._env, tuple(part.flatten()[0].cpu() for part in state), action)
         return as_picture(self._env.render())
 

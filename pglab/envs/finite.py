@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.envs.drawing import Drawing, Twin
-from pglab.envs.world import Discrete, State, Step
+from pglab.envs.drawing import Action, Drawing, Twin
+from pglab.envs.spaces import Discrete
+from pglab.envs.world import State, Step
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +78,8 @@ class FiniteMDP:
         return Discrete(symbols)
 
     @property
-    def actions(self) -> int:
-        return self.transition.shape[1]
+    def actions(self) -> Discrete:
+        return Discrete(self.transition.shape[1])
 
     @cached_property
     def _tables(self) -> dict[str, Tensor]:
@@ -201,5 +202,5 @@ def from_gymnasium_table(
     return FiniteMDP(transition, reward, np.asarray(start, dtype=float), terminal, horizon, twin=twin)
 
 
-def _put(env: Any, state: State, action: int | None) -> None:
+def _put(env: Any, state: State, action: Action) -> None:
     env.s, env.lastaction = int(state[0]), action

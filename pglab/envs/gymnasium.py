@@ -10,8 +10,9 @@ from gymnasium.spaces import Discrete as DiscreteSpace
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
-from pglab.envs.drawing import Drawing, Picture, as_picture, frames_per_second, render_modes
-from pglab.envs.world import Box, Discrete, State, Step
+from pglab.envs.drawing import Action, Drawing, Picture, as_picture, frames_per_second, render_modes
+from pglab.envs.spaces import Box, Discrete
+from pglab.envs.world import State, Step
 
 
 class Parked(gymnasium.Wrapper):
@@ -45,7 +46,7 @@ class Parked(gymnasium.Wrapper):
 class GymnasiumWorld:
     """A Gymnasium environment by id, each episode begun with a seed of its own.
 
-    Each block of lanes is one vector environment, so a block that has ended is not stepped.
+    Each bank of lanes is one vector environment, so a bank that has ended is not stepped.
 
     Args:
         id: registered id, such as `Acrobot-v1` or `module:Name-v0`.
@@ -75,7 +76,7 @@ class GymnasiumWorld:
             raise ValueError(f"{id} has action space {acted}; only Discrete action spaces are supported")
         if not isinstance(observed, BoxSpace | DiscreteSpace):
             raise ValueError(f"{id} has observation space {observed}; only Box and Discrete are supported")
-        self.actions, self._first_action = int(acted.n), int(acted.start)
+        self.actions, self._first_action = Discrete(int(acted.n)), int(acted.start)
         self.horizon = spec.max_episode_steps if spec else None
         self._first_symbol = 0
         if isinstance(observed, BoxSpace):
@@ -83,14 +84,14 @@ class GymnasiumWorld:
         else:
             self.observation = Discrete(int(observed.n))
             self._first_symbol = int(observed.start)
-        self._blocks: list[VectorEnv] = []
+        self._banks: list[VectorEnv] = []
 
     def reset(self, uniform: Tensor) -> State:
-        blocks, lanes = uniform.shape[:2]
-        if self._blocks and self._blocks[0].num_envs != lanes:
+        banks, lanes = uniform.shape[:2]
+        if self._banks and self._banks[0].num_envs != lanes:
             self.close()
-        while len(self._blocks) < blocks:
-            self._blocks.append(
+        while len(self._banks) < banks:
+            self._banks.append(
                 gymnasium.make_vec(
                     self.id,
                     num_envs=lanes,
@@ -101,8 +102,8 @@ class GymnasiumWorld:
                 )
             )
         seeds = (uniform[..., 0] * 2**32).long().tolist()
-        obs = [block.reset(seed=seed)[0] for block, seed in zip(self._blocks, seeds, strict=False)]
-        number = torch.arange(blocks, device=uniform.device)
+        obs = [bank.reset(seed=seed)[0] for bank, seed in zip(self._banks, seeds, strict=False)]
+        number = torch.arange(banks, device=uniform.device)
         return (number, self._tensor(obs, uniform))
 
     def observe(self, state: State) -> Tensor:
@@ -111,7 +112,7 @@ class GymnasiumWorld:
     def step(self, state: State, action: Tensor, uniform: Tensor) -> Step:
         number, _ = state
         actions = action.cpu().numpy() + self._first_action
-        played = [self._blocks[b].step(a) for b, a in zip(number.tolist(), actions, strict=True)]
+        played = [self._banks[b].step(a) for b, a in zip(number.tolist(), actions, strict=True)]
         obs, reward, terminated, truncated, _ = zip(*played, strict=True)
 
         def tensor(parts: tuple[np.ndarray, ...]) -> Tensor:
@@ -122,20 +123,20 @@ class GymnasiumWorld:
 
     def park(self, state: State, alive: Tensor) -> None:
         """Stops the lanes where `alive` is false: nobody waits for their episodes."""
-        for block, lanes in zip(state[0].tolist(), (~alive).tolist(), strict=True):
-            self._blocks[block].set_attr("parked", lanes)
+        for bank, lanes in zip(state[0].tolist(), (~alive).tolist(), strict=True):
+            self._banks[bank].set_attr("parked", lanes)
 
     def drawing(self, mode: str) -> Drawing:
         return _Drawn(GymnasiumWorld(self.id, {**self._kwargs, "render_mode": mode}), window=mode == "human")
 
     def render(self) -> Any:
         """What the first lane's environment shows of itself."""
-        return self._blocks[0].render()[0]  # type: ignore[index]
+        return self._banks[0].render()[0]  # type: ignore[index]
 
     def close(self) -> None:
-        for block in self._blocks:
-            block.close()
-        self._blocks = []
+        for bank in self._banks:
+            bank.close()
+        self._banks = []
 
     def _tensor(self, obs: Any, like: Tensor) -> Tensor:
         stacked = np.stack(obs).astype(np.float32)
@@ -150,7 +151,7 @@ class _Drawn:
         self.world: Any = world
         self.fps, self._window = world.fps, window
 
-    def picture(self, state: State, action: int | None) -> Picture:
+    def picture(self, state: State, action: Action) -> Picture:
         # An environment with a window draws each step as it is made.
         return None if self._window else as_picture(self.world.render())
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from pglab.envs.bandit import standard_normal
-from pglab.envs.world import Discrete, State, Step
+from pglab.envs.spaces import Discrete
+from pglab.envs.world import State, Step
 
 
 @dataclass(frozen=True)

@@ -1,36 +1,13 @@
 """What an environment must offer to be played in many lanes at once."""
 
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from pglab.envs.spaces import Box, Discrete, Space
 
-@dataclass(frozen=True)
-class Box:
-    """A vector of `size` real numbers."""
+__all__ = ["Box", "Discrete", "Drawn", "OneStep", "Parking", "State", "Step", "World"]
 
-    size: int
-
-    @property
-    def stored(self) -> int:
-        """Numbers that one observation takes in memory."""
-        return self.size
-
-
-@dataclass(frozen=True)
-class Discrete:
-    """One of `size` symbols, stored as its index in one number."""
-
-    size: int
-
-    @property
-    def stored(self) -> int:
-        """Numbers that one observation takes in memory."""
-        return 1
-
-
-Observation = Box | Discrete
 State = tuple[Tensor, ...]
 
 
@@ -65,12 +42,12 @@ class World(Protocol):
 
     Attributes:
         observation: `Box(D)` or `Discrete(D)`.
-        actions: number of actions.
+        actions: `Discrete(A)` or `Box(D)`; a plain whole number A stands for Discrete(A).
         horizon: steps after which an episode is truncated, or None.
     """
 
-    observation: Observation
-    actions: int
+    observation: Space
+    actions: Space | int
     horizon: int | None
     reset_draws: int
     step_draws: int
@@ -84,7 +61,7 @@ class World(Protocol):
         ...
 
     def step(self, state: State, action: Tensor, uniform: Tensor) -> Step:
-        """One step with actions `[...]` and uniforms `[..., step_draws]`."""
+        """One step with actions `[...]` (of a Box `[..., D]`) and uniforms `[..., step_draws]`."""
         ...
 
 

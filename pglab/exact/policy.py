@@ -48,7 +48,7 @@ def log_policies(mdp: FiniteMDP, policy: Policy, parameters: Parameters) -> Tens
     first = next(iter(parameters.values()))
     stacked = torch.tensor(obs, dtype=first.dtype, device=first.device)[:, None].expand(len(first), -1, 1)
     logits = policy.model(parameters, stacked)
-    actions = torch.arange(mdp.actions, device=first.device).expand(*stacked.shape[:2], -1)
+    actions = torch.arange(mdp.actions.size, device=first.device).expand(*stacked.shape[:2], -1)
     by_action = [policy.head.log_prob(logits, action) for action in actions.unbind(-1)]
     return torch.stack(by_action, -1)[:, torch.from_numpy(row).to(first.device)]
 
@@ -81,7 +81,7 @@ def score_table(mdp: FiniteMDP, policy: Policy, parameters: Parameters) -> np.nd
     # One backward pass for each different row, not for each state.
     symbol = mdp.symbol if mdp.symbol is not None else np.arange(len(mdp.transition))
     _, first, row = np.unique(symbol, return_index=True, return_inverse=True)
-    scores = [[flat_gradient(log_pi[state, action], leaves) for action in range(mdp.actions)] for state in first]
+    scores = [[flat_gradient(log_pi[state, action], leaves) for action in range(mdp.actions.size)] for state in first]
     return np.array(scores)[row]
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pglab.envs.finite import FiniteMDP
+from pglab.envs.spaces import Discrete
 from pglab.exact.policy import Parameters, flat_gradient, leaves_of
 from pglab.models.model import Policy
 
@@ -50,14 +51,14 @@ def sampled_distribution(head: Any, logits: Tensor, actions: int) -> np.ndarray:
     return pi
 
 
-def head_fault(head: Any, actions: int) -> str | None:
+def head_fault(head: Any, space: Discrete) -> str | None:
     """What is wrong between a head's `sample` and its `log_prob`, in one sentence; None: nothing.
 
     The score function ∇log π is right only where exp(log_prob) is the distribution that is
     sampled: then Σ_a π(a) ∇log π(a) = 0, and not otherwise.
     """
-    generator = torch.Generator().manual_seed(0)
-    logits = 1.5 * torch.randn(8, head.width(actions), generator=generator, dtype=torch.float64)
+    actions, generator = space.size, torch.Generator().manual_seed(0)
+    logits = 1.5 * torch.randn(8, head.width(space), generator=generator, dtype=torch.float64)
     played = sampled_distribution(head, logits, actions)
     log_prob = torch.stack([head.log_prob(logits, torch.full((8,), a)) for a in range(actions)], -1)
     claimed = log_prob.detach().exp().numpy()
@@ -91,11 +92,11 @@ def sampled_tables(mdp: FiniteMDP, policy: Policy, parameters: Parameters) -> tu
     logits = policy.model({name: value[None] for name, value in leaves.items()}, obs)[0]
     slope_of_logits = np.array([[flat_gradient(z, leaves) for z in of_state] for of_state in logits])  # [n, W, P]
     logits = logits.detach()
-    pi = sampled_distribution(policy.head, logits, mdp.actions)
+    pi = sampled_distribution(policy.head, logits, mdp.actions.size)
     slope = np.zeros((*pi.shape, logits.shape[1]))
     for w in range(logits.shape[1]):
         aside = STEP * torch.eye(logits.shape[1], dtype=torch.float64)[w]
-        up, down = (sampled_distribution(policy.head, logits + sign * aside, mdp.actions) for sign in (1, -1))
+        up, down = (sampled_distribution(policy.head, logits + sign * aside, mdp.actions.size) for sign in (1, -1))
         slope[..., w] = (up - down) / (2 * STEP)
     score = np.einsum("naw,nwp->nap", slope / np.maximum(pi, 1e-300)[..., None], slope_of_logits)
     return pi[row], score[row]

@@ -1,7 +1,7 @@
 """J and ∇J of many policies at once, in double precision, differentiable.
 
 A policy's numbers keep their bits whatever stands beside it: matrices are padded to whole
-vector registers, and no policy is ever computed alone (see `pglab.training.blocks`).
+vector registers, and no policy is ever computed alone (see `pglab.bits`).
 """
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from pglab.bits import aligned
 from pglab.envs.finite import FiniteMDP
 from pglab.exact.chain import TINY
 from pglab.exact.policy import log_policies
@@ -59,16 +60,16 @@ def objectives(mdp: FiniteMDP, pi: Tensor, gamma: Tensor | float, live: np.ndarr
     discount = _in_company(discount)[:, None, None]
     states = reachable(mdp) if live is None else live
     n = len(states)
-    size = -(-(n + 1) // ALIGNMENT) * ALIGNMENT
-    table = torch.zeros(mdp.actions, size, size, dtype=pi.dtype)
+    size = aligned(n + 1, ALIGNMENT)
+    table = torch.zeros(mdp.actions.size, size, size, dtype=pi.dtype)
     table[:, :n, :n] = torch.from_numpy(mdp.transition[states][..., states]).transpose(0, 1)
-    gain = torch.zeros(mdp.actions, size, dtype=pi.dtype)
+    gain = torch.zeros(mdp.actions.size, size, dtype=pi.dtype)
     gain[:, :n] = torch.from_numpy((mdp.transition * mdp.reward).sum(-1)[states]).T
     start = pad(torch.from_numpy(mdp.start[states]), (0, size - n))
     table, gain, start = table.to(device), gain.to(device), start.to(device)
     chosen = pad(rows[:, torch.from_numpy(states).to(device)], (0, 0, 0, size - n))
     move, reward = torch.zeros(len(rows), size, size, dtype=pi.dtype, device=device), torch.zeros_like(chosen[..., 0])
-    for action in range(mdp.actions):  # one by one: each policy's sum in the same order
+    for action in range(mdp.actions.size):  # one by one: each policy's sum in the same order
         move = move + chosen[..., action, None] * table[action]
         reward = reward + chosen[..., action] * gain[action]
     move = discount * move

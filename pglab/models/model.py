@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pglab.envs.world import Observation
+from pglab.envs.spaces import Space
 from pglab.models.networks import encode
 from pglab.models.parameters import Init, Layout, draw
 
@@ -17,7 +17,7 @@ class Model:
     """`network` from `observation` to `outputs` numbers; its parameters are flat rows `[B, P]`."""
 
     network: Any
-    observation: Observation
+    observation: Space
     outputs: int
 
     @cached_property
@@ -41,6 +41,11 @@ class Policy:
     model: Model
     head: Any
 
+    @property
+    def draws(self) -> int:
+        """Uniforms that an action takes."""
+        return getattr(self.head, "draws", 1)
+
     def act(self, parameters: dict[str, Tensor], obs: Tensor, uniform: Tensor) -> Tensor:
-        """Actions `[B, n]` for observations `[B, n, D]` from uniforms `[B, n]`."""
+        """Actions `[B, n]` for observations `[B, n, D]` from uniforms `[B, n]`, `[B, n, draws]` where it takes more."""
         return self.head.sample(self.model(parameters, obs), uniform)

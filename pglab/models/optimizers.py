@@ -10,10 +10,10 @@ MakeOptimizer = Callable[[list[Tensor]], Optimizer]
 
 
 class Rows:
-    """The parameters of k runs, `[k, P]`, one row each, under one optimizer."""
+    """The parameters of k runs, `[k, P]`, one row each, under one optimizer that changes them in place."""
 
     def __init__(self, parameters: Tensor, make: MakeOptimizer) -> None:
-        self._leaf = parameters.clone().requires_grad_()
+        self._leaf = parameters.detach().requires_grad_()  # shares the memory: a slice of a bundle's table
         self._optimizer = make([self._leaf])
 
     @property

@@ -1,8 +1,7 @@
 """All parameters of a run as one flat row, and how they are drawn.
 
-One flat matrix `[K, P]` an arm makes every optimizer a single vectorised step. P is padded to
-a multiple of 64 so that each row starts on a vector boundary: then no run's numbers are ever
-computed by the scalar code for a vector's remainder, whose last bits can differ.
+One flat matrix `[K, P]` makes every optimizer a single vectorised step. P is padded so that each
+row starts on a vector boundary (see `pglab.bits`).
 """
 
 import math
@@ -13,21 +12,19 @@ from typing import Protocol
 import torch
 from torch import Generator, Tensor
 
-from pglab.models.networks import Shapes
-
-ALIGNMENT = 64
+from pglab.bits import aligned
+from pglab.models.networks import ParameterShapes
 
 
 @dataclass(frozen=True)
 class Layout:
     """Where each named parameter lies in the flat row."""
 
-    shapes: Shapes
+    shapes: ParameterShapes
 
     @property
     def size(self) -> int:
-        used = sum(math.prod(shape) for shape in self.shapes.values())
-        return -(-used // ALIGNMENT) * ALIGNMENT
+        return aligned(sum(math.prod(shape) for shape in self.shapes.values()))
 
     def unflatten(self, flat: Tensor) -> dict[str, Tensor]:
         """Named views `[..., *shape]` of `[..., P]`."""

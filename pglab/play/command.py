@@ -15,7 +15,7 @@ from pglab.envs.drawing import Drawing
 from pglab.errors import InputError
 from pglab.play.stored import StoredPolicy, find_policy
 from pglab.store.atomic import write
-from pglab.watching.episode import Player, line_of
+from pglab.watching.episode import WatchedPolicy, line_of
 from pglab.watching.film import check_film, film
 from pglab.watching.stage import FILMED, can_be_drawn, check_drawn, drawn
 
@@ -88,7 +88,8 @@ def _run(given: Sequence[str]) -> tuple[str | None, int | None]:
 
 def _watch(stored: StoredPolicy, asked: argparse.Namespace) -> None:
     shapes = build_shapes({**stored.settings, "device": "cpu"})
-    player = Player(shapes.world, shapes.policy(), stored.flat(shapes.policy().model.layout), stored.seed, asked.greedy)
+    policy = shapes.policy()
+    player = WatchedPolicy(shapes.world, policy, stored.flat(policy.model.layout), stored.seed, asked.greedy)
     mode = FILMED if asked.video else asked.render
     if mode in (FILMED, "human"):
         check_drawn(shapes.world, mode, f"--video {asked.video}" if asked.video else "--render human")
@@ -111,7 +112,7 @@ def _watch(stored: StoredPolicy, asked: argparse.Namespace) -> None:
 
 
 def _pictures(
-    player: Player, drawing: Drawing | None, asked: argparse.Namespace, scores: list[tuple[float, int]]
+    player: WatchedPolicy, drawing: Drawing | None, asked: argparse.Namespace, scores: list[tuple[float, int]]
 ) -> Iterator[np.ndarray]:
     """Plays all episodes, says what they came to, and yields those of their pictures that are arrays."""
     for number in range(asked.episodes):

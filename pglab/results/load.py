@@ -35,7 +35,7 @@ def load(path: str | Path, arms: Iterable[str] | None = None) -> pd.DataFrame:
     """Every run of a study, a row for each (arm, seed, update).
 
     Columns: `study arm seed`, then `update env_steps episodes return_mean return_std length_mean
-    loss entropy grad_norm` (see `pglab.training.arm.Measures`; `env_steps` and `episodes` count
+    loss entropy grad_norm` (see `pglab.training.measures.Measures`; `env_steps` and `episodes` count
     from the start of the run); where some run was trained with `diagnostics=gradient` what that
     measured (see `pglab.training.diagnostics.DiagnosedMeasures`; NaN where it did not); `status`
     (the run's: finished, diverged, running, stopped or failed), the chosen `env weighting baseline head

@@ -15,7 +15,7 @@ from pglab.studies.own_code import Stamp, is_installed, own_files, stamp
 
 LIBRARIES = ("torch", "numpy", "gymnasium")
 PACKAGE = Path(__file__).resolve().parents[1]
-COMPUTES = ("build.py", "algorithms", "envs", "models", "training")  # of the package
+COMPUTES = ("bits.py", "build.py", "algorithms", "envs", "models", "training")  # of the package
 COMPUTES_EXACTLY = ("__init__.py", "chain.py", "policy.py", "stacked.py")  # what training uses of exact
 DIGITS = 16  # of a SHA-256
 

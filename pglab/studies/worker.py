@@ -17,8 +17,8 @@ from pglab.store.states import Saved
 from pglab.studies.messages import Check, Checked, Checkpoint, Done, Failed, Film, Job, Result, Updated
 
 if TYPE_CHECKING:
-    from pglab.training.arm import Measures
     from pglab.training.bundle import Bundle
+    from pglab.training.measures import Measures
 
 CHECKPOINT_SECONDS = 30.0  # at most between two checkpoints; a tenth of a run comes first where it is shorter
 

@@ -8,7 +8,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from pglab.algorithms.baselines import Value
 from pglab.algorithms.batch import Batch
 from pglab.algorithms.returns import rewards_to_go, total_returns
 from pglab.algorithms.weightings import ReturnMinusBaseline
@@ -37,7 +36,8 @@ def check_baseline(baseline: Any) -> None:
     `bias`: b_t depends on neither the episode's own action a_t nor on what follows it, and the exact
     mean of the estimate is ∇J. A `remember` returns named tensors with the runs' leading axes, the
     same names, dtypes and trailing axes every time; each run remembers for itself, padding is not
-    remembered, and nothing is changed in place. A `Value` finds a critic's values in the batch.
+    remembered, and nothing is changed in place. One with a method `critic` finds a critic's
+    values in the batch.
 
     Args:
         baseline: the component, ready to be called.
@@ -47,7 +47,7 @@ def check_baseline(baseline: Any) -> None:
     """
     name = name_of(baseline)
     remember = getattr(baseline, "remember", None)
-    subject = Subject(name, ReturnMinusBaseline(1.0, baseline), isinstance(baseline, Value), remember)
+    subject = Subject(name, ReturnMinusBaseline(1.0, baseline), hasattr(baseline, "critic"), remember)
     if remember is not None:
         _check_remember(subject, remember)
     for leading, (episodes, steps) in product(LEADING, SIZES):
@@ -62,7 +62,7 @@ def check_baseline(baseline: Any) -> None:
             batch = replace(subject.batch(), memory=memory)
             _check_sees_no_future(name, baseline, of_rewards, batch)
             for gamma in (1.0, 0.9):
-                weighting = ReturnMinusBaseline(gamma, baseline, returns, discount_states=True)
+                weighting = ReturnMinusBaseline(gamma, baseline, returns)
                 kind = {"rtg": "rewards-to-go", "total": "total returns"}[returns]
                 check_unbiased(name, weighting, gamma, subject.critic, memory, f" when subtracted from {kind}")
 

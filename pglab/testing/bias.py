@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from pglab.algorithms.batch import Batch
+from pglab.algorithms.weightings import discounted, discounted_from_start
 from pglab.envs.finite import FiniteMDP, corridor
 from pglab.envs.problems import random_mdp
 from pglab.exact.enumeration import estimate_moments
@@ -35,7 +37,9 @@ def check_unbiased(
     memory: Mapping[str, Tensor],
     also: str = "",
 ) -> None:
-    """Fails unless the mean of (1/E) Σ_e Σ_t Ψ_t ∇log π(a_t|s_t) is ∇J to 1e-8.
+    """Fails unless the mean of (1/E) Σ_e Σ_t γ^t Ψ_t ∇log π(a_t|s_t) is ∇J to 1e-8.
+
+    The factor γ^t is left out for a weighting that is discounted from the start.
 
     Args:
         name: of the component in messages.
@@ -48,9 +52,8 @@ def check_unbiased(
 
     def weigh(batch: Batch) -> Tensor:
         batches = len(batch.reward)
-        return weighting(
-            replace(batch, memory={key: kept.expand(batches, *kept.shape) for key, kept in memory.items()})
-        )
+        expanded = {key: kept.expand(batches, *kept.shape) for key, kept in memory.items()}
+        return discounted(weighting, weighting(replace(batch, memory=expanded)), gamma)
 
     for problem in _problems():
         mdp, pi, score = problem.mdp, problem.pi, problem.score
@@ -62,7 +65,8 @@ def check_unbiased(
                 raise AssertionError(
                     f"{name} is biased{also}: its estimate's mean over every batch of {episodes} episode"
                     f"{'s' * (episodes > 1)} of {problem.name} is {_numbers(mean)}{_multiple(mean, truth)}, and ∇J is "
-                    f"{_numbers(truth)} (γ = {gamma:g}); correct it, or declare the reason in an attribute `bias`",
+                    f"{_numbers(truth)} (γ = {gamma:g}){_factor(weighting, gamma)}; correct it, or declare the reason "
+                    "in an attribute `bias`",
                 )
 
 
@@ -78,12 +82,19 @@ def _problems() -> tuple[Problem, ...]:
 def _under_softmax(name: str, episodes: int, mdp: FiniteMDP, seed: int) -> Problem:
     """π(a|s) ∝ exp θ[symbol of s, a] with θ from N(0, 1), and its score 1[a = b] - π(b|s)."""
     symbol = np.arange(len(mdp.transition)) if mdp.symbol is None else mdp.symbol
-    weight = np.exp(np.random.default_rng(seed).normal(size=(symbol.max() + 1, mdp.actions)))
+    weight = np.exp(np.random.default_rng(seed).normal(size=(symbol.max() + 1, mdp.actions.size)))
     table = weight / weight.sum(-1, keepdims=True)
     by_symbol = np.eye(len(table))[symbol]
-    by_action = np.eye(mdp.actions)[None] - table[symbol][:, None]
-    score = np.einsum("sk,sab->sakb", by_symbol, by_action).reshape(len(symbol), mdp.actions, -1)
+    by_action = np.eye(mdp.actions.size)[None] - table[symbol][:, None]
+    score = np.einsum("sk,sab->sakb", by_symbol, by_action).reshape(len(symbol), mdp.actions.size, -1)
     return Problem(name, episodes, mdp, table[symbol], score)
+
+
+def _factor(weighting: Any, gamma: float) -> str:
+    """A hint for a weighting that may have been discounted twice."""
+    if gamma == 1 or discounted_from_start(weighting):
+        return ""
+    return ", with the factor γ^t that the trainer puts on it unless it says `discounted_from_start = True`"
 
 
 def _numbers(vector: np.ndarray) -> str:

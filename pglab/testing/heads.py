@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pglab.envs.spaces import Discrete, Space, as_space
 from pglab.exact.sampling import sampled_distribution
 from pglab.testing.findings import attempt, differing, first, name_of, require, same, unchanged
 
@@ -15,8 +16,8 @@ SLOPE = 1e-5  # of the finite differences
 BELOW_ONE = {torch.float32: 1 - 2.0**-24, torch.float64: 1 - 2.0**-53}
 
 
-def check_head(head: Any, actions: int = 2) -> None:
-    """Checks that a head keeps its contract (see `pglab.algorithms.heads`) for a number of actions.
+def check_head(head: Any, actions: Space | int = 2) -> None:
+    """Checks that a head keeps its contract (see `pglab.algorithms.heads`) for actions that can be counted.
 
     In single and double precision, for any leading axes, each row by itself: `width` is a positive
     whole number; Σ_a exp log_prob = 1; Σ_a π ∇log π = 0, where ∇ is really the slope of log_prob;
@@ -27,18 +28,23 @@ def check_head(head: Any, actions: int = 2) -> None:
 
     Args:
         head: the component.
-        actions: how many actions it is to choose between.
+        actions: the space to choose from, Discrete(n) or n.
 
     Raises:
         AssertionError: what broke, where, what was expected and what to do.
     """
-    name = name_of(head)
-    width = attempt(f"{name}: width({actions})", head.width, actions)
+    name, space = name_of(head), as_space(actions)
+    require(
+        isinstance(space, Discrete),
+        f"{name}: check_head counts actions, so it needs Discrete(n) or n; {space} has no probabilities to add up",
+    )
+    width = attempt(f"{name}: width({space})", head.width, space)
     require(
         type(width) is int and width >= 1,
-        f"{name}: width({actions}) is {width!r}, which must be the number of a network's outputs, at least 1",
+        f"{name}: width({space}) is {width!r}, which must be the number of a network's outputs, at least 1 (the "
+        "number of actions is the space's `size`)",
     )
-    trial = Trial(name, head, actions, width)
+    trial = Trial(name, head, space.size, width)
     for dtype in PRECISION:
         for leading in ((), (1,), (7,), (2, 3)):
             trial.check_shapes(trial.logits(*leading, dtype=dtype))

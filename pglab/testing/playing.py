@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pglab.envs.world import Discrete, State, Step
+from pglab.envs.spaces import Discrete, as_space
+from pglab.envs.world import State, Step
 from pglab.testing.findings import attempt, first, place, require
 
 BELOW_ONE = 1.0  # stands for the largest number below 1 of the precision in question
@@ -42,13 +43,16 @@ class Draws:
         self.first = self._picked(first)
 
     def at(self, t: int) -> tuple[Tensor, Tensor]:
-        """Actions `[...]` and uniforms `[..., step_draws]` of step t."""
-        actions = self._world.actions
-        generator = torch.Generator().manual_seed(2 * t + 1)
-        action = torch.randint(0, actions, self._all, generator=generator)
+        """Actions `[...]` (of a Box normal ones, `[..., D]`) and uniforms `[..., step_draws]` of step t."""
+        space, generator = as_space(self._world.actions), torch.Generator().manual_seed(2 * t + 1)
+        if isinstance(space, Discrete):
+            action = torch.randint(0, space.size, self._all, generator=generator)
+        else:
+            action = torch.randn(*self._all, space.size, generator=generator)
         uniform = self._uniforms(2 * t + 2, self._world.step_draws, torch.float32)
         if self._other == "action":
-            action[self._lane] = (action[self._lane] + 1) % actions
+            other = action[self._lane] + 1
+            action[self._lane] = other % space.size if isinstance(space, Discrete) else other
         if self._other == "step uniforms":
             uniform[self._lane] = (uniform[self._lane] + 0.5) % 1
         return self._picked(action), self._picked(uniform)
@@ -96,7 +100,7 @@ def play(
         name: of the world in messages.
         world, draws: what to play.
         steps: how many.
-        keep: blocks to go on with after `after` steps; only they are in the result.
+        keep: banks to go on with after `after` steps; only they are in the result.
         alive: lanes to go on with after `after` steps, the others are parked.
         after: see there.
     """
@@ -167,7 +171,7 @@ def step(
     name: str, world: Any, state: State, action: Tensor, uniform: Tensor, running: Tensor | None = None, t: int = 0
 ) -> Step:
     """One step; rewards must be finite in the lanes that still run."""
-    lanes = list(action.shape)
+    lanes = list(uniform.shape[:-1])
     over = running is not None and not running.all()
     late = " (some lanes after their episode's end: they are stepped on until all have ended)" if over else ""
     what = f"{name}: step {t} of lanes {lanes}{late}"

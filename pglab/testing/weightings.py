@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pglab.algorithms.baselines import Value
 from pglab.algorithms.batch import Batch
 from pglab.algorithms.returns import rewards_to_go
 from pglab.algorithms.weightings import declared_bias
@@ -31,9 +30,10 @@ def check_weighting(weighting: Any, gamma: float | None = None) -> None:
     has no gradient attached, also where the batch has one; the batch is not changed in place; the
     same batch has the same weights; runs along leading axes are weighed each by itself; padding
     (longer T, empty episodes) changes no weight. Unless the weighting declares a `bias`: the exact
-    mean of its estimate over every batch of small problems is ∇J of E[Σ γ^t r_t].
+    mean of its estimate over every batch of small problems is ∇J of E[Σ γ^t r_t], where Ψ_t is given
+    the factor γ^t as in training unless the weighting is `discounted_from_start`.
 
-    A baseline in a field `baseline` is treated as in training: a `Value` finds a critic's values
+    A baseline in a field `baseline` is treated as in training: one with a `critic` finds its values
     in the batch, and what a `remember` kept of earlier batches is in `batch.memory`. The
     observations and actions tried are 0 and 1.
 
@@ -45,7 +45,7 @@ def check_weighting(weighting: Any, gamma: float | None = None) -> None:
         AssertionError: what broke, where, what was expected and what to do.
     """
     baseline = getattr(weighting, "baseline", None)
-    subject = Subject(name_of(weighting), weighting, isinstance(baseline, Value), getattr(baseline, "remember", None))
+    subject = Subject(name_of(weighting), weighting, hasattr(baseline, "critic"), getattr(baseline, "remember", None))
     check_weights(subject)
     if not check_declaration(subject.name, weighting):
         own = getattr(weighting, "gamma", 1.0) if gamma is None else gamma

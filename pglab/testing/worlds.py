@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pglab.envs.world import Box, Discrete, Parking
+from pglab.envs.spaces import Box, Discrete, as_space
+from pglab.envs.world import Parking
 from pglab.testing.findings import differing, first, name_of, place, require, unchanged
 from pglab.testing.playing import BELOW_ONE, Draws, Lanes, Play, begin, observe, play, step
 
@@ -22,7 +23,7 @@ def check_env(world: Any) -> None:
     Its attributes; shapes, dtypes and finite numbers of what `reset`, `observe` and `step` return,
     for random actions, for any leading lane axes and for uniforms of 0 and just below 1 (those of
     `reset` in double precision, those of `step` in single); the same uniforms and actions give the
-    same episodes; no lane depends on another one's, and no block of lanes on whether others are still
+    same episodes; no lane depends on another one's, and no bank of lanes on whether others are still
     played; stepping on after an episode's end raises nothing; after a truncation of its own the
     observation stays; `reset`, `observe` and `step` are functions of their arguments, which they
     do not change. Without a `horizon`, every one of 12 lanes ends within 100,000 random steps (with
@@ -30,7 +31,7 @@ def check_env(world: Any) -> None:
 
     A world that has `park` keeps its episodes itself, as `GymnasiumWorld` does: for such a one
     it is not checked that a state can be stepped from twice or be replaced by another, and lanes have
-    exactly two axes, blocks and lanes, of which a state tensor needs only the first. Instead,
+    exactly two axes, banks and lanes, of which a state tensor needs only the first. Instead,
     parked lanes must leave the others as they are.
 
     Args:
@@ -47,7 +48,7 @@ def check_env(world: Any) -> None:
             play(name, world, Draws(world, lanes, edge=edge), _short(world))
     _check_repeats(name, world)
     _check_lanes_apart(name, world)
-    _check_blocks_alone(name, world)
+    _check_banks_alone(name, world)
     if stateful:
         _check_parking(name, world)
     else:
@@ -65,7 +66,12 @@ def _check_attributes(name: str, world: Any) -> None:
         isinstance(world.observation, Box | Discrete) and _whole(world.observation.size, 1),
         f"{name}: observation is {world.observation!r}, which must be Box(D) or Discrete(D) with D of at least 1",
     )
-    for attribute, least in (("actions", 1), ("reset_draws", 0), ("step_draws", 0)):
+    space = as_space(world.actions)
+    require(
+        _whole(space.size, 1),
+        f"{name}: actions is {world.actions!r}, which must be Discrete(A), Box(D) or an int of at least 1",
+    )
+    for attribute, least in (("reset_draws", 0), ("step_draws", 0)):
         value = getattr(world, attribute)
         require(_whole(value, least), f"{name}: {attribute} is {value!r}, which must be an int of at least {least}")
     of_run = getattr(world, "problem_draws", 0)
@@ -114,15 +120,15 @@ def _check_lanes_apart(name: str, world: Any) -> None:
         )
 
 
-def _check_blocks_alone(name: str, world: Any) -> None:
-    """Training drops the blocks, along the first axis, in which every episode has ended."""
+def _check_banks_alone(name: str, world: Any) -> None:
+    """Training drops the banks, along the first axis, in which every episode has ended."""
     plain = play(name, world, Draws(world, LANES), _short(world))
     kept = torch.tensor([2, 0])
     dropped = play(name, world, Draws(world, LANES), _short(world), keep=kept, after=_short(world) // 2)
     _require_same(
         dropped,
         Play(*(part[:, kept] for part in plain)),
-        f"{name} plays a block of lanes on otherwise once the others are dropped (`part.index_select(0, blocks)` for "
+        f"{name} plays a bank of lanes on otherwise once the others are dropped (`part.index_select(0, banks)` for "
         "each part of the state): keep all that a lane needs in the state",
     )
 

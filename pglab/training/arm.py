@@ -1,17 +1,18 @@
-"""An arm: a configuration without its seed, and what each of its updates shows."""
+"""An arm: a configuration without its seed, as components."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from pglab.algorithms.batch import Batch
 from pglab.algorithms.losses import Estimator
-from pglab.algorithms.weightings import declared_bias
+from pglab.algorithms.objectives import SURROGATE, Objective
+from pglab.algorithms.weightings import declared_bias, discounted, discounted_from_start
 from pglab.models.optimizers import MakeOptimizer
 from pglab.models.parameters import Init
+from pglab.training.update import ONE_STEP, UpdateRule
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,11 @@ class BatchSize:
 
 @dataclass(frozen=True)
 class Arm:
-    """A configuration without its seed, as components, and the seeds to train it on."""
+    """A configuration without its seed, as components, and the seeds to train it on.
+
+    Raises:
+        ValueError: the weighting has another γ than the arm.
+    """
 
     weighting: Callable[[Batch], Tensor]
     init: Init
@@ -44,6 +49,16 @@ class Arm:
     gamma: float
     updates: int
     seeds: list[int]
+    objective: Objective = SURROGATE
+    rule: UpdateRule = ONE_STEP
+
+    def __post_init__(self) -> None:
+        own = getattr(self.weighting, "gamma", self.gamma)
+        if own != self.gamma:
+            raise ValueError(
+                f"gamma={self.gamma} and weighting.gamma={own} differ, but there is one discount: "
+                f"set gamma={own}, and leave weighting.gamma as it is (${{gamma}})"
+            )
 
     @property
     def baseline(self) -> Any:
@@ -51,29 +66,27 @@ class Arm:
         return getattr(self.weighting, "baseline", None)
 
     @property
+    def has_critic(self) -> bool:
+        """Whether the baseline learns a value function (see `pglab.algorithms.critics`)."""
+        return hasattr(self.baseline, "critic")
+
+    @property
     def bias(self) -> tuple[str, ...]:
         """Every declared reason why the mean of its gradient estimate is not ∇J; empty: it is."""
-        return declared_bias(self.weighting) + self.estimator.bias + self.batch.bias
+        takes_factor = self.estimator.discount_states or discounted_from_start(self.weighting)
+        dropped = () if takes_factor or self.gamma == 1 else ("the factor γ^t is dropped",)
+        return declared_bias(self.weighting) + dropped + self.estimator.bias + self.batch.bias
 
+    def psi(self, batch: Batch) -> Tensor:
+        """Ψ of a batch, `[..., E, T]`, times γ^t where the estimator asks for it.
 
-@dataclass(frozen=True)
-class Measures:
-    """What one update of some runs of an arm showed: `[R]` each, a row of the results a run.
-
-    `seed`, `update`, `env_steps` and `episodes` count: the seed, the updates, steps and episodes
-    of all batches so far. The others are of this update: mean and deviation of the undiscounted
-    return and mean length over the batch's episodes, the surrogate's value, the policy's mean
-    entropy in nats, the norm of the gradient before clipping.
-    """
-
-    seed: np.ndarray
-    update: np.ndarray
-    env_steps: np.ndarray
-    episodes: np.ndarray
-    return_mean: np.ndarray
-    return_std: np.ndarray
-    length_mean: np.ndarray
-    loss: np.ndarray
-    entropy: np.ndarray
-    grad_norm: np.ndarray
-    diverged: np.ndarray
+        Raises:
+            ValueError: the weighting returned another shape.
+        """
+        psi = self.weighting(batch)
+        if psi.shape != batch.reward.shape:
+            raise ValueError(
+                f"{type(self.weighting).__name__} returned weights of shape {list(psi.shape)}; "
+                f"one for every reward is needed, {list(batch.reward.shape)}"
+            )
+        return discounted(self.weighting, psi, self.gamma) if self.estimator.discount_states else psi

@@ -3,35 +3,53 @@
 An arm is a slice of rows, a seed is one row. A single run is a bundle of one row.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from pglab.envs.spaces import as_space
 from pglab.envs.world import World
 from pglab.models.model import Model, Policy
-from pglab.training.arm import Arm, Measures
-from pglab.training.arm_state import ArmState
-from pglab.training.diagnostics import COLUMNS, DiagnosedMeasures, GradientDiagnostics, Update, Witness
+from pglab.training.arm import Arm
+from pglab.training.diagnostics import GradientDiagnostics, Witness, diagnosed, measured
 from pglab.training.episodes import Episodes
-from pglab.training.gradient import Gradient, policy_gradient
-from pglab.training.rollout import Target, collect
+from pglab.training.measures import Measures, measure
+from pglab.training.randomness import generator
+from pglab.training.rollout import Player, Target
+from pglab.training.runs import Runs
+from pglab.training.trainee import Trainee, alike, column
+from pglab.training.update import Lesson, UpdateRule
 
 
 @dataclass(frozen=True)
 class Shapes:
-    """What all runs of a bundle have in common."""
+    """Everything that all runs of a bundle have in common."""
 
     world: World
     head: Any
     network: Any
-    lanes: int
+    player: Player
     device: torch.device
 
     def policy(self) -> Policy:
-        outputs = self.head.width(self.world.actions)
+        """The policy of every run.
+
+        Raises:
+            ValueError: head or network does not fit the world.
+        """
+        space = as_space(self.world.actions)
+        outputs = self.head.width(space)
+        if not isinstance(outputs, int):
+            raise ValueError(
+                f"width({space}) of {type(self.head).__name__} is {outputs!r}; it must be a whole number of outputs "
+                "(the number of actions is the space's `size`)"
+            )
         return Policy(Model(self.network, self.world.observation, outputs), self.head)
 
 
@@ -43,162 +61,129 @@ class Evaluation:
     length: np.ndarray
 
 
-@dataclass(frozen=True)
-class _Attempt:
-    """The batches of R runs and what they estimate, before any step is taken.
-
-    Attributes:
-        spans: which of the R rows belong to each arm.
-        parameters: `[R, P]`.
-        episodes, kept: all that were played, and those in the estimate.
-        psi: Ψ of the packed steps of `kept`, an arm each.
-        entropy_weight: `[R]`.
-        witnesses: for the diagnostics, an arm each; empty where none are due.
-        estimate: gradient of the loss, and the loss.
-    """
-
-    spans: list[slice]
-    parameters: Tensor
-    episodes: Episodes
-    kept: Episodes
-    psi: list[Tensor]
-    entropy_weight: Tensor
-    witnesses: list[Witness]
-    estimate: Gradient
-
-
 class Bundle:
     """Runs in training; measuring their gradients changes none of their other numbers."""
 
     def __init__(self, shapes: Shapes, arms: list[Arm], diagnostics: GradientDiagnostics | None = None) -> None:
-        self._shapes, self._policy = shapes, shapes.policy()
-        self._diagnostics = diagnostics
-        self._arms = [ArmState(arm, self._policy, shapes.world.observation, shapes.device) for arm in arms]
+        self._shapes, self._policy, self._diagnostics = shapes, shapes.policy(), diagnostics
+        draw, device = self._policy.model.draw, shapes.device
+        drawn = [draw(arm.init, [generator(seed, "weights") for seed in arm.seeds], device) for arm in arms]
+        self._runs = Runs.begin([arm.seeds for arm in arms], [arm.updates for arm in arms], torch.cat(drawn))
+        self._arms = [
+            Trainee.of(arm, rows, self._runs.parameters, shapes.world.observation, device)
+            for arm, rows in zip(arms, self._runs.arms, strict=True)
+        ]
 
     @property
     def finished(self) -> bool:
-        return all(len(arm.active) == 0 for arm in self._arms)
+        return not self._runs.active.any()
 
     def step(self) -> list[tuple[int, Measures]]:
         """One update of every run that still trains: of each arm that does, its number and measures."""
-        training = [(number, arm, arm.active) for number, arm in enumerate(self._arms) if len(arm.active)]
-        due = [self._diagnostics is not None and self._diagnostics.due(arm.updates) for _, arm, _ in training]
-        attempt = self._attempt([(arm, rows) for _, arm, rows in training], with_witnesses=any(due))
-        every, played = np.arange(len(attempt.parameters)), attempt.episodes
-        has_episodes = np.isin(every, attempt.kept.run)
-        cut = np.isin(every, played.run[played.truncated & ~played.terminated])
-        measures: list[tuple[int, Measures]] = []
-        for (number, arm, rows), span in zip(training, attempt.spans, strict=True):
-            own = Gradient(*(part[span] for part in vars(attempt.estimate).values()))
-            diverged = arm.update(rows, own, has_episodes[span], cut[span])
-            measures.append((number, arm.measure(rows, attempt.episodes.of_runs(span.start, rows), own, diverged)))
-        if self._diagnostics is None:
-            return measures
-        columns = self._diagnosed([(arm, rows) for _, arm, rows in training], attempt) if any(due) else {}
-        unmeasured = np.full(len(attempt.parameters), np.nan)
-        return [
-            (number, DiagnosedMeasures(**vars(plain), **{
-                name: (columns[name] if is_due else unmeasured)[span] for name in COLUMNS
-            }))
-            for (number, plain), span, is_due in zip(measures, attempt.spans, due, strict=True)
-        ]  # fmt: skip
+        runs, active, training = self._runs, self._runs.active, self._training
+        played = self._play(training)
+        kept = self._kept(training, played)
+        due = active & self._diagnostics.due(runs.update) if self._diagnostics else np.zeros_like(active)
+        witness = Witness.of(training, runs.parameters, kept) if due.any() else None
+        psi, entropy_weight = self._weigh(training, kept)
+        self._stop_cut_runs(training, played)
+        shown = [rule(lesson) for rule, lesson in self._lessons(training, kept, psi, entropy_weight)]
+        runs.count(played, active)
+        measures = measure(runs, played, reduce(add, shown))
+        if self._diagnostics:
+            columns = {} if witness is None else self._diagnosed(witness, played, kept, psi, entropy_weight)
+            measures = diagnosed(measures, columns, due)
+        return [(number, measures.of(rows)) for number, rows in runs.members(active)]
 
     def estimates(self) -> Tensor:
-        """The estimate of ∇J that the coming update of every run would follow, `[R, P]`, from a batch of its own.
+        """The estimate of ∇J that the coming update of every run would follow, `[K, P]`, from a batch of its own.
 
         Runs are in order of arm and seed. Critics and memories learn from the batch; policies stay.
         """
-        arms = [(arm, arm.active) for arm in self._arms]
-        attempt = self._attempt(arms, with_witnesses=False)
-        slopes = [attempt.estimate.gradient[span] for span in attempt.spans]
-        return -torch.cat([arm.clipped(slope) for (arm, _), slope in zip(arms, slopes, strict=True)])
-
-    def _attempt(self, training: list[tuple[ArmState, np.ndarray]], with_witnesses: bool) -> "_Attempt":
-        """Plays the coming batches of some rows of some arms, weighs them and estimates the gradients."""
-        spans, begin = [], 0
-        for _, rows in training:
-            spans.append(slice(begin, begin := begin + len(rows)))
-        parameters = torch.cat([arm.policy.parameters[torch.from_numpy(rows)] for arm, rows in training])
-        episodes = collect(
-            self._shapes.world,
-            self._policy,
-            parameters,
-            _join([arm.streams(rows) for arm, rows in training]),
-            _join([arm.target(rows) for arm, rows in training]),
-            np.concatenate([arm.expected_length(rows) for arm, rows in training]),
-            self._shapes.lanes,
-        )
-        shortest = [np.full(len(rows), arm.arm.estimator.min_episode_length) for arm, rows in training]
-        kept = episodes.select(episodes.length >= np.concatenate(shortest)[episodes.run])
-        psi, entropy_weight, witnesses = [], [], []
-        for (arm, rows), span in zip(training, spans, strict=True):
-            own = kept.of_runs(span.start, rows)
-            if with_witnesses:
-                witnesses.append(Witness.of(arm, own, rows))
-            psi.append(arm.weigh(own)[:-1])
-            entropy_weight.append(arm.entropy_weight(own)[torch.from_numpy(rows)])
-        bonus = torch.cat(entropy_weight)
-        estimate = policy_gradient(self._policy, parameters, kept, _padded(psi), bonus)
-        return _Attempt(spans, parameters, episodes, kept, psi, bonus, witnesses, estimate)
-
-    def _diagnosed(self, training: list[tuple[ArmState, np.ndarray]], attempt: "_Attempt") -> dict[str, np.ndarray]:
-        """The diagnostics of the update that was just made, `[R]` each."""
-        assert self._diagnostics is not None
-        update = Update(
-            arms=[arm.arm for arm, rows in training for _ in rows],
-            before=attempt.parameters,
-            after=torch.cat([arm.policy.parameters[torch.from_numpy(rows)] for arm, rows in training]),
-            played=attempt.episodes,
-            kept=attempt.kept,
-            psi=_padded(attempt.psi),
-            plain=_padded([w.plain_or(own) for w, own in zip(attempt.witnesses, attempt.psi, strict=True)]),
-            entropy_weight=attempt.entropy_weight,
-            explained_variance=np.concatenate([witness.explained_variance for witness in attempt.witnesses]),
-            problems=torch.cat([arm.streams(rows).problems for arm, rows in training]),
-        )
-        return update.measured(self._policy, self._shapes.world, self._diagnostics.exact_states)
+        kept = self._kept(self._arms, self._play(self._arms))
+        psi, entropy_weight = self._weigh(self._arms, kept)
+        total = torch.zeros_like(self._runs.parameters)
+        for _, lesson in self._lessons(self._arms, kept, psi, entropy_weight):
+            total += lesson.estimate().gradient
+        return -torch.cat([trainee.stepper.clipped(total) for trainee in self._arms])
 
     def evaluate(self, episodes: int) -> list[Evaluation]:
         """Plays each run's present policy for as many episodes, on streams of the evaluation's own."""
-        parameters = torch.cat([arm.policy.parameters for arm in self._arms])
-        target = Target(np.zeros(len(parameters), dtype=np.int64), np.full(len(parameters), episodes))
-        played = collect(
-            self._shapes.world,
-            self._policy,
-            parameters,
-            _join([arm.evaluation_streams() for arm in self._arms]),
-            target,
-            np.full(len(parameters), np.nan),
-            self._shapes.lanes,
-        )
-        returns = played.returns().reshape(-1, episodes)
-        length = played.length.reshape(-1, episodes)
-        ends = np.cumsum([len(arm.arm.seeds) for arm in self._arms])[:-1]
-        return [Evaluation(*arm) for arm in zip(np.split(returns, ends), np.split(length, ends), strict=True)]
+        shapes, runs, k = self._shapes, self._runs, len(self._runs.seed)
+        target, unknown = Target(np.zeros(k, dtype=np.int64), np.full(k, episodes)), np.full(k, np.nan)
+        played = shapes.player(shapes.world, self._policy, runs.parameters, runs.evaluation, target, unknown)
+        returns, length = (x.reshape(-1, episodes) for x in (played.returns(), played.length))
+        return [Evaluation(returns[rows], length[rows]) for rows in runs.arms]
 
     def state(self) -> list[dict[str, Tensor]]:
-        """Of each arm everything that an update changes, by name (see `ArmState.state`)."""
-        return [arm.state() for arm in self._arms]
+        """Of each arm everything that an update changes, by name (see `Trainee.state`)."""
+        return [trainee.state(self._runs) for trainee in self._arms]
 
     def restore(self, states: list[dict[str, Tensor]]) -> None:
-        """Takes the place of what `state` was called on."""
-        for arm, state in zip(self._arms, states, strict=True):
-            arm.restore(state)
+        """Takes the place of the bundle whose `state` it was."""
+        for trainee, state in zip(self._arms, states, strict=True):
+            trainee.restore(self._runs, state)
 
     def parameters(self) -> list[dict[str, np.ndarray]]:
         """The named policy parameters of each arm, `[seeds, …]`."""
         layout = self._policy.model.layout
-        named = [layout.unflatten(arm.policy.parameters) for arm in self._arms]
+        named = [layout.unflatten(self._runs.parameters[rows]) for rows in self._runs.arms]
         return [{name: tensor.cpu().numpy().copy() for name, tensor in arm.items()} for arm in named]
 
+    @property
+    def _training(self) -> list[Trainee]:
+        """The arms of which a run still trains."""
+        return [trainee for trainee in self._arms if self._runs.active[trainee.rows].any()]
 
-def _padded(psi: list[Tensor]) -> Tensor:
-    """Ψ of all packed steps, and the zero of the padding."""
-    return torch.cat((*psi, psi[0].new_zeros(1)))
+    def _play(self, training: Sequence[Trainee]) -> Episodes:
+        """The coming batches of the runs that train."""
+        shapes, runs, active = self._shapes, self._runs, self._runs.active
+        steps = active * self._column(training, lambda arm: arm.batch.steps or 0)
+        episodes = active * self._column(training, lambda arm: arm.batch.episodes or 1)
+        target = Target(steps, episodes)
+        return shapes.player(shapes.world, self._policy, runs.parameters, runs.coming, target, runs.length)
 
+    def _kept(self, training: Sequence[Trainee], played: Episodes) -> Episodes:
+        """The episodes that enter the estimate."""
+        shortest = self._column(training, lambda arm: arm.estimator.min_episode_length)
+        return played.select(played.length >= shortest[played.run])
 
-def _join(parts: list[Any]) -> Any:
-    """One dataclass of arrays or tensors `[R]` from several."""
-    columns = zip(*(vars(part).values() for part in parts), strict=True)
-    joined = (np.concatenate(c) if isinstance(c[0], np.ndarray) else torch.cat(c) for c in columns)
-    return type(parts[0])(*joined)
+    def _weigh(self, training: Sequence[Trainee], kept: Episodes) -> tuple[Tensor, Tensor]:
+        """Ψ of each packed step `[S + 1]` and β of each run `[K]`, their reductions included."""
+        k = len(self._runs.seed)
+        psi, entropy_weight = torch.zeros_like(kept.reward), torch.zeros(k, device=self._shapes.device)
+        steps, count = (torch.from_numpy(x) for x in (kept.steps(k), kept.count(k)))
+        for trainee in training:
+            rows, estimator = trainee.rows, trainee.arm.estimator
+            trainee.weigher.weigh(kept, psi)
+            entropy_weight[rows] = estimator.entropy_bonus * estimator.scale(steps[rows], count[rows])
+        return psi, entropy_weight
+
+    def _stop_cut_runs(self, training: Sequence[Trainee], played: Episodes) -> None:
+        """Marks the runs that diverge because only the time limit ended one of their episodes."""
+        strict = self._column(training, lambda arm: arm.estimator.truncation == "diverge")
+        cut = np.unique(played.run[played.truncated & ~played.terminated])
+        self._runs.diverged[cut] |= strict[cut]
+
+    def _lessons(
+        self, training: Sequence[Trainee], kept: Episodes, psi: Tensor, entropy_weight: Tensor
+    ) -> Iterator[tuple[UpdateRule, Lesson]]:
+        """A lesson for the arms of each rule and objective."""
+        for trainees in alike(training, lambda arm: (arm.rule, arm.objective)):
+            runs, arm = np.concatenate([trainee.table_rows for trainee in trainees]), trainees[0].arm
+            yield arm.rule, Lesson.begin(
+                self._policy, arm.objective, self._runs.parameters, [trainee.stepper for trainee in trainees], runs,
+                kept, psi, entropy_weight, self._runs.diverged,
+            )  # fmt: skip
+
+    def _diagnosed(
+        self, witness: Witness, played: Episodes, kept: Episodes, psi: Tensor, entropy_weight: Tensor
+    ) -> dict[str, np.ndarray]:
+        assert self._diagnostics is not None
+        return measured(
+            self._policy, self._shapes.world, witness, self._runs.parameters, played, kept, psi, entropy_weight,
+            self._runs.training.problems, self._diagnostics.exact_states,
+        )  # fmt: skip
+
+    def _column(self, trainees: Sequence[Trainee], of: Callable[[Arm], Any]) -> np.ndarray:
+        return column(trainees, len(self._runs.seed), of)

@@ -5,6 +5,7 @@ used: no random number is drawn and nothing that trains is written, so a run's o
 keep their bits. Every sum is over one run's own data in a fixed order, so these keep theirs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
@@ -14,15 +15,17 @@ from torch import Tensor
 
 from pglab.algorithms.baselines import NoBaseline
 from pglab.algorithms.returns import rewards_to_go
+from pglab.bits import step_blocks
 from pglab.envs.finite import FiniteMDP
-from pglab.envs.world import OneStep
+from pglab.envs.spaces import Discrete, as_space
+from pglab.envs.world import OneStep, World
 from pglab.models.model import Policy
-from pglab.training.arm import Arm, Measures
-from pglab.training.arm_state import ArmState
-from pglab.training.blocks import step_blocks
+from pglab.training.arm import Arm
 from pglab.training.episodes import Episodes
 from pglab.training.groups import Groups, cosine
-from pglab.training.rollout import reset_uniforms
+from pglab.training.measures import Measures
+from pglab.training.randomness import reset_uniforms
+from pglab.training.trainee import Trainee, alike, column
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class DiagnosedMeasures(Measures):
         exact_cosine: cosine between ĝ and the exact ∇J.
         optimal_action: share of the batch's actions that have the highest mean reward. NaN but in a
             bandit (a world with `best_action`).
+
+    The last four need actions that can be counted: they are NaN where an action is a Box.
     """
 
     grad_variance: np.ndarray
@@ -86,48 +91,55 @@ class GradientDiagnostics:
         if self.exact_states < 0:
             raise ValueError(f"exact_states={self.exact_states} must be at least 0 (0: no exact value)")
 
-    def due(self, updates: int) -> bool:
-        """Whether the update after so many others is measured."""
+    def due(self, updates: np.ndarray) -> np.ndarray:
+        """Whether the update after so many others is measured, `[K]`."""
         return updates % self.every == 0
+
+
+def diagnosed(plain: Measures, columns: dict[str, np.ndarray], due: np.ndarray) -> DiagnosedMeasures:
+    """The measures of an update with the columns of the runs where they are due, `[K]`, and NaN elsewhere."""
+    unknown = np.full(len(due), np.nan)
+    own = {name: np.where(due, columns.get(name, unknown), np.nan) for name in COLUMNS}
+    return DiagnosedMeasures(**vars(plain), **own)
 
 
 @dataclass(frozen=True)
 class Witness:
-    """What only an arm's state before the update can tell about k of its runs.
+    """What only the state before an update can tell about it.
 
     Attributes:
-        plain: Ψ without the baseline of each packed step, its reduction included, `[S]`; None where
-            the weighting has no baseline.
-        explained_variance: see `DiagnosedMeasures`, `[k]`.
+        training: the arms that made the update.
+        before: flat policy parameters, `[K, P]`.
+        plain: Ψ without the baseline of each packed step, its reduction included, `[S + 1]`; zero for
+            arms whose weighting has no baseline.
+        explained_variance: see `DiagnosedMeasures`, `[K]`.
     """
 
-    plain: Tensor | None
+    training: Sequence[Trainee]
+    before: Tensor
+    plain: Tensor
     explained_variance: np.ndarray
 
     @classmethod
-    def of(cls, state: ArmState, episodes: Episodes, rows: np.ndarray) -> "Witness":
-        """Call it before `state.weigh`, which lets critic and memory learn."""
-        weighting = without_baseline(state.arm.weighting)
-        plain, value, returns = (torch.zeros_like(episodes.reward) for _ in range(3))
-        has_critic = False
-        if weighting is not None:
-            for _, index, batch in state.batches(episodes):
-                plain[index] = state.scaled(weighting(batch), batch)
+    def of(cls, training: Sequence[Trainee], parameters: Tensor, kept: Episodes) -> "Witness":
+        """Looks at the batches before critics, memories and policies learn from them."""
+        k = len(parameters)
+        plain, value, returns = (torch.zeros_like(kept.reward) for _ in range(3))
+        for trainee in training:
+            weighting = without_baseline(trainee.arm.weighting)
+            if weighting is None:
+                continue
+            arm = replace(trainee.arm, weighting=weighting)
+            for _, index, batch in trainee.weigher.batches(kept):
+                plain[index] = trainee.weigher.scaled(arm.psi(batch), batch)
                 if batch.value is not None:
-                    has_critic = True
                     value[index] = batch.value
-                    returns[index] = rewards_to_go(batch.reward, state.arm.gamma)
-        explained = np.full(len(rows), np.nan)
-        if has_critic:
-            run, k = np.repeat(episodes.run, episodes.length), len(state.arm.seeds)
-            left = _variance(run, _numpy((returns - value)[:-1]), k)[rows]
-            whole = _variance(run, _numpy(returns[:-1]), k)[rows]
-            explained = np.where(whole > 0, 1.0 - left / np.where(whole > 0, whole, 1.0), np.nan)
-        return cls(None if weighting is None else plain[:-1], explained)
-
-    def plain_or(self, psi: Tensor) -> Tensor:
-        """Ψ without the baseline; the given Ψ `[S]` where there is none to leave out."""
-        return psi if self.plain is None else self.plain
+                    returns[index] = rewards_to_go(batch.reward, arm.gamma)
+        run = np.repeat(kept.run, kept.length)
+        left, whole = _variance(run, _numpy((returns - value)[:-1]), k), _variance(run, _numpy(returns[:-1]), k)
+        known = column(training, k, lambda arm: arm.has_critic) & (whole > 0)
+        explained = np.where(known, 1.0 - left / np.where(known, whole, 1.0), np.nan)
+        return cls(training, parameters.clone(), plain, explained)
 
 
 def without_baseline(weighting: Any) -> Any:
@@ -140,63 +152,62 @@ def without_baseline(weighting: Any) -> Any:
     return replace(weighting, baseline=NoBaseline())
 
 
-@dataclass(frozen=True)
-class Update:
-    """One update of R runs, to be measured after it was made.
+def measured(
+    policy: Policy,
+    world: World,
+    witness: Witness,
+    after: Tensor,
+    played: Episodes,
+    kept: Episodes,
+    psi: Tensor,
+    entropy_weight: Tensor,
+    problems: Tensor,
+    exact_states: int,
+) -> dict[str, np.ndarray]:
+    """The columns of `DiagnosedMeasures` for an update that was made, `[K]` each; NaN for runs that made none.
 
-    Attributes:
-        arms: of each run, `[R]`.
-        before, after: flat policy parameters, `[R, P]`.
+    Args:
+        witness: of the same update.
+        after: flat policy parameters, `[K, P]`.
         played, kept: all episodes of the batches, and those in the estimate.
-        psi, plain: of the packed steps of `kept`, `[S + 1]`: Ψ as used and without a baseline.
-        entropy_weight: β of each run, its reduction included, `[R]`.
-        explained_variance: see `DiagnosedMeasures`, `[R]`.
-        problems: key of each run's problem, `[R]`.
+        psi: Ψ of the packed steps of `kept`, its reduction included, `[S + 1]`.
+        entropy_weight: β of each run, its reduction included, `[K]`.
+        problems: key of each run's problem, `[K]`.
+        exact_states: largest finite MDP whose J and ∇J are computed.
     """
-
-    arms: list[Arm]
-    before: Tensor
-    after: Tensor
-    played: Episodes
-    kept: Episodes
-    psi: Tensor
-    plain: Tensor
-    entropy_weight: Tensor
-    explained_variance: np.ndarray
-    problems: Tensor
-
-    def measured(self, policy: Policy, world: Any, exact_states: int) -> dict[str, np.ndarray]:
-        """The columns of `DiagnosedMeasures`, `[R]` each."""
-        runs = len(self.arms)
-        groups = Groups.of(self.kept, runs)
-        by_steps = np.array([_by_steps(arm) for arm in self.arms])
-        has_baseline = np.array([without_baseline(arm.weighting) is not None for arm in self.arms])
-        removed, kl, objective, exact_cosine = (np.full(runs, np.nan) for _ in range(4))
-        with np.errstate(all="ignore"):  # a run that diverges has infinities and NaN to measure
-            psis = [self.psi, self.plain] if has_baseline.any() else [self.psi]
-            parts, *plain = groups.gradients(policy, self.before, psis, self.entropy_weight)
-            estimate = groups.sums(parts)
-            variance = groups.variance(parts, by_steps)
-            signal = np.maximum((estimate**2).sum(1) - variance, 0.0)
-            if plain:
-                noisier = groups.variance(plain[0], by_steps)
-                removed = np.where(has_baseline & (noisier > 0), 1.0 - variance / noisier, np.nan)
-            if is_distribution(policy.head, world.actions):
-                kl = step_kl(policy, world.actions, self.before, self.after, self.played)
-                if isinstance(world, FiniteMDP) and len(world.transition) <= exact_states:
-                    objective, slope = _exact(world, policy, self.before, self.arms)
-                    exact_cosine = cosine(estimate, slope)
-            return {
-                "grad_variance": variance,
-                "grad_snr": np.where(variance > 0, np.sqrt(signal / variance), np.nan),
-                "half_cosine": np.where(variance >= 0, cosine(*groups.halves(parts)), np.nan),
-                "variance_removed": removed,
-                "explained_variance": self.explained_variance,
-                "kl": kl,
-                "objective": objective,
-                "exact_cosine": exact_cosine,
-                "optimal_action": optimal_share(world, self.problems, self.played),
-            }
+    training, before, k = witness.training, witness.before, len(after)
+    groups = Groups.of(kept, k)
+    by_steps = column(training, k, _by_steps)
+    has_baseline = column(training, k, lambda arm: without_baseline(arm.weighting) is not None)
+    rows = np.unique(played.run)
+    removed, kl, objective, exact_cosine = (np.full(k, np.nan) for _ in range(4))
+    with np.errstate(all="ignore"):  # a run that diverges has infinities and NaN to measure
+        psis = [psi, witness.plain] if has_baseline.any() else [psi]
+        parts, *plain = groups.gradients(policy, before, psis, entropy_weight, _objectives(training))
+        estimate = groups.sums(parts)
+        variance = groups.variance(parts, by_steps)
+        signal = np.maximum((estimate**2).sum(1) - variance, 0.0)
+        if plain:
+            noisier = groups.variance(plain[0], by_steps)
+            removed = np.where(has_baseline & (noisier > 0), 1.0 - variance / noisier, np.nan)
+        space = as_space(world.actions)
+        if isinstance(space, Discrete) and is_distribution(policy.head, space):
+            kl = step_kl(policy, space.size, before, after, played)
+            if isinstance(world, FiniteMDP) and len(world.transition) <= exact_states:
+                gamma = column(training, k, lambda arm: float(arm.gamma))
+                objective[rows], slope = _exact(world, policy, before[torch.from_numpy(rows)], gamma[rows])
+                exact_cosine[rows] = cosine(estimate[rows], slope)
+        return {
+            "grad_variance": variance,
+            "grad_snr": np.where(variance > 0, np.sqrt(signal / variance), np.nan),
+            "half_cosine": np.where(variance >= 0, cosine(*groups.halves(parts)), np.nan),
+            "variance_removed": removed,
+            "explained_variance": witness.explained_variance,
+            "kl": kl,
+            "objective": objective,
+            "exact_cosine": exact_cosine,
+            "optimal_action": optimal_share(world, problems, played),
+        }
 
 
 def step_kl(policy: Policy, actions: int, before: Tensor, after: Tensor, episodes: Episodes) -> np.ndarray:
@@ -230,10 +241,10 @@ def optimal_share(world: Any, problems: Tensor, episodes: Episodes) -> np.ndarra
     return np.bincount(np.repeat(episodes.run, episodes.length), weights=hit, minlength=len(problems)) / count
 
 
-def is_distribution(head: Any, actions: int) -> bool:
+def is_distribution(head: Any, space: Discrete) -> bool:
     """Whether exp(log_prob) of a head sums to 1; one that is wrong on purpose has no KL and no exact J."""
-    logits = torch.linspace(-2.0, 2.0, 32 * head.width(actions)).reshape(32, -1)
-    chosen = torch.arange(actions)[:, None].expand(-1, 32)
+    logits = torch.linspace(-2.0, 2.0, 32 * head.width(space)).reshape(32, -1)
+    chosen = torch.arange(space.size)[:, None].expand(-1, 32)
     total = torch.stack([head.log_prob(logits, action) for action in chosen]).exp().sum(0)
     return bool(torch.allclose(total, torch.ones(32), atol=1e-4))
 
@@ -250,11 +261,19 @@ def _by_steps(arm: Arm) -> bool:
     return reduction == "steps" or (reduction == "sum" and arm.batch.steps is not None)
 
 
-def _exact(mdp: FiniteMDP, policy: Policy, parameters: Tensor, arms: list[Arm]) -> tuple[np.ndarray, np.ndarray]:
+def _objectives(training: Sequence[Trainee]) -> list[tuple[Any, np.ndarray]]:
+    """Each objective with the rows of the arms that have it."""
+    return [
+        (trainees[0].arm.objective, np.concatenate([trainee.table_rows for trainee in trainees]))
+        for trainees in alike(training, lambda arm: arm.objective)
+    ]
+
+
+def _exact(mdp: FiniteMDP, policy: Policy, parameters: Tensor, gamma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from pglab.exact.stacked import objectives_and_gradients  # nothing else in training needs it
 
-    gamma = torch.tensor([arm.gamma for arm in arms], dtype=torch.float64, device=parameters.device)
-    value, gradient = objectives_and_gradients(mdp, policy, parameters, gamma)
+    discount = torch.from_numpy(gamma).to(parameters.device)
+    value, gradient = objectives_and_gradients(mdp, policy, parameters, discount)
     return value.cpu().numpy(), gradient.cpu().numpy()
 
 

@@ -1,6 +1,7 @@
 """Whole episodes of several runs, packed end to end."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,12 +15,12 @@ class Episodes:
     The per-step tensors carry one more entry at the end, all zeros: index S pads.
 
     Attributes:
-        run: row of the run in the bundle, `[M]`, ascending.
+        run: row of the run in its bundle, `[M]`, ascending.
         length: steps, `[M]`.
         terminated, truncated: how the episode ended, `[M]`; both when the end came on the
             last allowed step.
         last_obs: the observation after the last step, `[M, D]`.
-        obs, action, reward: `[S + 1, D]`, `[S + 1]`, `[S + 1]`.
+        obs, action, reward: `[S + 1, D]`, `[S + 1]` (of a Box `[S + 1, A]`), `[S + 1]`.
     """
 
     run: np.ndarray
@@ -40,6 +41,24 @@ class Episodes:
     def last(self) -> np.ndarray:
         """Where each episode's last step lies, `[M]`."""
         return self.start + self.length - 1
+
+    @cached_property
+    def terminates(self) -> Tensor:
+        """Whether the problem itself ended after a step, `[S + 1]`, boolean."""
+        return self._at_last_steps(self.terminated)
+
+    @cached_property
+    def truncates(self) -> Tensor:
+        """Whether a time limit cut the episode after a step, `[S + 1]`, boolean."""
+        return self._at_last_steps(self.truncated)
+
+    def count(self, runs: int) -> np.ndarray:
+        """Episodes of each of K runs, `[K]`."""
+        return np.bincount(self.run, minlength=runs)
+
+    def steps(self, runs: int) -> np.ndarray:
+        """Steps of each of K runs, `[K]`."""
+        return np.bincount(self.run, weights=self.length, minlength=runs).astype(np.int64)
 
     def returns(self) -> np.ndarray:
         """Undiscounted return of each episode, `[M]`, summed in double precision."""
@@ -63,21 +82,8 @@ class Episodes:
             self.reward[index],
         )
 
-    def of_runs(self, first: int, rows: np.ndarray) -> "Episodes":
-        """The episodes of the runs first, first + 1, … as those of the given rows `[n]`."""
-        begin, end = np.searchsorted(self.run, (first, first + len(rows)))
-        steps = slice(int(self.length[:begin].sum()), int(self.length[:end].sum()))
-
-        def cut(packed: Tensor) -> Tensor:
-            return torch.cat((packed[steps], packed[-1:]))
-
-        return Episodes(
-            rows[self.run[begin:end] - first],
-            self.length[begin:end],
-            self.terminated[begin:end],
-            self.truncated[begin:end],
-            self.last_obs[begin:end],
-            cut(self.obs),
-            cut(self.action),
-            cut(self.reward),
-        )
+    def _at_last_steps(self, ended: np.ndarray) -> Tensor:
+        device = self.obs.device
+        flags = torch.zeros(len(self.reward), dtype=torch.bool, device=device)
+        flags[torch.from_numpy(self.last).to(device)] = torch.from_numpy(ended).to(device)
+        return flags

@@ -4,15 +4,16 @@ The estimate ĝ of a run is a sum over episodes, hence over groups of whole epis
 The c_m are independent draws, and what they differ by says how noisy their sum is.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.algorithms.losses import surrogate_loss
+from pglab.algorithms.objectives import Objective, uses_old_log_prob
+from pglab.bits import step_blocks
 from pglab.models.model import Policy
-from pglab.training.blocks import step_blocks
 from pglab.training.episodes import Episodes
 
 MOST = 16  # groups of a run
@@ -51,32 +52,42 @@ class Groups:
         return cls(runs, run, np.arange(len(run)) - first[run], sizes, steps, replace(batches, run=group))
 
     def gradients(
-        self, policy: Policy, parameters: Tensor, psis: list[Tensor], entropy_weight: Tensor
+        self,
+        policy: Policy,
+        parameters: Tensor,
+        psis: list[Tensor],
+        entropy_weight: Tensor,
+        objectives: Sequence[tuple[Objective, np.ndarray]],
     ) -> list[np.ndarray]:
         """c_m, `[G, P]`, under each of several weights: each group's part of the estimate of ∇J.
 
         One forward pass serves all weights.
 
         Args:
-            parameters: flat policy parameters, `[R, P]`.
+            parameters: flat parameters of the policies that played, `[R, P]`.
             psis: Ψ of each packed step, its reduction included, `[S + 1]` each.
             entropy_weight: β of each run, its reduction included, `[R]`.
+            objectives: each with the rows of its runs.
         """
         layout, packed, device = policy.model.layout, self.packed, parameters.device
         run = torch.from_numpy(self.run).to(device)
         has_bonus = bool(entropy_weight.any())
         sums = [torch.zeros(len(run), parameters.shape[1], device=device) for _ in psis]
-        for groups, index in step_blocks(packed.run, packed.length, device, BLOCK):
-            leaves = layout.leaves(parameters[run[groups]])
-            logits = policy.model(leaves, packed.obs[index])
-            log_prob = policy.head.log_prob(logits, packed.action[index])
-            bonus = torch.zeros(len(groups), device=device)
-            if has_bonus:
+        for objective, rows in objectives:
+            only = np.flatnonzero(np.isin(self.run, rows))
+            for groups, index in step_blocks(packed.run, packed.length, device, BLOCK, only):
                 mask = index < len(packed.reward) - 1
-                bonus = (policy.head.entropy(logits) * mask).sum(-1) * entropy_weight[run[groups]]
-            for total, psi in zip(sums, psis, strict=True):
-                gain = (bonus - surrogate_loss(log_prob, psi[index])).sum()
-                total.index_add_(0, groups, layout.gradient(gain, leaves, retain_graph=psi is not psis[-1]))
+                leaves = layout.leaves(parameters[run[groups]])
+                logits = policy.model(leaves, packed.obs[index])
+                log_prob = policy.head.log_prob(logits, packed.action[index])
+                old = log_prob.detach() if uses_old_log_prob(objective) else None
+                bonus = torch.zeros(len(groups), device=device)
+                if has_bonus:
+                    bonus = (policy.head.entropy(logits) * mask).sum(-1) * entropy_weight[run[groups]]
+                for total, psi in zip(sums, psis, strict=True):
+                    loss = objective(log_prob, old, psi[index]) * mask
+                    gain = (bonus - loss.sum(-1)).sum()
+                    total.index_add_(0, groups, layout.gradient(gain, leaves, retain_graph=psi is not psis[-1]))
         return [total.double().cpu().numpy() for total in sums]
 
     def sums(self, parts: np.ndarray) -> np.ndarray:

@@ -6,9 +6,14 @@ update 40, and the uniform behind its third action, are the same in every arm, i
 with any number of lanes, and after any interruption; nothing has to be stored or replayed.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
+
+from pglab.envs.world import World
 
 STREAMS = (
     "weights",
@@ -30,13 +35,36 @@ MIX_1 = -0x40A7B892E31B1A47
 MIX_2 = -0x6B2FB644ECCEEE15
 
 
+@dataclass(frozen=True)
+class Streams:
+    """Keys of K runs, `[K]` each; `problems` is the same in all updates."""
+
+    first_states: Tensor
+    transitions: Tensor
+    actions: Tensor
+    problems: Tensor
+
+    @classmethod
+    def of(cls, seeds: Sequence[int], purpose: str, device: torch.device) -> "Streams":
+        """Keys of each seed's streams for training (""), "evaluation_" or "watched_"."""
+        names = (f"{purpose}first_states", f"{purpose}transitions", f"{purpose}actions", "problems")
+        return cls(*(stream_keys(seeds, name, device) for name in names))
+
+    def of_update(self, update: Tensor) -> "Streams":
+        """Keys of the updates with the given numbers, `[K]`."""
+        first_states, transitions, actions = (
+            fold_in(key, update) for key in (self.first_states, self.transitions, self.actions)
+        )
+        return Streams(first_states, transitions, actions, self.problems)
+
+
 def stream_key(seed: int, stream: str) -> int:
     """The 64-bit key of one stream of a seed, as a signed integer."""
     sequence = np.random.SeedSequence(seed, spawn_key=(STREAMS.index(stream),))
     return int(sequence.generate_state(1, np.uint64).view(np.int64)[0])
 
 
-def stream_keys(seeds: list[int], stream: str, device: torch.device) -> Tensor:
+def stream_keys(seeds: Sequence[int], stream: str, device: torch.device) -> Tensor:
     """Keys of one stream for K seeds, `[K]`."""
     return torch.tensor([stream_key(seed, stream) for seed in seeds], dtype=torch.int64, device=device)
 
@@ -67,6 +95,20 @@ def uniform(key: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 def uniforms(keys: Tensor, draws: int, dtype: torch.dtype) -> Tensor:
     """`[..., draws]` uniforms under each key."""
     return uniform(fold_in(keys[..., None], torch.arange(draws, device=keys.device)), dtype)
+
+
+def reset_uniforms(world: World, problems: Tensor, first_states: Tensor) -> Tensor:
+    """Uniforms for `world.reset`, `[..., reset_draws]`: the numbers of each run's problem, then the episode's own.
+
+    Args:
+        problems: a key of each run, to broadcast to `first_states`.
+        first_states: a key of each episode, `[...]`.
+    """
+    of_run = getattr(world, "problem_draws", 0)
+    own = uniforms(first_states, world.reset_draws - of_run, torch.float64)
+    if not of_run:
+        return own
+    return torch.cat((uniforms(problems, of_run, torch.float64).expand(*own.shape[:-1], of_run), own), -1)
 
 
 def _shift(z: Tensor, bits: int) -> Tensor:

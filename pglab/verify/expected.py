@@ -11,7 +11,6 @@ from pglab.envs.finite import FiniteMDP
 from pglab.exact import estimators
 from pglab.exact.enumeration import enumerate_trajectories, estimate_moments
 from pglab.exact.moments import Moments
-from pglab.models.model import Model
 from pglab.training.arm import Arm
 
 MOST_BATCHES = 200_000  # that are enumerated
@@ -64,7 +63,7 @@ def _moments(arm: Arm, tables: Tables, state: State, episodes: int) -> Moments |
     reduction = "episodes" if estimator.reduction == "sum" else estimator.reduction
     if _is_short(tables, int(MOST_BATCHES ** (1 / episodes))):
         return estimate_moments(
-            tables.mdp, tables.pi, tables.score, arm.weighting,
+            tables.mdp, tables.pi, tables.score, arm.psi,
             episodes, critic, reduction, estimator.normalize, MOST_BATCHES, memory,
         )  # fmt: skip
     times, rank = tables.mdp.horizon or 1, tables.score.shape[-1]
@@ -75,13 +74,13 @@ def _moments(arm: Arm, tables: Tables, state: State, episodes: int) -> Moments |
 
 def _critic_table(arm: Arm, mdp: FiniteMDP, state: State) -> np.ndarray | None:
     """V(s) of the learned critic, `[S]`; None where there is none."""
-    if not isinstance(arm.baseline, baselines.Value):
+    if not arm.has_critic:
         return None
-    model = Model(arm.baseline.network, mdp.observation, 1)
+    critic = arm.baseline.critic(mdp.observation, [torch.Generator()], torch.device("cpu"))
+    critic.restore({name.removeprefix("critic/"): x for name, x in state.items() if name.startswith("critic/")})
     symbol = np.arange(len(mdp.transition)) if mdp.symbol is None else mdp.symbol
-    weights = model.layout.unflatten(state["critic/parameters"].double())
-    obs = torch.tensor(symbol, dtype=torch.float64)[None, :, None]
-    return model(weights, obs)[0, :, 0].detach().numpy()
+    obs = torch.tensor(symbol, dtype=torch.float32)[None, :, None]
+    return critic.values(torch.zeros(1, dtype=torch.int64), obs)[0].double().numpy()
 
 
 def _is_short(tables: Tables, limit: int) -> bool:
@@ -96,7 +95,7 @@ def _is_short(tables: Tables, limit: int) -> bool:
 def _closed_form(arm: Arm, tables: Tables, n: int, critic: np.ndarray | None, memory: State) -> Moments | None:
     weighting: Any = arm.weighting
     at = (tables.mdp, tables.pi, tables.score, getattr(weighting, "gamma", arm.gamma))
-    discount_states = getattr(weighting, "discount_states", False)
+    discount_states = arm.estimator.discount_states
     constant = _constant(arm.baseline, memory)
     table = critic if constant is None else constant
     if type(weighting) is weightings.TotalReturn:

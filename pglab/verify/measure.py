@@ -26,7 +26,7 @@ class Pipeline:
 
     Attributes:
         seed: of the parameters; batches belong to runs with the seeds that follow.
-        state: of the point, by name (see `ArmState.state`), one row.
+        state: of the point, by name (see `Trainee.state`), one row.
     """
 
     shapes: Shapes

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from pglab.training.bundle import Shapes
-from pglab.watching.episode import Player
+from pglab.watching.episode import WatchedPolicy
 from pglab.watching.film import film
 from pglab.watching.stage import FILMED, drawn
 
@@ -25,6 +25,6 @@ def film_policy(shapes: Shapes, parameters: Mapping[str, np.ndarray], seed: int)
     policy = shapes.policy()
     flat = policy.model.layout.flatten({name: torch.from_numpy(array) for name, array in parameters.items()})
     with drawn(shapes.world, FILMED) as drawing:
-        moments = Player(drawing.world, policy, flat, seed).episode()
+        moments = WatchedPolicy(drawing.world, policy, flat, seed).episode()
         pictures = (drawing.picture(moment.state, moment.action) for moment in islice(moments, MOST_PICTURES))
         return film((picture for picture in pictures if isinstance(picture, np.ndarray)), drawing.fps, ".gif")

@@ -7,11 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pglab.envs.drawing import Action
 from pglab.envs.finite import FiniteMDP
-from pglab.envs.world import Discrete, State, World
+from pglab.envs.spaces import Discrete, as_space, number_of
+from pglab.envs.world import State, World
 from pglab.models.model import Policy
-from pglab.training.randomness import fold_in, stream_keys, uniform, uniforms
-from pglab.training.rollout import reset_uniforms
+from pglab.training.randomness import Streams, fold_in, reset_uniforms, uniforms
+from pglab.training.wave import action_uniforms
 
 QUANTILES = 4096  # of the uniform behind an action, to see which action is the most probable
 
@@ -23,8 +25,8 @@ class Moment:
     Attributes:
         t: steps made before it.
         state: of the world, one lane `[1, 1]`.
-        obs: what the policy sees of it, `[D]`.
-        action: what was done to come here; None in the first state.
+        obs: as the policy sees it, `[D]`.
+        action: taken to come here, a number, of a Box a list of them; None in the first state.
         reward: earned on the way here.
         ended: `terminated` or `truncated` in the last one of an episode, else empty.
     """
@@ -32,14 +34,14 @@ class Moment:
     t: int
     state: State
     obs: np.ndarray
-    action: int | None = None
+    action: Action = None
     reward: float = 0.0
     ended: str = ""
 
 
 @dataclass(frozen=True)
-class Player:
-    """One policy in its world.
+class WatchedPolicy:
+    """One policy in its world, whose episodes are watched one by one.
 
     Its randomness comes of streams of the seed that nothing else uses, so that watching changes nothing.
     The same episode number begins in the same state, and has the same uniforms behind its actions, for
@@ -62,16 +64,18 @@ class Player:
 
         Args:
             number: which episode, from 0.
-            world: an equal of the player's own, to be played in its place.
+            world: an equal of its own, to be played in its place.
         """
         world = world or self.world
         device = self.parameters.device
-        names = ("first_states", "transitions", "actions")
-        of_run = {name: stream_keys([self.seed], f"watched_{name}", device)[:, None] for name in names}
-        keys = {name: fold_in(key, torch.tensor([[number]], device=device)) for name, key in of_run.items()}
-        problems = stream_keys([self.seed], "problems", device)[:, None]  # the one that the run was trained on
+        space = as_space(world.actions)
+        keys = Streams.of([self.seed], "watched_", device)  # its problem is the one that the run was trained on
+        episode = torch.tensor([[number]], device=device)
+        first, transitions, actions = (
+            fold_in(key[:, None], episode) for key in (keys.first_states, keys.transitions, keys.actions)
+        )
         weights = self.policy.model.layout.unflatten(self.parameters[None])
-        state = world.reset(reset_uniforms(world, problems, keys["first_states"]))
+        state = world.reset(reset_uniforms(world, keys.problems[:, None], first))
         t, action, reward, ended = 0, None, 0.0, ""
         while True:
             obs = world.observe(state)
@@ -81,12 +85,12 @@ class Player:
             time = torch.tensor(t, device=device)
             with torch.inference_mode():
                 if self.greedy:
-                    chosen = _most_probable(self.policy, weights, obs, world.actions)
+                    chosen = _most_probable(self.policy, weights, obs, number_of(space, "greedy play"))
                 else:
-                    chosen = self.policy.act(weights, obs, uniform(fold_in(keys["actions"], time)))
-                draws = uniforms(fold_in(keys["transitions"], time), world.step_draws, torch.float32)
+                    chosen = self.policy.act(weights, obs, action_uniforms(self.policy, fold_in(actions, time)))
+                draws = uniforms(fold_in(transitions, time), world.step_draws, torch.float32)
                 step = world.step(state, chosen, draws)
-            state, t, action, reward = step.state, t + 1, int(chosen), float(step.reward)
+            state, t, action, reward = step.state, t + 1, chosen[0, 0].tolist(), float(step.reward)
             if step.terminated.item():
                 ended = "terminated"
             elif t == world.horizon or (step.truncated is not None and step.truncated.item()):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pglab.algorithms.batch import Batch
+from pglab.algorithms.weightings import discounted
 
 # No negative zeros: -0.0 + 0.0 is 0.0, an equal number with another bit.
 numbers = st.floats(-10, 10, width=32).map(lambda x: x + 0.0)
@@ -67,3 +68,8 @@ def random_batch(*leading: int, episodes: int = 5, steps: int = 7, seed: int = 0
 def return_from(rewards: Sequence[float], t: int, gamma: float) -> float:
     """Σ_{k≥t} γ^{k-t} r_k, by the definition."""
     return sum(gamma ** (k - t) * rewards[k] for k in range(t, len(rewards)))
+
+
+def with_factor(weighting, on=True):
+    """The weighting with the factor γ^t on it, as the trainer puts it."""
+    return (lambda batch: discounted(weighting, weighting(batch), weighting.gamma)) if on else weighting

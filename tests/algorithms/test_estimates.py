@@ -8,6 +8,7 @@ import torch
 from pglab.algorithms.baselines import BatchMean, Constant, LeaveOneOut, RunningMean, Value
 from pglab.algorithms.weightings import GeneralizedAdvantage, ReturnMinusBaseline, RewardToGo, TotalReturn
 from tests.algorithms.enumeration import bandit_outcomes, corridor_outcomes
+from tests.algorithms.episodes import with_factor
 
 critic = Value(network=None, init=None, optimizer=None)
 
@@ -53,13 +54,13 @@ def test_every_unbiased_weighting_has_the_gradient_of_the_objective_as_its_mean(
     )
     for weighting in (
         TotalReturn(gamma),
-        RewardToGo(gamma, discount_states=True),
-        ReturnMinusBaseline(gamma, Constant(-3.0), discount_states=True),
+        RewardToGo(gamma),
+        ReturnMinusBaseline(gamma, Constant(-3.0)),
         ReturnMinusBaseline(gamma, Constant(-3.0), returns="total"),
-        ReturnMinusBaseline(gamma, critic, discount_states=True),
-        GeneralizedAdvantage(gamma, 1.0, critic, discount_states=True),
+        ReturnMinusBaseline(gamma, critic),
+        GeneralizedAdvantage(gamma, 1.0, critic),
     ):
-        close(outcomes.mean(outcomes.estimates(weighting(batch))), outcomes.slope(gamma))
+        close(outcomes.mean(outcomes.estimates(with_factor(weighting)(batch))), outcomes.slope(gamma))
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.5, 1.0])
@@ -67,7 +68,7 @@ def test_every_unbiased_weighting_has_the_gradient_of_the_objective_as_its_mean(
 def test_gae_with_the_true_value_function_is_unbiased_for_every_lambda(lam, gamma):
     outcomes = corridor_outcomes(0.3, 6)
     batch = replace(outcomes.episodes, value=true_values(outcomes, gamma))
-    psi = GeneralizedAdvantage(gamma, lam, critic, discount_states=True)(batch)
+    psi = with_factor(GeneralizedAdvantage(gamma, lam, critic))(batch)
     close(outcomes.mean(outcomes.estimates(psi)), outcomes.slope(gamma))
 
 
@@ -80,7 +81,7 @@ def test_gae_without_a_value_function_and_without_lambda_sees_nothing_of_the_fut
 def test_dropping_the_discount_of_the_states_gives_the_gradient_of_something_else():
     outcomes = corridor_outcomes(0.5, 6)
     kept, dropped = (
-        outcomes.mean(outcomes.estimates(RewardToGo(0.9, discounting)(outcomes.episodes)))
+        outcomes.mean(outcomes.estimates(with_factor(RewardToGo(0.9), discounting)(outcomes.episodes)))
         for discounting in (True, False)
     )
     close(kept, outcomes.slope(0.9))

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pglab.algorithms.heads import ActionBlindSigmoid, Sigmoid, Softmax
+from pglab.envs.spaces import Discrete
 
 HEADS = [Softmax(), Sigmoid()]
 logit = st.floats(-8, 8)
@@ -158,7 +159,7 @@ def test_the_largest_uniform_takes_an_action_that_exists_even_where_probabilitie
 @each_head
 def test_leading_axes_are_as_many_separate_policies(head):
     generator = torch.Generator().manual_seed(0)
-    z = torch.randn(2, 3, 4, head.width(2), dtype=torch.float64, generator=generator)
+    z = torch.randn(2, 3, 4, head.width(Discrete(2)), dtype=torch.float64, generator=generator)
     uniform = torch.rand(2, 3, 4, dtype=torch.float64, generator=generator)
     action = head.sample(z, uniform)
     assert action.shape == (2, 3, 4)
@@ -189,12 +190,12 @@ def test_the_action_blind_head_plays_like_the_sigmoid_that_it_spoils(logits):
 
 
 def test_a_softmax_has_one_output_an_action_and_a_sigmoid_one_for_two():
-    assert [Softmax().width(actions) for actions in (2, 3, 7)] == [2, 3, 7]
-    assert Sigmoid().width(2) == ActionBlindSigmoid().width(2) == 1
+    assert [Softmax().width(Discrete(actions)) for actions in (2, 3, 7)] == [2, 3, 7]
+    assert Sigmoid().width(Discrete(2)) == ActionBlindSigmoid().width(Discrete(2)) == 1
 
 
 @pytest.mark.parametrize("head", [Sigmoid(), ActionBlindSigmoid()])
 @pytest.mark.parametrize("actions", [1, 3])
 def test_a_sigmoid_refuses_any_other_number_of_actions(head, actions):
     with pytest.raises(ValueError, match=f"chooses between 2 actions, this environment has {actions}"):
-        head.width(actions)
+        head.width(Discrete(actions))

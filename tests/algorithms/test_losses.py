@@ -6,12 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pglab.algorithms.heads import Softmax
-from pglab.algorithms.losses import Estimator, standardize, surrogate_loss
+from pglab.algorithms.losses import Estimator, standardize
+from pglab.algorithms.objectives import Surrogate
 from pglab.algorithms.weightings import RewardToGo
 from tests.algorithms.enumeration import bandit_outcomes, corridor_outcomes
 from tests.algorithms.episodes import batch_of, ragged, random_batch
 
 BANDIT = bandit_outcomes([0.0, 3.0, 5.0], [1.0, 0.7, 0.0])
+
+
+def surrogate_loss(log_prob, psi):
+    return Surrogate()(log_prob, None, psi).sum(-1)
 
 
 def close(result, expected):
@@ -69,11 +74,10 @@ def test_with_one_reward_for_all_actions_the_loss_is_the_entropy_though_there_is
     close(loss, reward * Softmax().entropy(outcomes.theta))
 
 
-def test_the_surrogate_sums_over_the_last_axis_alone():
+def test_the_surrogate_is_a_loss_of_each_step():
     log_prob = torch.arange(24.0).reshape(2, 3, 4)
     psi = torch.tensor([1.0, 0.0, 2.0, -1.0])
-    expected = [[-(row[0] + 2 * row[2] - row[3]) for row in block] for block in log_prob.tolist()]
-    assert surrogate_loss(log_prob, psi).tolist() == expected
+    assert torch.equal(Surrogate()(log_prob, None, psi), log_prob * torch.tensor([-1.0, 0.0, -2.0, 1.0]))
 
 
 @pytest.mark.parametrize(

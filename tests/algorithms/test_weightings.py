@@ -7,22 +7,25 @@ from hypothesis import strategies as st
 
 from pglab.algorithms.baselines import BatchMean, Constant, LeaveOneOut, NoBaseline, RunningMean, Value
 from pglab.algorithms.weightings import ExponentSlip, GeneralizedAdvantage, ReturnMinusBaseline, RewardToGo, TotalReturn
-from tests.algorithms.episodes import batch_of, discounts, numbers, padded, ragged, random_batch, return_from
+from tests.algorithms.episodes import (
+    batch_of,
+    discounts,
+    numbers,
+    padded,
+    ragged,
+    random_batch,
+    return_from,
+    with_factor,
+)
 
 critic = Value(network=None, init=None, optimizer=None)  # reads the values in the batch, all that is asked of it here
 BASELINES = [NoBaseline(), Constant(1.5), BatchMean(), LeaveOneOut(), RunningMean(), RunningMean(True), critic]
 WEIGHTINGS = [
     TotalReturn(0.9),
     ExponentSlip(0.9),
-    *(RewardToGo(0.9, discounting) for discounting in (False, True)),
-    *(
-        ReturnMinusBaseline(0.9, baseline, returns, discounting)
-        for baseline, returns, discounting in product(BASELINES, ("rtg", "total"), (False, True))
-    ),
-    *(
-        GeneralizedAdvantage(0.9, lam, baseline, discounting)
-        for lam, baseline, discounting in product((0.0, 0.7, 1.0), BASELINES, (False, True))
-    ),
+    RewardToGo(0.9),
+    *(ReturnMinusBaseline(0.9, baseline, returns) for baseline, returns in product(BASELINES, ("rtg", "total"))),
+    *(GeneralizedAdvantage(0.9, lam, baseline) for lam, baseline in product((0.0, 0.7, 1.0), BASELINES)),
 ]
 
 
@@ -134,20 +137,19 @@ def test_a_baseline_of_zero_changes_nothing(rewards, gamma):
 def test_discounting_states_multiplies_step_t_by_gamma_to_the_t(episodes, gamma):
     batch = batch_of(*episodes)
     powers = torch.tensor([gamma**t for t in range(batch.reward.shape[-1])], dtype=torch.float64)
-    for weighting, options in (
-        (RewardToGo, {}),
-        (ReturnMinusBaseline, {"baseline": critic}),
-        (GeneralizedAdvantage, {"lam": 0.5, "baseline": critic}),
+    for weighting in (
+        RewardToGo(gamma),
+        ReturnMinusBaseline(gamma, critic),
+        GeneralizedAdvantage(gamma, 0.5, critic),
     ):
-        plain, discounted = (weighting(gamma=gamma, discount_states=on, **options)(batch) for on in (False, True))
-        close(discounted, plain * powers)
+        close(with_factor(weighting)(batch), weighting(batch) * powers)
 
 
 @given(valued(), discounts)
 def test_a_total_return_never_takes_the_factor_of_the_discounted_states(episodes, gamma):
     batch = batch_of(*episodes)
-    plain, discounted = (ReturnMinusBaseline(gamma, critic, "total", on)(batch) for on in (False, True))
-    assert torch.equal(plain, discounted)
+    for weighting in (TotalReturn(gamma), ReturnMinusBaseline(gamma, critic, "total")):
+        assert torch.equal(with_factor(weighting)(batch), weighting(batch))
 
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS, ids=repr)

@@ -54,7 +54,7 @@ def test_the_extreme_uniforms_give_finite_rewards():
 
 def test_the_world_says_what_it_is():
     world = Bandit([1.0, 0.7, 0.0])
-    assert (world.observation, world.actions, world.horizon) == (Discrete(1), 3, 1)
+    assert (world.observation, world.actions, world.horizon) == (Discrete(1), Discrete(3), 1)
     state = world.reset(torch.empty(2, 3, world.reset_draws, dtype=torch.float64))
     assert torch.equal(world.observe(state), torch.zeros(2, 3, 1))
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pglab.envs.cartpole import ANGLE_LIMIT, X_LIMIT, CartPole
-from pglab.envs.world import Box
+from pglab.envs.world import Box, Discrete
 
 NO_DRAWS = torch.empty(0)
 
@@ -126,7 +126,7 @@ def test_lanes_may_have_any_shape():
 
 def test_the_world_says_what_it_is():
     world = CartPole(200)
-    assert (world.observation, world.actions, world.horizon) == (Box(4), 2, 200)
+    assert (world.observation, world.actions, world.horizon) == (Box(4), Discrete(2), 200)
     assert (world.reset_draws, world.step_draws) == (4, 0)
 
 

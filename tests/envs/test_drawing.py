@@ -20,7 +20,7 @@ from pglab.models.model import Model, Policy
 from pglab.models.networks import MLP
 from pglab.models.parameters import Gaussian
 from pglab.training.randomness import fold_in, generator, stream_keys, uniforms
-from pglab.watching.episode import Player
+from pglab.watching.episode import WatchedPolicy
 from pglab.watching.stage import FILMED, can_be_drawn, check_drawn, drawn
 
 CPU = torch.device("cpu")
@@ -48,11 +48,11 @@ def stepped() -> Iterator[Callable[..., Any]]:
 
 def hold_against(world: Any, env: Any, begin: Callable[[tuple], None], longest: int = 40) -> None:
     """Plays an episode, makes its steps in `env`, too, and compares the pictures."""
-    model = Model(MLP((8,)), world.observation, world.actions)
+    model = Model(MLP((8,)), world.observation, world.actions.size)
     parameters = model.draw(Gaussian(0.5), [generator(0, "weights")], CPU)[0]
     seen = set()
     with drawn(world, FILMED) as drawing:
-        for moment in Player(drawing.world, Policy(model, Softmax()), parameters, 0).episode():
+        for moment in WatchedPolicy(drawing.world, Policy(model, Softmax()), parameters, 0).episode():
             if moment.action is None:
                 begin(tuple(part.flatten()[0].item() for part in moment.state if part.numel() == 1))
             else:

@@ -31,7 +31,7 @@ def tables(draw):
 
 def everywhere(world):
     """Each (s, a) `[S·A, 1]`, to be broadcast against uniforms."""
-    states, actions = np.indices((len(world.transition), world.actions)).reshape(2, -1, 1)
+    states, actions = np.indices((len(world.transition), world.actions.size)).reshape(2, -1, 1)
     return torch.from_numpy(states), torch.from_numpy(actions)
 
 
@@ -105,7 +105,7 @@ def test_the_corridor_swaps_the_actions_in_its_second_state(state, action, follo
 
 def test_every_state_of_the_corridor_looks_the_same_and_it_begins_at_the_wall():
     world = corridor()
-    assert (world.observation, world.actions, world.horizon) == (Discrete(1), 2, 20_000)
+    assert (world.observation, world.actions, world.horizon) == (Discrete(1), Discrete(2), 20_000)
     assert world.observe((torch.arange(4),)).tolist() == [[0.0]] * 4
     assert world.reset(torch.tensor([[0.0], [0.5], [LARGEST]], dtype=torch.float64))[0].tolist() == [0, 0, 0]
 
@@ -125,7 +125,7 @@ def test_the_agent_sees_the_symbol_of_a_state_or_else_the_state_itself():
 def test_frozen_lake_is_the_table_of_gymnasium_with_equal_successors_added_up(map_name, is_slippery):
     world = frozen_lake(map_name, is_slippery)
     env = gymnasium.make("FrozenLake-v1", map_name=map_name, is_slippery=is_slippery).unwrapped
-    assert (world.observation, world.actions) == (Discrete(env.observation_space.n), env.action_space.n)
+    assert (world.observation, world.actions) == (Discrete(env.observation_space.n), Discrete(env.action_space.n))
     np.testing.assert_array_equal(world.start, env.initial_state_distrib)
     for state, by_action in env.P.items():
         for action, entries in by_action.items():

@@ -17,7 +17,7 @@ def seeds_as_uniforms(seeds):
 
 
 def random_actions(world, *shape):
-    return torch.randint(0, world.actions, shape, generator=torch.Generator().manual_seed(0))
+    return torch.randint(0, world.actions.size, shape, generator=torch.Generator().manual_seed(0))
 
 
 def plain_episode(id, seed, actions, **kwargs):
@@ -84,7 +84,7 @@ def test_a_second_reset_begins_afresh():
     world.close()
 
 
-def test_blocks_play_on_alone_when_others_are_dropped():
+def test_banks_play_on_alone_when_others_are_dropped():
     world = GymnasiumWorld("Acrobot-v1")
     actions, seeds = random_actions(world, 30, 3, 2), seeds_as_uniforms([[1, 2], [3, 4], [5, 6]])
     observations, played = play(world, world.reset(seeds), actions)
@@ -154,7 +154,7 @@ def registered():
 @pytest.mark.usefixtures("registered")
 def test_symbols_and_actions_are_counted_from_zero_wherever_the_environment_starts_them():
     world = GymnasiumWorld("Shifted-v0")
-    assert (world.observation, world.actions, world.horizon) == (Discrete(3), 2, None)
+    assert (world.observation, world.actions, world.horizon) == (Discrete(3), Discrete(2), None)
     actions = torch.tensor([0, 1, 0, 1])[:, None, None]
     observations, played = play(world, world.reset(seeds_as_uniforms([[1]])), actions)
     assert observations[:, 0, 0, 0].tolist() == [0, 0, 1, 1, 2]
@@ -182,7 +182,7 @@ def test_an_array_is_observed_as_one_vector_and_further_arguments_reach_the_envi
 )
 def test_the_world_says_what_the_environment_is(id, observation, actions, horizon):
     world = GymnasiumWorld(id)
-    assert (world.observation, world.actions, world.horizon) == (observation, actions, horizon)
+    assert (world.observation, world.actions, world.horizon) == (observation, Discrete(actions), horizon)
     assert (world.reset_draws, world.step_draws) == (1, 0)
 
 

@@ -7,6 +7,7 @@ from pglab.envs.bandit import Bandit
 from pglab.envs.cartpole import CartPole
 from pglab.envs.finite import corridor, frozen_lake
 from pglab.envs.gymnasium import GymnasiumWorld
+from pglab.envs.spaces import as_space
 from pglab.envs.world import Box, Discrete
 
 NATIVE = {"cartpole": CartPole(), "bandit": Bandit([1.0, 0.5, 0.0], 0.1), "corridor": corridor(), "lake": frozen_lake()}
@@ -20,7 +21,7 @@ def draws(world, steps, seed=0):
     """First uniforms, and actions and uniforms of each step."""
     generator = torch.Generator().manual_seed(seed)
     first = torch.rand(*LANES, world.reset_draws, dtype=torch.float64, generator=generator)
-    actions = torch.randint(0, world.actions, (steps, *LANES), generator=generator)
+    actions = torch.randint(0, as_space(world.actions).size, (steps, *LANES), generator=generator)
     return first, actions, torch.rand(steps, *LANES, world.step_draws, generator=generator)
 
 

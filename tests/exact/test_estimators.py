@@ -19,6 +19,7 @@ from pglab.exact.gradients import gradient_by_theorem
 from pglab.exact.policy import policy_on, score_table
 from pglab.exact.values import values
 from pglab.models.networks import Tabular
+from tests.algorithms.episodes import with_factor
 from tests.exact.exact_cases import DISCOUNTS, Case, bandit_at, case_on, corridor_at, open_cases, short_cases, table_on
 
 TIMES = st.booleans()
@@ -112,9 +113,9 @@ def test_the_total_return_has_the_moments_of_all_its_episodes(case, gamma, seed,
 @settings(max_examples=40)
 def test_the_reward_to_go_has_the_moments_of_all_its_episodes(case, gamma, seed, by_time, factor):
     table = table_on(case.mdp, seed, by_time)
-    enumerated = estimate_moments(*case.tables, RewardToGo(gamma, factor))
+    enumerated = estimate_moments(*case.tables, with_factor(RewardToGo(gamma), factor))
     assert_same(reward_to_go(*case.tables, gamma, discount_states=factor), enumerated)
-    weighting = ReturnMinusBaseline(gamma, table_values, "rtg", factor)
+    weighting = with_factor(ReturnMinusBaseline(gamma, table_values), factor)
     enumerated = estimate_moments(*case.tables, weighting, value=table)
     assert_same(reward_to_go(*case.tables, gamma, table, factor), enumerated)
 
@@ -124,7 +125,9 @@ def test_the_reward_to_go_has_the_moments_of_all_its_episodes(case, gamma, seed,
 @settings(max_examples=60)
 def test_gae_has_the_moments_of_all_its_episodes(case, gamma, lam, seed, by_time, factor):
     table = table_on(case.mdp, seed, by_time)
-    enumerated = estimate_moments(*case.tables, GeneralizedAdvantage(gamma, lam, table_values, factor), value=table)
+    enumerated = estimate_moments(
+        *case.tables, with_factor(GeneralizedAdvantage(gamma, lam, table_values), factor), value=table
+    )
     assert_same(gae(*case.tables, gamma, lam, table, factor), enumerated)
 
 
@@ -134,7 +137,7 @@ def test_a_problem_that_ends_by_itself_has_the_same_moments_solved_and_enumerate
     table = table_on(case.mdp, 5)
     for found, weighting in (
         (total_return(*case.tables, gamma, table), ReturnMinusBaseline(gamma, table_values, "total")),
-        (reward_to_go(*case.tables, gamma, table, True), ReturnMinusBaseline(gamma, table_values, "rtg", True)),
+        (reward_to_go(*case.tables, gamma, table, True), with_factor(ReturnMinusBaseline(gamma, table_values))),
         (gae(*case.tables, gamma, 0.7, table), GeneralizedAdvantage(gamma, 0.7, table_values)),
     ):
         assert_same(found, estimate_moments(*case.tables, weighting, value=table), 1e-13)
@@ -266,7 +269,7 @@ SHORT = {
 @pytest.mark.parametrize(("returns", "discount_states"), [("rtg", False), ("rtg", True), ("total", False)])
 @pytest.mark.parametrize("episodes", [2, 3])
 def test_leave_one_out_has_the_moments_of_all_its_batches(case, gamma, returns, discount_states, episodes):
-    own = ReturnMinusBaseline(gamma, LeaveOneOut(), returns, discount_states)
+    own = with_factor(ReturnMinusBaseline(gamma, LeaveOneOut(), returns), discount_states)
     every = estimate_moments(*case.tables, own, episodes, limit=300_000)
     assert_same(leave_one_out(*case.tables, gamma, episodes, returns, discount_states), every)
 
@@ -274,7 +277,7 @@ def test_leave_one_out_has_the_moments_of_all_its_batches(case, gamma, returns, 
 @pytest.mark.parametrize("case", SHORT.values(), ids=SHORT)
 @pytest.mark.parametrize(("returns", "discount_states"), [("rtg", False), ("rtg", True), ("total", False)])
 def test_the_batch_mean_takes_the_returns_share_of_the_score_away(case, returns, discount_states):
-    own = ReturnMinusBaseline(0.8, BatchMean(), returns, discount_states)
+    own = with_factor(ReturnMinusBaseline(0.8, BatchMean(), returns), discount_states)
     mean = leave_one_out(*case.tables, 0.8, 2, returns, discount_states).mean
     away = return_times_score(*case.tables, 0.8, discount_states) / 2
     assert estimate_moments(*case.tables, own, 2).mean == pytest.approx(mean - away, abs=1e-12)

@@ -19,7 +19,7 @@ CONF = Path(__file__).parents[2] / "conf" / "env"
 
 
 def uniform(mdp):
-    return np.full(mdp.transition.shape[:2], 1 / mdp.actions)
+    return np.full(mdp.transition.shape[:2], 1 / mdp.actions.size)
 
 
 def test_a_contextual_bandit_is_worth_the_mean_reward_of_its_contexts():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pglab.algorithms.heads import ActionBlindSigmoid, Sigmoid, Softmax
 from pglab.envs.problems import random_mdp
+from pglab.envs.spaces import Discrete
 from pglab.exact.policy import policy_on, policy_table, score_table
 from pglab.exact.sampling import head_fault, sampled_distribution, sampled_tables
 from pglab.models.networks import MLP
@@ -31,11 +32,11 @@ def test_an_action_rarer_than_the_grid_is_found_between_its_neighbours():
 
 @pytest.mark.parametrize(("head", "actions"), [(Softmax(), 2), (Softmax(), 5), (Sigmoid(), 2)])
 def test_sound_heads_have_no_fault(head, actions):
-    assert head_fault(head, actions) is None
+    assert head_fault(head, Discrete(actions)) is None
 
 
 def test_the_action_blind_head_is_named_for_what_it_does():
-    fault = head_fault(ActionBlindSigmoid(), 2)
+    fault = head_fault(ActionBlindSigmoid(), Discrete(2))
     assert fault is not None
     assert "the score leaves out which action was taken" in fault
     assert "E[∇log π] is not 0" in fault
@@ -59,7 +60,7 @@ class Unnormalised(Softmax):
     ids=["other action", "unnormalised"],
 )
 def test_a_log_prob_that_is_not_of_what_was_sampled_is_named(head, said):
-    fault = head_fault(head, 3)
+    fault = head_fault(head, Discrete(3))
     assert fault is not None
     assert said in fault
 

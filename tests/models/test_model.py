@@ -26,7 +26,7 @@ def test_a_policy_takes_the_same_actions_with_two_logits_and_with_their_differen
     one = {"weight_1": weight, "bias_1": bias}
     two = {name: torch.cat((torch.zeros_like(tensor), tensor), 1) for name, tensor in one.items()}
     actions = [
-        Policy(Model(MLP(()), Box(4), head.width(2)), head).act(parameters, obs, uniform)
+        Policy(Model(MLP(()), Box(4), head.width(Discrete(2))), head).act(parameters, obs, uniform)
         for head, parameters in ((Sigmoid(), one), (Softmax(), two))
     ]
     assert torch.equal(*actions)

@@ -4,9 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from pglab.bits import tanh
 from pglab.envs.world import Box, Discrete
 from pglab.models.model import Model
-from pglab.models.networks import MLP, Linear, Tabular, _tanh, encode
+from pglab.models.networks import MLP, Linear, Tabular, encode
 
 MODULES = {"tanh": nn.Tanh, "relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
 B, N = 3, 11  # rows of parameters, observations for each
@@ -77,7 +78,7 @@ def test_an_mlp_leaves_its_input_as_it_was():
 @pytest.mark.parametrize(("dtype", "unit"), [(torch.float32, 2.0**-23), (torch.float64, 2.0**-52)])
 def test_tanh_is_within_two_units_of_rounding_at_one(dtype, unit):
     x = torch.cat((torch.linspace(-20, 20, 1 << 18, dtype=dtype), torch.tensor([0.0, 1e-30, 1e5, -1e30], dtype=dtype)))
-    result = _tanh(x.clone())
+    result = tanh(x.clone())
     assert ((result - torch.tanh(x)).abs() <= 2 * unit).all()
     assert (result.abs() <= 1).all()
     assert result[(1 << 18)] == 0

@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from pglab.bits import ROW
 from pglab.envs.world import Box, Discrete
 from pglab.models.model import Model
 from pglab.models.networks import MLP, Linear, Tabular
-from pglab.models.parameters import ALIGNMENT, Fixed, Gaussian, Layout, Orthogonal, PyTorchDefault, Uniform, Zeros, draw
+from pglab.models.parameters import Fixed, Gaussian, Layout, Orthogonal, PyTorchDefault, Uniform, Zeros, draw
 
 shapes = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple), min_size=1, max_size=5).map(
     lambda sizes: {f"part_{i}": shape for i, shape in enumerate(sizes)}
@@ -37,15 +38,15 @@ def test_flatten_undoes_unflatten_and_the_other_way_round(shapes, leading):
 def test_a_row_is_its_parameters_end_to_end_and_zeros_up_to_the_next_multiple_of_the_alignment(shapes, leading):
     layout = Layout(shapes)
     used = sum(math.prod(shape) for shape in shapes.values())
-    assert layout.size % ALIGNMENT == 0
-    assert 0 <= layout.size - used < ALIGNMENT
+    assert layout.size % ROW == 0
+    assert 0 <= layout.size - used < ROW
     flat = layout.flatten({name: torch.ones(*leading, *shape) for name, shape in shapes.items()})
     expected = torch.tensor([1.0] * used + [0.0] * (layout.size - used))
     assert torch.equal(flat, expected.expand(*leading, -1))
 
 
 def test_rows_start_on_vector_boundaries():
-    assert ALIGNMENT == 64
+    assert ROW == 64
     sizes = [Layout({"w": (n,)}).size for n in (1, 63, 64, 65, 128, 129)]
     assert sizes == [64, 64, 64, 128, 128, 192]
 

@@ -1,6 +1,6 @@
 """Every named experiment trains, and its first steps are those of its formula."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -9,10 +9,8 @@ import torch
 from pglab.build import build_arm, build_diagnostics, build_shapes
 from pglab.cli import compose_runs
 from pglab.compose import CONF
-from pglab.training import bundle as bundle_module
 from pglab.training.bundle import Bundle
 from pglab.training.episodes import Episodes
-from pglab.training.rollout import collect
 
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 
@@ -32,19 +30,20 @@ class Taken:
 
 
 @pytest.fixture
-def take(monkeypatch):
+def take():
     """The first updates of an experiment."""
 
     def take(experiment, seeds, updates=1, *overrides):
         batches = []
 
-        def watched(*arguments):
-            batches.append(collect(*arguments))
+        (composed,) = compose_runs([f"experiment={experiment}", *overrides])
+        shapes = build_shapes(composed.settings)
+
+        def watched(*given):
+            batches.append(shapes.player(*given))
             return batches[-1]
 
-        monkeypatch.setattr(bundle_module, "collect", watched)
-        (composed,) = compose_runs([f"experiment={experiment}", *overrides])
-        bundle = Bundle(build_shapes(composed.settings), [build_arm(composed.settings, list(range(seeds)))])
+        bundle = Bundle(replace(shapes, player=watched), [build_arm(composed.settings, list(range(seeds)))])
         taken, now = [], bundle.parameters()[0]["weight"]
         for _ in range(updates):
             bundle.step()

@@ -20,7 +20,7 @@ def test_the_action_blind_head_is_told_what_is_wrong_with_it():
 
 
 def test_a_head_that_does_not_fit_the_actions_fails_with_its_own_message():
-    with pytest.raises(AssertionError, match=r"Sigmoid: width\(3\) raised ValueError: a sigmoid head chooses between"):
+    with pytest.raises(AssertionError, match=r"Sigmoid: width\(Discrete\(size=3\)\) raised ValueError: a sigmoid head"):
         check_head(Sigmoid(), actions=3)
 
 
@@ -56,7 +56,7 @@ class NoWidth(Softmax):
 
 class WidthAsANumber(Softmax):
     def width(self, actions):
-        return float(actions)
+        return float(actions.size)
 
 
 class OtherAction(Softmax):
@@ -186,8 +186,8 @@ class Single(Softmax):
 
 
 BROKEN = {
-    NoWidth: r"width\(2\) is 0, which must be the number of a network's outputs",
-    WidthAsANumber: r"width\(2\) is 2.0",
+    NoWidth: r"width\(Discrete\(size=2\)\) is 0, which must be the number of a network's outputs",
+    WidthAsANumber: r"width\(Discrete\(size=2\)\) is 2.0",
     OtherAction: r"sample and log_prob disagree: .* takes action 0 with probability .* give log_prob of",
     NotNormalised: r"log_prob is not the logarithm of a distribution; Σ_a exp log_prob = .* instead of 1",
     RandomSample: "sample took other actions when called again",

@@ -14,10 +14,10 @@ critic = Value(network=None, init=None, optimizer=None)
 BASELINES = [NoBaseline(), Constant(1.5), BatchMean(), LeaveOneOut(), RunningMean(), RunningMean(True), critic]
 WEIGHTINGS = [
     *(TotalReturn(gamma) for gamma in (1.0, 0.9, 0.0)),
-    *(RewardToGo(gamma, discounted) for gamma in (1.0, 0.9, 0.0) for discounted in (False, True)),
-    *(ReturnMinusBaseline(0.9, baseline, "rtg", True) for baseline in BASELINES),
+    *(RewardToGo(gamma) for gamma in (1.0, 0.9, 0.0)),
+    *(ReturnMinusBaseline(0.9, baseline, "rtg") for baseline in BASELINES),
     *(ReturnMinusBaseline(1.0, baseline, "total") for baseline in BASELINES),
-    *(GeneralizedAdvantage(0.9, lam, baseline, True) for lam in (0.0, 0.7, 1.0) for baseline in BASELINES),
+    *(GeneralizedAdvantage(0.9, lam, baseline) for lam in (0.0, 0.7, 1.0) for baseline in BASELINES),
 ]
 
 
@@ -217,19 +217,25 @@ def with_the_factor(batch):
     return without_the_factor(batch) * discount_powers(batch.reward.shape[-1], 0.9, batch.reward)
 
 
+discounted_total.discounted_from_start = True
+
+
 def test_the_discount_of_the_objective_is_that_of_the_argument():
-    for weighting in (discounted_total, with_the_factor):
+    for weighting in (discounted_total, without_the_factor):
         check_weighting(weighting, gamma=0.9)
         with pytest.raises(AssertionError, match=r"is biased: .*\(γ = 1\)"):
             check_weighting(weighting)
-    with pytest.raises(AssertionError, match=r"is biased: .*\(γ = 0.9\)"):
-        check_weighting(without_the_factor, gamma=0.9)
+
+
+def test_a_weighting_that_brings_the_factor_itself_must_say_so():
+    with pytest.raises(AssertionError, match=r"\(γ = 0.9\), with the factor .*discounted_from_start = True"):
+        check_weighting(with_the_factor, gamma=0.9)
 
 
 def test_the_discount_is_the_weightings_own_unless_another_is_asked_for():
-    check_weighting(RewardToGo(0.9, discount_states=True))
+    check_weighting(RewardToGo(0.9))
     with pytest.raises(AssertionError, match=r"RewardToGo is biased: .*\(γ = 1\)"):
-        check_weighting(RewardToGo(0.9, discount_states=True), gamma=1.0)
+        check_weighting(RewardToGo(0.9), gamma=1.0)
 
 
 def test_values_are_there_only_where_training_would_train_a_critic():

@@ -242,7 +242,7 @@ class HiddenState(Walk):
 
 
 class HiddenPositions(Walk):
-    """Keeps the blocks' first states to itself."""
+    """Keeps the banks' first states to itself."""
 
     def reset(self, uniform):
         object.__setattr__(self, "home", super().reset(uniform)[0])
@@ -263,7 +263,7 @@ class CountsLanesFromTheFront(Walk):
 BROKEN = {
     WithoutHorizonAttribute: "has no attribute `horizon`",
     ObservationAsNumber: r"observation is 2, which must be Box\(D\) or Discrete\(D\)",
-    NoActions: "actions is 0, which must be an int of at least 1",
+    NoActions: r"actions is 0, which must be Discrete\(A\), Box\(D\) or an int of at least 1",
     MoreProblemThanDraws: "problem_draws is 2, which must be an int from 0 to reset_draws=1",
     HorizonOfZero: "horizon is 0, which must be None or an int of at least 1",
     NoStep: "has no method `step`",
@@ -291,7 +291,7 @@ BROKEN = {
     NeverEnds: r"had not ended after 1,000 steps with random actions, the longest tried: .* a horizon",
     CutAndOn: r"moved on after it had truncated an episode itself, at lane = .*: its last observation must stay",
     HiddenState: "went elsewhere when step 0 was taken again",
-    HiddenPositions: r"plays a block of lanes on otherwise once the others are dropped",
+    HiddenPositions: r"plays a bank of lanes on otherwise once the others are dropped",
     CountsLanesFromTheFront: r"depends on the lane axes: lane \[1, 2\] of \[3, 4\] plays otherwise without",
 }
 

@@ -15,6 +15,7 @@ from pglab.models.networks import MLP
 from pglab.models.parameters import PyTorchDefault
 from pglab.training.arm import Arm, BatchSize
 from pglab.training.bundle import Bundle, Shapes
+from pglab.training.rollout import Waves
 
 CPU = torch.device("cpu")
 
@@ -49,7 +50,7 @@ def make_arm() -> Callable[..., Arm]:
 @pytest.fixture
 def make_shapes() -> Callable[..., Shapes]:
     def make(**changes: Any) -> Shapes:
-        plain = {"world": CartPole(60), "head": Softmax(), "network": MLP((16,)), "lanes": 32, "device": CPU}
+        plain = {"world": CartPole(60), "head": Softmax(), "network": MLP((16,)), "player": Waves(32), "device": CPU}
         return Shapes(**{**plain, **changes})
 
     return make

@@ -19,11 +19,11 @@ from pglab.exact.policy import policy_table, score_table
 from pglab.exact.values import values
 from pglab.models.networks import MLP, Tabular
 from pglab.models.parameters import Gaussian, PyTorchDefault, Zeros
-from pglab.training import bundle as bundle_module
-from pglab.training.arm import BatchSize, Measures
+from pglab.training.arm import BatchSize
 from pglab.training.bundle import Bundle
 from pglab.training.diagnostics import COLUMNS, GradientDiagnostics
-from pglab.training.rollout import collect
+from pglab.training.measures import Measures
+from pglab.training.rollout import Waves
 
 SGD = torch.optim.SGD
 CRITIC = b.Value(MLP((8,)), PyTorchDefault(), partial(torch.optim.Adam, lr=1e-2), fit_steps=2)
@@ -231,10 +231,11 @@ def test_the_divergence_is_that_of_the_old_policy_from_the_new_over_the_batch(on
     assert (measures.kl > 1e-4).any()
 
 
-def test_the_divergence_is_a_mean_over_steps_and_not_over_blocks(make_arm, make_shapes, monkeypatch):
+def test_the_divergence_is_a_mean_over_steps_and_not_over_blocks(make_arm, make_shapes):
     played = []
-    monkeypatch.setattr(bundle_module, "collect", lambda *given: played.append(collect(*given)) or played[-1])
-    bundle = Bundle(make_shapes(), [make_arm(batch=BatchSize(steps=2500), updates=1)], EVERY)
+    waves = Waves(32)
+    shapes = make_shapes(player=lambda *given: played.append(waves(*given)) or played[-1])
+    bundle = Bundle(shapes, [make_arm(batch=BatchSize(steps=2500), updates=1)], EVERY)
     old = bundle.parameters()[0]
     ((_, measures),) = bundle.step()
     obs = played[0].obs[:-1].numpy()
@@ -280,7 +281,7 @@ def test_a_critic_explains_the_variance_that_it_does(make_arm, make_shapes, monk
     critic = b.Value(Knowing((1,)), Zeros(), partial(SGD, lr=0.1))
     arm = make_arm(weighting=w.ReturnMinusBaseline(1.0, critic), batch=BatchSize(episodes=8), updates=1)
     bundle = Bundle(make_shapes(world=Countdown(2)), [arm], EVERY)
-    bundle._arms[0]._critic.fit = lambda *_: None  # its network has nothing to learn
+    bundle._arms[0].weigher.critic.fit = lambda *_: None  # its network has nothing to learn
     ((_, measures),) = bundle.step()
     assert measures.explained_variance == pytest.approx([explained], abs=1e-6)
 

@@ -83,7 +83,7 @@ def test_every_run_has_the_same_bits_alone_and_in_a_bundle(make_arm, make_shapes
 @pytest.mark.parametrize("position", ["first", "middle", "last"])
 @pytest.mark.parametrize("estimator", [Estimator(), Estimator("episodes", True, False, 0.01, 0.5, 12)], ids=str)
 def test_a_run_keeps_its_bits_at_every_row_of_a_mixed_bundle(make_arm, make_shapes, train, position, estimator):
-    run = make_arm(weighting=WEIGHTINGS["baseline"](CRITIC), seeds=[7], estimator=estimator, updates=5)
+    run = make_arm(weighting=WEIGHTINGS["baseline"](CRITIC), gamma=GAMMA, seeds=[7], estimator=estimator, updates=5)
     others = [
         make_arm(optimizer=partial(SGD, lr=1e-3), seeds=[1, 2, 3], updates=9),
         make_arm(weighting=w.TotalReturn(1.0), batch=BatchSize(episodes=40), seeds=[7, 8]),

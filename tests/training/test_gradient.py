@@ -14,27 +14,33 @@ from pglab.envs.cartpole import CartPole
 from pglab.envs.finite import FiniteMDP, corridor
 from pglab.models.networks import MLP, Tabular
 from pglab.models.parameters import PyTorchDefault, Zeros
-from pglab.training import blocks
 from pglab.training.arm import BatchSize
-from pglab.training.arm_state import ArmState
+from pglab.training.bundle import Bundle
 from pglab.training.gradient import clip_norm, policy_gradient
-from pglab.training.rollout import collect
-
-CPU = torch.device("cpu")
-NAN = np.nan
 
 
-def state_and_batch(make_arm, make_shapes, **changes):
-    """An arm before its first update, and the batch it would learn from."""
-    shapes = make_shapes()
-    arm, policy = make_arm(**changes), shapes.policy()
-    state = ArmState(arm, policy, shapes.world.observation, CPU)
-    rows = state.active
-    episodes = collect(
-        shapes.world, policy, state.policy.parameters, state.streams(rows), state.target(rows),
-        np.full(len(rows), NAN), shapes.lanes,
-    )  # fmt: skip
-    return state, policy, episodes
+class Begun:
+    """A bundle of one arm before its first update, and the batch it would learn from."""
+
+    def __init__(self, shapes, arm):
+        self.bundle, self.policy = Bundle(shapes, [arm]), shapes.policy()
+        self._arms = self.bundle._arms
+        self.episodes = self.bundle._play(self._arms)
+        self.parameters = self.bundle._runs.parameters
+        self.critic = self._arms[0].weigher.critic
+
+    def weigh(self):
+        """Ψ of the batch `[S + 1]`; critic and memory learn from it."""
+        return self.bundle._weigh(self._arms, self.episodes)[0]
+
+    def values(self):
+        """The critic's V of the batch, `[S]`."""
+        played = self.episodes
+        return self._arms[0].weigher._values(played.run, played.length, played.obs)[:-1]
+
+
+def begin(make_arm, make_shapes, **changes):
+    return Begun(make_shapes(), make_arm(**changes))
 
 
 def plain_log_prob(policy, parameters, episodes, run):
@@ -49,11 +55,12 @@ def plain_log_prob(policy, parameters, episodes, run):
 
 @pytest.mark.parametrize("bonus", [0.0, 0.3])
 def test_the_blockwise_gradient_is_the_plain_one(make_arm, make_shapes, bonus):
-    state, policy, episodes = state_and_batch(make_arm, make_shapes, seeds=[0, 1], batch=BatchSize(steps=2500))
+    begun = begin(make_arm, make_shapes, seeds=[0, 1], batch=BatchSize(steps=2500))
+    policy, episodes = begun.policy, begun.episodes
     psi = torch.cat((torch.randn(len(episodes.reward) - 1), torch.zeros(1)))
-    got = policy_gradient(policy, state.policy.parameters, episodes, psi, torch.full((2,), bonus))
+    got = policy_gradient(policy, begun.parameters, episodes, psi, torch.full((2,), bonus))
     for run in (0, 1):
-        parameters = state.policy.parameters[run].clone().requires_grad_()
+        parameters = begun.parameters[run].clone().requires_grad_()
         log_prob, entropy, steps = plain_log_prob(policy, parameters, episodes, run)
         loss = -(log_prob * psi[:-1][steps]).sum() - bonus * entropy.sum()
         (expected,) = torch.autograd.grad(loss, parameters)
@@ -66,17 +73,17 @@ def test_the_blockwise_gradient_is_the_plain_one(make_arm, make_shapes, bonus):
     ("reduction", "divisor"), [("steps", lambda steps, n: steps), ("episodes", lambda steps, n: n), ("sum", None)]
 )
 def test_each_reduction_divides_the_same_weights(make_arm, make_shapes, reduction, divisor):
-    state, _, episodes = state_and_batch(make_arm, make_shapes, estimator=Estimator(reduction=reduction))
+    begun = begin(make_arm, make_shapes, estimator=Estimator(reduction=reduction))
+    episodes = begun.episodes
     steps, count = episodes.length.sum(), len(episodes.length)
     expected = np.concatenate([np.arange(length, 0, -1) for length in episodes.length])
     expected = expected / (divisor(steps, count) if divisor else 1)
-    assert np.allclose(state.weigh(episodes)[:-1], expected, rtol=1e-6)
+    assert np.allclose(begun.weigh()[:-1], expected, rtol=1e-6)
 
 
 def test_normalised_weights_have_mean_zero_and_deviation_one_over_the_steps(make_arm, make_shapes):
     estimator = Estimator(reduction="sum", normalize=True)
-    state, _, episodes = state_and_batch(make_arm, make_shapes, estimator=estimator)
-    psi = state.weigh(episodes)[:-1]
+    psi = begin(make_arm, make_shapes, estimator=estimator).weigh()[:-1]
     assert psi.mean().item() == pytest.approx(0.0, abs=1e-6)
     assert psi.std(unbiased=False).item() == pytest.approx(1.0, abs=1e-5)
 
@@ -90,9 +97,8 @@ def test_clipping_is_by_the_norm_of_each_run():
 def test_episodes_below_the_minimum_length_do_not_enter_the_estimate(make_arm, make_shapes, train):
     none_long_enough = make_arm(estimator=Estimator(min_episode_length=61), updates=2)
     bundle = train(make_shapes(), [none_long_enough])
-    initial = ArmState(none_long_enough, make_shapes().policy(), CartPole.observation, CPU).policy.parameters
-    named = make_shapes().policy().model.layout.unflatten(initial)
-    assert all(np.array_equal(bundle.parameters()[0][name], named[name].numpy()) for name in named)
+    (named,) = Bundle(make_shapes(), [none_long_enough]).parameters()
+    assert all(np.array_equal(bundle.parameters()[0][name], named[name]) for name in named)
     assert [m.grad_norm.tolist() for m in bundle.history[0]] == [[0.0], [0.0]]
     assert not any(m.diverged.any() for m in bundle.history[0])
 
@@ -107,13 +113,10 @@ def test_truncated_episodes_are_continued_by_the_critic_only_on_request(make_arm
         estimator = Estimator(reduction="sum", truncation=truncation)
         shapes = make_shapes(world=CartPole(8))
         arm = make_arm(weighting=w.ReturnMinusBaseline(0.9, critic), estimator=estimator, gamma=0.9)
-        state = ArmState(arm, shapes.policy(), shapes.world.observation, CPU)
-        episodes = collect(
-            shapes.world, shapes.policy(), state.policy.parameters, state.streams(np.arange(1)),
-            state.target(np.arange(1)), np.full(1, NAN), 32,
-        )  # fmt: skip
-        state._critic.fit = lambda *_: None  # its network has nothing to learn
-        psi = state.weigh(episodes)
+        begun = Begun(shapes, arm)
+        episodes = begun.episodes
+        begun.critic.fit = lambda *_: None  # its network has nothing to learn
+        psi = begun.weigh()
         last = torch.from_numpy(episodes.start + episodes.length - 1)
         cut = torch.from_numpy(episodes.truncated & ~episodes.terminated)
         assert cut.any()
@@ -159,26 +162,20 @@ def test_the_critic_learns_the_value_function_of_the_corridor(make_arm, make_sha
         init=Zeros(), batch=BatchSize(episodes=2000), updates=2,
     )  # fmt: skip
     shapes = make_shapes(world=corridor(), network=Tabular(), head=Softmax())
-    state = ArmState(arm, shapes.policy(), shapes.world.observation, CPU)
-    rows = np.arange(1)
-    episodes = collect(
-        shapes.world, shapes.policy(), state.policy.parameters, state.streams(rows), state.target(rows),
-        np.full(1, NAN), 32,
-    )  # fmt: skip
-    returns = np.concatenate([-np.arange(length, 0, -1.0) for length in episodes.length])
-    state.weigh(episodes)
-    value = state._critic.values(episodes.run, episodes.length, episodes.obs)
-    assert value[0].item() == pytest.approx(returns.mean(), rel=1e-3)
+    begun = Begun(shapes, arm)
+    returns = np.concatenate([-np.arange(length, 0, -1.0) for length in begun.episodes.length])
+    begun.weigh()
+    assert begun.values()[0].item() == pytest.approx(returns.mean(), rel=1e-3)
 
 
 def test_weights_use_the_critic_as_earlier_batches_left_it(make_arm, make_shapes):
     critic = Value(MLP((8,)), PyTorchDefault(), partial(torch.optim.Adam, lr=0.1))
     changes = {"weighting": w.ReturnMinusBaseline(1.0, critic), "estimator": Estimator(reduction="sum")}
-    state, _, episodes = state_and_batch(make_arm, make_shapes, **changes)
-    before = state._critic.values(episodes.run, episodes.length, episodes.obs)[:-1]
-    psi = state.weigh(episodes)[:-1]
-    after = state._critic.values(episodes.run, episodes.length, episodes.obs)[:-1]
-    to_go = torch.cat([torch.arange(length, 0, -1.0) for length in episodes.length.tolist()])
+    begun = begin(make_arm, make_shapes, **changes)
+    before = begun.values()
+    psi = begun.weigh()[:-1]
+    after = begun.values()
+    to_go = torch.cat([torch.arange(length, 0, -1.0) for length in begun.episodes.length.tolist()])
     assert torch.allclose(psi, to_go - before, atol=1e-5)
     assert not torch.allclose(before, after, atol=0.01)
     assert not psi.requires_grad
@@ -186,10 +183,10 @@ def test_weights_use_the_critic_as_earlier_batches_left_it(make_arm, make_shapes
 
 def test_a_running_mean_remembers_every_earlier_batch(make_arm, make_shapes):
     changes = {"weighting": w.ReturnMinusBaseline(1.0, RunningMean()), "estimator": Estimator(reduction="sum")}
-    state, _, episodes = state_and_batch(make_arm, make_shapes, **changes)
-    to_go = torch.cat([torch.arange(length, 0, -1.0) for length in episodes.length.tolist()])
-    assert torch.equal(state.weigh(episodes)[:-1], to_go)
-    assert torch.allclose(state.weigh(episodes)[:-1], to_go - float(np.mean(episodes.length)))
+    begun = begin(make_arm, make_shapes, **changes)
+    to_go = torch.cat([torch.arange(length, 0, -1.0) for length in begun.episodes.length.tolist()])
+    assert torch.equal(begun.weigh()[:-1], to_go)
+    assert torch.allclose(begun.weigh()[:-1], to_go - float(np.mean(begun.episodes.length)))
 
 
 def test_the_same_seed_begins_every_arm_with_the_same_batch(make_arm, make_shapes, train):
@@ -198,14 +195,3 @@ def test_the_same_seed_begins_every_arm_with_the_same_batch(make_arm, make_shape
     for name in ("env_steps", "episodes", "return_mean", "return_std", "entropy"):
         assert getattr(first, name).tolist() == getattr(second, name).tolist()
     assert first.loss.tolist() != second.loss.tolist()
-
-
-def test_step_blocks_cover_every_step_once_and_in_order():
-    run, length = np.array([0, 0, 1, 3, 3, 3]), np.array([5, 40, 7, 1000, 900, 800])
-    seen = {}
-    for rows, index in blocks.step_blocks(run, length, CPU):
-        assert len(rows) > 1
-        assert index.shape[1] % 32 == 0
-        for row, positions in zip(rows.tolist(), index.tolist(), strict=True):
-            seen.setdefault(row, []).extend(p for p in positions if p < length.sum())
-    assert seen == {0: list(range(45)), 1: list(range(45, 52)), 3: list(range(52, 2752))}

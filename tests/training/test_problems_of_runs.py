@@ -15,8 +15,7 @@ from pglab.models.parameters import Fixed, Zeros
 from pglab.training.arm import BatchSize
 from pglab.training.bundle import Bundle
 from pglab.training.diagnostics import GradientDiagnostics
-from pglab.training.randomness import stream_keys
-from pglab.training.rollout import reset_uniforms
+from pglab.training.randomness import reset_uniforms, stream_keys
 
 SILENT = GaussianTestbed(actions=3, noise=0.0)
 CPU = torch.device("cpu")

@@ -12,8 +12,8 @@ from pglab.envs.gymnasium import GymnasiumWorld
 from pglab.models.model import Model, Policy
 from pglab.models.networks import MLP, Tabular
 from pglab.models.parameters import PyTorchDefault, Zeros
-from pglab.training.randomness import generator, stream_keys
-from pglab.training.rollout import Streams, Target, collect
+from pglab.training.randomness import Streams, generator
+from pglab.training.rollout import Target, Waves
 
 CPU = torch.device("cpu")
 UNKNOWN = np.nan
@@ -32,12 +32,11 @@ def leave_with(probability, horizon=None):
 
 
 def play(world, seeds, target, expected=UNKNOWN, lanes=32, network=None, init=None):
-    model = Model(network or Tabular(), world.observation, world.actions)
+    model = Model(network or Tabular(), world.observation, world.actions.size)
     parameters = model.draw(init or Zeros(), [generator(seed, "weights") for seed in seeds], CPU)
-    keys = Streams(*(stream_keys(seeds, name, CPU) for name in ("first_states", "transitions", "actions", "problems")))
-    runs = len(seeds)
+    keys, runs = Streams.of(seeds, "", CPU), len(seeds)
     goal = Target(np.full(runs, target.get("steps", 0)), np.full(runs, target.get("episodes", 1)))
-    return collect(world, Policy(model, Softmax()), parameters, keys, goal, np.full(runs, expected), lanes)
+    return Waves(lanes)(world, Policy(model, Softmax()), parameters, keys, goal, np.full(runs, expected))
 
 
 def sequential(lengths, steps):
@@ -142,12 +141,8 @@ def test_packed_steps_are_each_episodes_own_in_order():
         assert batch.obs[start].abs().max() < 0.05
 
 
-def test_selecting_and_cutting_keep_whole_episodes():
+def test_selecting_keeps_whole_episodes():
     batch = play(leave_with(0.2), [0, 1, 2], {"steps": 50})
     long = batch.select(batch.length >= 5)
     assert long.length.tolist() == [length for length in batch.length if length >= 5]
     assert long.returns().tolist() == long.length.tolist()
-    part = batch.of_runs(1, np.array([7, 9]))
-    assert sorted(set(part.run.tolist())) == [7, 9]
-    assert part.length.tolist() == batch.length[batch.run >= 1].tolist()
-    assert part.returns().tolist() == part.length.tolist()

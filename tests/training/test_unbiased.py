@@ -18,12 +18,11 @@ from pglab.exact.policy import policy_on, policy_table, score_table
 from pglab.models.networks import Tabular
 from pglab.models.parameters import Gaussian, Zeros
 from pglab.training.arm import BatchSize
-from pglab.training.arm_state import ArmState
+from pglab.training.bundle import Bundle
 from pglab.training.gradient import policy_gradient
-from pglab.training.rollout import collect
+from pglab.training.weigh import Weigher
 
 EPISODES = 25_000
-CPU = torch.device("cpu")
 
 
 def one_episode_estimates(make_arm, make_shapes, world, head, **changes):
@@ -33,15 +32,11 @@ def one_episode_estimates(make_arm, make_shapes, world, head, **changes):
     estimator = Estimator(reduction="sum", discount_states=changes.get("discount_states", False))
     changes = {key: value for key, value in changes.items() if key != "discount_states"}
     one = make_arm(batch=BatchSize(episodes=EPISODES), estimator=estimator, **changes)
-    state = ArmState(one, policy, world.observation, CPU)
-    row = np.arange(1)
-    parameters = state.policy.parameters
-    episodes = collect(
-        world, policy, parameters, state.streams(row), state.target(row), np.full(1, np.nan), shapes.lanes
-    )
+    bundle = Bundle(shapes, [one])
+    parameters, episodes = bundle._runs.parameters, bundle._play(bundle._arms)
     apart = replace(episodes, run=np.arange(EPISODES))  # each episode as the batch of a run of its own
-    every = ArmState(replace(one, seeds=list(range(EPISODES))), policy, world.observation, CPU)
-    psi = every.weigh(apart)
+    every, psi = replace(one, seeds=list(range(EPISODES))), torch.zeros_like(episodes.reward)
+    Weigher(every, slice(0, EPISODES), world.observation, shapes.device).weigh(apart, psi)
     estimate = policy_gradient(policy, parameters.expand(EPISODES, -1), apart, psi, torch.zeros(EPISODES))
     size = sum(int(np.prod(shape)) for shape in policy.model.layout.shapes.values())
     named = {name: value[0] for name, value in policy.model.layout.unflatten(parameters).items()}
@@ -49,14 +44,14 @@ def one_episode_estimates(make_arm, make_shapes, world, head, **changes):
 
 
 WEIGHTINGS = {
-    "total": (lambda gamma, d: w.TotalReturn(gamma), lambda *a, d: exact.total_return(*a)),
+    "total": (w.TotalReturn, lambda *a, d: exact.total_return(*a)),
     "rtg": (w.RewardToGo, lambda *a, d: exact.reward_to_go(*a, discount_states=d)),
     "rtg - 3": (
-        lambda gamma, d: w.ReturnMinusBaseline(gamma, Constant(3.0), discount_states=d),
+        lambda gamma: w.ReturnMinusBaseline(gamma, Constant(3.0)),
         lambda *a, d: exact.reward_to_go(*a, baseline=3.0, discount_states=d),
     ),
     "gae": (
-        lambda gamma, d: w.GeneralizedAdvantage(gamma, 0.5, Constant(-2.0), discount_states=d),
+        lambda gamma: w.GeneralizedAdvantage(gamma, 0.5, Constant(-2.0)),
         lambda *a, d: exact.gae(*a, lam=0.5, value=-2.0, discount_states=d),
     ),
 }
@@ -78,7 +73,7 @@ def test_estimates_have_the_exact_mean_and_variance(
     weighting, moments = WEIGHTINGS[name]
     estimates, named = one_episode_estimates(
         make_arm, make_shapes, world, head,
-        weighting=weighting(gamma, discount_states), init=init, gamma=gamma, discount_states=discount_states,
+        weighting=weighting(gamma), init=init, gamma=gamma, discount_states=discount_states,
     )  # fmt: skip
     policy = policy_on(world, Tabular(), head)
     truth = moments(

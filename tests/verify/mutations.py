@@ -47,8 +47,8 @@ MUTATIONS = {
         (
             (
                 "algorithms/weightings.py",
-                "        psi = psi * discount_powers(psi.shape[-1], gamma, psi)\n",
-                "        pass\n",
+                "psi if discounted_from_start(weighting) else psi * discount_powers(psi.shape[-1], gamma, psi)",
+                "psi",
             ),
         ),
         ("weighting=rtg",),
@@ -58,8 +58,8 @@ MUTATIONS = {
         (
             (
                 "training/gradient.py",
-                "surrogate_loss(log_prob, psi[index])",
-                "surrogate_loss(log_prob, psi[index] - logits.mean(-1))",
+                "objective(log_prob, old, psi[index])",
+                "objective(log_prob, old, psi[index] - logits.mean(-1))",
             ),
         ),
         ("weighting=rtg",),
@@ -77,7 +77,7 @@ MUTATIONS = {
         "tests/testing/test_baselines.py",
     ),
     "truncation treated as termination with a bootstrapped value": Mutation(
-        (("training/arm_state.py", 'if self.arm.estimator.truncation == "bootstrap":', "if True:"),),
+        (("training/weigh.py", 'if self.arm.estimator.truncation == "bootstrap":', "if True:"),),
         ("weighting=baseline", "baseline=value"),
         "tests/training/test_gradient.py",
     ),
@@ -99,9 +99,13 @@ MUTATIONS = {
     ),
     "a mask that lets padded steps count": Mutation(
         (
-            ("algorithms/weightings.py", "    return (psi * batch.mask).detach()\n", "    return psi\n"),
             (
-                "training/arm_state.py",
+                "algorithms/weightings.py",
+                "((returns - self.baseline(batch, returns)) * batch.mask).detach()",
+                "(returns - self.baseline(batch, returns)).detach()",
+            ),
+            (
+                "training/weigh.py",
                 "torch.where(batch.mask, psi * scale[:, None, None], 0.0)",
                 "psi * scale[:, None, None]",
             ),
@@ -112,11 +116,12 @@ MUTATIONS = {
     "short episodes favoured": Mutation(
         (
             (
-                "training/rollout.py",
-                "        short = (steps < target.steps[run]) | (self.episode.reshape(-1) < target.episodes[run])\n",
-                "        ended, wanted = ~self.alive, target.episodes[self.run][:, None]\n"
+                "training/wave.py",
+                "        short = (steps < self.missing_steps[:, None])"
+                " | (self.episode < self.wanted_episodes[:, None])\n",
+                "        ended, wanted = ~self.alive, self.wanted_episodes[:, None]\n"
                 "        place = np.argsort(np.argsort(self.length + 10**6 * self.alive, axis=1), axis=1)\n"
-                "        short = np.where(ended, place < wanted, ended.sum(1, keepdims=True) < wanted).reshape(-1)\n",
+                "        short = np.where(ended, place < wanted, ended.sum(1, keepdims=True) < wanted)\n",
             ),
         ),
         ("weighting=rtg",),

@@ -121,7 +121,7 @@ class Halved:
         return "it is only half of the gradient" if self.declares else ()
 
     def __call__(self, batch):
-        return RewardToGo(self.gamma, discount_states=True)(batch) / 2
+        return RewardToGo(self.gamma)(batch) / 2
 
 
 def leaky_corridor():

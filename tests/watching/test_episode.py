@@ -13,13 +13,14 @@ from pglab.envs.bandit import Bandit
 from pglab.envs.cartpole import CartPole
 from pglab.envs.finite import corridor, frozen_lake
 from pglab.envs.gymnasium import GymnasiumWorld
+from pglab.envs.spaces import as_space
 from pglab.envs.testbed import GaussianTestbed
 from pglab.models.model import Model, Policy
 from pglab.models.networks import MLP, Linear, Tabular
 from pglab.models.parameters import Gaussian
-from pglab.training.randomness import generator, stream_keys
-from pglab.training.rollout import Streams, Target, collect
-from pglab.watching.episode import Player, line_of
+from pglab.training.randomness import Streams, generator, stream_keys
+from pglab.training.rollout import Target, Waves
+from pglab.watching.episode import WatchedPolicy, line_of
 
 CPU = torch.device("cpu")
 STREAMS = ("watched_first_states", "watched_transitions", "watched_actions", "problems")
@@ -27,9 +28,9 @@ STREAMS = ("watched_first_states", "watched_transitions", "watched_actions", "pr
 
 def player(world, network=None, head=None, seed=3, greedy=False):
     head = head or Softmax()
-    model = Model(network or MLP((8,)), world.observation, head.width(world.actions))
+    model = Model(network or MLP((8,)), world.observation, head.width(as_space(world.actions)))
     parameters = model.draw(Gaussian(0.5), [generator(seed, "weights")], CPU)[0]
-    return Player(world, Policy(model, head), parameters, seed, greedy)
+    return WatchedPolicy(world, Policy(model, head), parameters, seed, greedy)
 
 
 @pytest.mark.parametrize(
@@ -46,9 +47,9 @@ def player(world, network=None, head=None, seed=3, greedy=False):
 )
 def test_watched_episodes_are_those_of_a_batch_on_the_same_streams(world):
     watched = player(world)
-    keys = Streams(*(stream_keys([3], name, CPU) for name in STREAMS))
+    keys = Streams.of([3], "watched_", CPU)
     goal = Target(np.array([0]), np.array([3]))
-    batch = collect(world, watched.policy, watched.parameters[None], keys, goal, np.array([np.nan]), 32)
+    batch = Waves(32)(world, watched.policy, watched.parameters[None], keys, goal, np.array([np.nan]))
     for number in range(3):
         moments = list(watched.episode(number))
         steps = slice(batch.start[number], batch.start[number] + batch.length[number])

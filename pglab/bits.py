@@ -1,0 +1,151 @@
+"""What keeps a run's bits the same, alone and in any company.
+
+A run's numbers must not depend on what is computed beside them. On a CPU with one thread they keep
+their bits as long as the following holds, and everything that computes several runs at once goes
+through this module for it:
+
+- *Shapes* are decided by a run's own data: a matrix product or a sum over padded data keeps its
+  bits only while its shape stays the same. Runs whose shapes agree are computed together, the
+  others one after another (`step_blocks`, `padded_batches`).
+- *Whole vector registers*: shapes hold a multiple of 32 numbers a run, and flat rows a multiple
+  of 64, so that no run is ever computed by the scalar code for a vector's remainder, whose last
+  bits can differ (`aligned`, `step_blocks`, `tanh`).
+- *Alignment in memory*: the bits of a matrix product depend on where its matrices lie, so they
+  all lie alike (`affine`).
+- *Never alone*: another routine, with other bits, computes a batch of one matrix product
+  (`keep_company`, `step_blocks`).
+"""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+ROW = 64  # numbers: flat rows of parameters hold a multiple of it
+SMALLEST, LARGEST = 32, 1024  # steps in a block
+CACHED = 8192  # steps computed at a time: what a core's cache holds of a small network
+
+Block = tuple[Tensor, Tensor]
+
+
+def aligned(size: int, to: int = ROW) -> int:
+    """The smallest multiple of `to` that is at least `size`."""
+    return -(-size // to) * to
+
+
+def affine(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
+    """W x + b for each of B ≥ 2 runs: `[B, out, in]`, `[B, out]`, `[B, in, n]` to `[B, out, n]`.
+
+    Zeros fill up `in` until the W of every run, and with it its gradient, begins at a multiple of
+    64 bytes.
+    """
+    outputs, inputs = weight.shape[-2:]
+    missing = -inputs % (16 // math.gcd(outputs, 16))
+    if missing:
+        weight, x = pad(weight, (0, missing)), pad(x, (0, 0, 0, missing))
+    return torch.baddbmm(bias.unsqueeze(-1), weight, x)
+
+
+def tanh(x: Tensor) -> Tensor:
+    """tanh x = 2 σ(2x) - 1, to within two roundings of 1 (2⁻²² in single precision); overwrites x.
+
+    `torch.tanh` takes several times as long on a CPU, and would be a third of all training. σ
+    changes its bits with the position in a vector, but not in whole registers: x has a multiple
+    of 32 numbers a run.
+    """
+    s = x.mul_(2.0).sigmoid_()
+    return (s + s).sub_(1.0)
+
+
+def keep_company(stay: np.ndarray) -> np.ndarray:
+    """The members that stay `[B]`, boolean, and a second one where only one would, if there is another."""
+    if stay.sum() == 1:
+        stay = stay.copy()
+        stay[np.flatnonzero(~stay)[:1]] = True
+    return stay
+
+
+def step_blocks(
+    run: np.ndarray,
+    length: np.ndarray,
+    device: torch.device,
+    largest: int = LARGEST,
+    only: np.ndarray | None = None,
+) -> Iterator[Block]:
+    """Cuts packed steps into blocks of consecutive ones, for sums over all steps of each run.
+
+    Args:
+        run: row of each packed episode's run, `[M]`, ascending.
+        length: its steps, `[M]`, S in all.
+        largest: most steps in a block, a power of two of at least `SMALLEST`.
+        only: rows whose steps to take, ascending; by default all.
+
+    Yields:
+        `(rows [b], index [b, n])`: the row of each of b ≥ 2 blocks, and the positions of its n
+        packed steps, padded with S. The blocks of one run come in order of its steps, and may
+        come together: sum them with `index_add_`, which keeps the order.
+    """
+    steps = np.bincount(run, weights=length).astype(np.int64)
+    start = np.cumsum(steps) - steps
+    total = int(steps.sum())
+    sizes = np.clip(_power_of_two(steps), SMALLEST, largest)
+    taken = steps > 0
+    if only is not None:
+        taken &= np.isin(np.arange(len(steps)), only)
+    for size in np.unique(sizes[taken]):
+        members = np.flatnonzero((sizes == size) & taken)
+        blocks = -(-steps[members] // size)
+        rows = np.repeat(members, blocks)
+        offset = (np.arange(len(rows)) - np.repeat(np.cumsum(blocks) - blocks, blocks)) * size
+        if len(rows) % (CACHED // size) == 1:  # an empty block keeps the last one company
+            rows, offset = np.append(rows, rows[-1]), np.append(offset, steps[rows[-1]])
+        within = offset[:, None] + np.arange(size)
+        index = np.where(within < steps[rows, None], start[rows, None] + within, total)
+        for i in range(0, len(rows), CACHED // size):
+            group = slice(i, i + CACHED // size)
+            yield torch.from_numpy(rows[group]).to(device), torch.from_numpy(index[group]).to(device)
+
+
+def padded_batches(run: np.ndarray, length: np.ndarray, device: torch.device, rows: slice) -> Iterator[Block]:
+    """Cuts the packed episodes of some rows into episode-major batches of runs whose shapes agree.
+
+    Args:
+        run, length: as for `step_blocks`.
+        rows: whose episodes to take.
+
+    Yields:
+        `(rows [r], index [r, E, T])`: positions of the packed steps of the episodes of each of
+        r runs, padded with S. E and T are the run's own numbers, rounded up.
+    """
+    begin, end = np.searchsorted(run, (rows.start, rows.stop))
+    start, total = np.cumsum(length) - length, int(length.sum())
+    members, first, count = np.unique(run[begin:end], return_index=True, return_counts=True)
+    if not len(members):
+        return
+    longest = np.maximum.reduceat(length[begin:end], first)
+    first += begin
+    shapes = np.stack((_round_up(np.maximum(count, 4)), _round_up(np.maximum(longest, 16))), 1)
+    for shape in np.unique(shapes, axis=0):
+        alike = np.flatnonzero((shapes == shape).all(1))
+        slot = np.arange(shape[0])
+        exists = slot < count[alike, None]
+        episode = np.where(exists, first[alike, None] + slot, 0)
+        steps = np.where(exists, length[episode], 0)
+        within = np.arange(shape[1])
+        index = np.where(within < steps[..., None], start[episode][..., None] + within, total)
+        yield torch.from_numpy(members[alike]).to(device), torch.from_numpy(index).to(device)
+
+
+def _power_of_two(n: np.ndarray) -> np.ndarray:
+    """The smallest power of two that is at least n ≥ 1."""
+    return 1 << np.ceil(np.log2(np.maximum(n, 1))).astype(np.int64)
+
+
+def _round_up(n: np.ndarray) -> np.ndarray:
+    """The smallest of 4, 8, 16, 24, 32, 48, 64, 96, … that is at least n ≥ 4."""
+    above = _power_of_two(n)
+    between = above * 3 // 4
+    return np.where((above > 16) & (n <= between), between, above)

@@ -1,0 +1,85 @@
+"""An arm in training: its components, its rows of the bundle's table, and what learns from its batches."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pglab.envs.spaces import Space
+from pglab.models.optimizers import Rows
+from pglab.training.arm import Arm
+from pglab.training.runs import Runs
+from pglab.training.update import Stepper
+from pglab.training.weigh import Weigher
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """One arm of a bundle.
+
+    Attributes:
+        rows: of the arm in the table.
+        weigher, stepper: see there.
+    """
+
+    arm: Arm
+    rows: slice
+    weigher: Weigher
+    stepper: Stepper
+
+    @classmethod
+    def of(cls, arm: Arm, rows: slice, parameters: Tensor, observation: Space, device: torch.device) -> "Trainee":
+        """An arm before its first update; its optimizer changes its rows of the parameters `[K, P]` in place."""
+        stepper = Stepper(rows, Rows(parameters[rows], arm.optimizer), arm.estimator.clip_norm)
+        return cls(arm, rows, Weigher(arm, rows, observation, device), stepper)
+
+    @property
+    def table_rows(self) -> np.ndarray:
+        """The numbers of its rows, `[k]`."""
+        return np.arange(self.rows.start, self.rows.stop)
+
+    def state(self, runs: Runs) -> dict[str, Tensor]:
+        """Copies of everything that an update changes, by name; a row for each seed, but for what all share."""
+        critic = self.weigher.critic
+        parts = {
+            "policy": self.stepper.optimizer.state(),
+            "memory": self.weigher.memory,
+            "counters": runs.counters(self.rows),
+            "critic": {} if critic is None else critic.state(),
+        }
+        return {f"{part}/{name}": tensor.clone() for part, named in parts.items() for name, tensor in named.items()}
+
+    def restore(self, runs: Runs, state: Mapping[str, Tensor]) -> None:
+        """Takes the place of the arm whose `state` it was."""
+        parts: dict[str, dict[str, Tensor]] = {"policy": {}, "memory": {}, "counters": {}, "critic": {}}
+        for key, tensor in state.items():
+            part, _, name = key.partition("/")
+            parts[part][name] = tensor.to(runs.parameters.device)
+        self.stepper.optimizer.restore(parts["policy"])
+        self.weigher.memory = {name: tensor.clone() for name, tensor in parts["memory"].items()}
+        if self.weigher.critic is not None:
+            self.weigher.critic.restore(parts["critic"])
+        runs.restore(self.rows, parts["counters"])
+
+
+def alike(trainees: Sequence[Trainee], of: Callable[[Arm], Any]) -> list[list[Trainee]]:
+    """The arms in groups with an equal property, which need not be hashable."""
+    groups: list[list[Trainee]] = []
+    for trainee in trainees:
+        own = next((group for group in groups if of(group[0].arm) == of(trainee.arm)), None)
+        if own is None:
+            groups.append(own := [])
+        own.append(trainee)
+    return groups
+
+
+def column(trainees: Sequence[Trainee], runs: int, of: Callable[[Arm], Any]) -> np.ndarray:
+    """A property of each arm in the rows of its runs, `[K]`; zero, or false, in the rows of other arms."""
+    values = [of(trainee.arm) for trainee in trainees]
+    filled = np.zeros(runs, dtype=np.array(values).dtype)
+    for trainee, value in zip(trainees, values, strict=True):
+        filled[trainee.rows] = value
+    return filled

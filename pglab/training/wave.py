@@ -1,0 +1,199 @@
+"""One wave: banks of lanes whose episodes begin together, played until nobody needs them."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pglab.bits import keep_company
+from pglab.envs.spaces import as_space
+from pglab.envs.world import Parking, World
+from pglab.models.model import Policy
+from pglab.training.episodes import Episodes
+from pglab.training.randomness import Streams, fold_in, reset_uniforms, uniform, uniforms
+
+SEGMENT = 16  # steps between two looks at which episodes have ended
+
+
+@dataclass
+class Wave:
+    """B banks of C lanes, and what happened in each lane.
+
+    Attributes:
+        run: row of each bank's run, `[B]`, ascending.
+        episode: number of the episode in each lane, `[B, C]`.
+        begun: lanes that play, `[B, C]`.
+        missing_steps, wanted_episodes: what the bank's run still lacks, in steps, and has to have, in episodes, `[B]`.
+        alive: lanes that still play; after the wave those that belong to the batch, `[B, C]`.
+        length, terminated, truncated: of the episodes so far, `[B, C]`.
+        last_obs: the observation after the last step of truncated episodes, `[B, C, D]`.
+        segments: obs, action and reward of `SEGMENT` steps each, `[L, b, C, …]`.
+        positions: where a bank lies in a segment, `[B]` each.
+    """
+
+    run: np.ndarray
+    episode: np.ndarray
+    begun: np.ndarray
+    missing_steps: np.ndarray
+    wanted_episodes: np.ndarray
+    alive: np.ndarray = field(init=False)
+    length: np.ndarray = field(init=False)
+    terminated: np.ndarray = field(init=False)
+    truncated: np.ndarray = field(init=False)
+    last_obs: Tensor | None = None
+    segments: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
+    positions: list[np.ndarray] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        shape = self.episode.shape
+        self.alive, self.length = np.ones(shape, dtype=bool), np.zeros(shape, dtype=np.int64)
+        self.terminated, self.truncated = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+
+    @property
+    def needed(self) -> np.ndarray:
+        """Lanes `[B, C]` that the batch may still need, as far as their lengths are known.
+
+        Lengths only grow, so a lane that is not needed now never will be.
+        """
+        lengths = self.length.reshape(-1)
+        before = np.cumsum(lengths) - lengths
+        first = np.searchsorted(self.run, self.run) * self.length.shape[1]
+        steps = before.reshape(self.length.shape) - before[first][:, None]
+        short = (steps < self.missing_steps[:, None]) | (self.episode < self.wanted_episodes[:, None])
+        return short & self.begun
+
+    def close(self, live: np.ndarray, terminated: Tensor, truncated: Tensor, last_obs: Tensor) -> None:
+        """Takes note of the episodes that ended in a segment; the arguments are `[b]`, `[L, b, C]` and `[b, C, D]`."""
+        ended = terminated | truncated
+        first = ended.to(torch.int8).argmax(0, keepdim=True)
+        flags = torch.stack((ended.any(0), terminated.gather(0, first)[0], truncated.gather(0, first)[0]))
+        any_ended, was_terminated, was_truncated = flags.cpu().numpy()
+        steps = np.where(any_ended, first[0].cpu().numpy() + 1, len(ended))
+        alive = self.alive[live]
+        self.length[live] += np.where(alive, steps, 0)
+        ending = alive & any_ended
+        self.alive[live] = alive & ~any_ended
+        self.terminated[live] |= ending & was_terminated
+        self.truncated[live] |= ending & was_truncated
+        cut = ending & was_truncated
+        if cut.any():
+            bank, lane = np.nonzero(cut)
+            if self.last_obs is None:
+                self.last_obs = torch.zeros(*self.length.shape, last_obs.shape[-1], device=last_obs.device)
+            self.last_obs[live[bank], lane] = last_obs[bank, lane]
+
+
+def play(wave: Wave, world: World, policy: Policy, parameters: Tensor, streams: Streams) -> None:
+    """Plays a wave to its end; afterwards its lanes are `alive` that belong to the batch."""
+    device, space = parameters.device, as_space(world.actions)
+    run = torch.from_numpy(wave.run).to(device)
+    episode = torch.from_numpy(wave.episode).to(device)
+    transitions, actions = (fold_in(key[run][:, None], episode) for key in (streams.transitions, streams.actions))
+    first_keys = fold_in(streams.first_states[run][:, None], episode)
+    state = world.reset(reset_uniforms(world, streams.problems[run][:, None], first_keys))
+    flat = parameters[run]
+    weights = policy.model.layout.unflatten(flat)
+    wave.alive &= wave.needed
+    live = np.arange(len(wave.run))
+    t = 0
+    while wave.alive.any():
+        if isinstance(world, Parking):
+            world.park(state, torch.from_numpy(wave.alive[live]))
+        steps = SEGMENT if world.horizon is None else min(SEGMENT, world.horizon - t)
+        shape = (steps, len(live), wave.episode.shape[1])
+        times = torch.arange(t, t + steps, device=device)[:, None, None]
+        action_uniform = action_uniforms(policy, fold_in(actions, times))
+        step_uniform = uniforms(fold_in(transitions, times), world.step_draws, torch.float32)
+        log_obs = torch.empty(*shape, world.observation.stored, device=device)
+        log_action = torch.empty(*shape, *space.shape, dtype=space.dtype, device=device)
+        log_reward = torch.empty(shape, device=device)
+        terminated = torch.empty(shape, dtype=torch.bool, device=device)
+        truncated = torch.zeros(shape, dtype=torch.bool, device=device)
+        for j in range(steps):
+            obs = world.observe(state)
+            action = policy.act(weights, obs, action_uniform[j])
+            step = world.step(state, action, step_uniform[j])
+            log_obs[j].copy_(obs)
+            log_action[j].copy_(action)
+            log_reward[j].copy_(step.reward)
+            terminated[j].copy_(step.terminated)
+            if step.truncated is not None:
+                truncated[j].copy_(step.truncated)
+            state = step.state
+        t += steps
+        if t == world.horizon:
+            truncated[-1] = True
+        position = np.full(len(wave.run), -1)
+        position[live] = np.arange(len(live))
+        wave.positions.append(position)
+        wave.segments.append((log_obs, log_action, log_reward))
+        wave.close(live, terminated, truncated, world.observe(state))
+        wave.alive &= wave.needed
+        stay = keep_company(np.asarray(wave.alive[live].any(1)))
+        if not stay.all():
+            live = live[stay]
+            index = torch.from_numpy(np.flatnonzero(stay)).to(device)
+            state = tuple(part.index_select(0, index) for part in state)
+            transitions, actions = transitions.index_select(0, index), actions.index_select(0, index)
+            flat = flat.index_select(0, index)
+            weights = policy.model.layout.unflatten(flat)
+    wave.alive = wave.needed
+
+
+def action_uniforms(policy: Policy, keys: Tensor) -> Tensor:
+    """The uniforms behind actions from a key for each: `[...]`, or `[..., draws]` where an action takes several."""
+    return uniform(keys) if policy.draws == 1 else uniforms(keys, policy.draws, torch.float32)
+
+
+def packed(waves: list[Wave]) -> Episodes:
+    """The episodes of all waves that belong to the batches, end to end, by run and in order of start."""
+    parts, index = [], []
+    offset = 0
+    for wave in waves:
+        lanes = wave.episode.shape[1]
+        bank, lane = np.nonzero(wave.alive)
+        parts.append((wave, bank, lane))
+        sizes = np.array([reward.numel() for _, _, reward in wave.segments])
+        base = offset + np.cumsum(sizes) - sizes
+        width = np.array([reward[0].numel() for _, _, reward in wave.segments])
+        where = np.stack(wave.positions)
+        length = wave.length[bank, lane]
+        t = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
+        b, c = np.repeat(bank, length), np.repeat(lane, length)
+        segment, j = np.divmod(t, SEGMENT)
+        index.append(base[segment] + j * width[segment] + where[segment, b] * lanes + c)
+        offset += sizes.sum()
+    run = np.concatenate([wave.run[bank] for wave, bank, _ in parts])
+    length = np.concatenate([wave.length[bank, lane] for wave, bank, lane in parts])
+    order = np.argsort(run, kind="stable")
+    flat = np.concatenate(index)
+    if len(waves) > 1:
+        moved = (np.cumsum(length) - length)[order] - (np.cumsum(length[order]) - length[order])
+        flat = flat[np.repeat(moved, length[order]) + np.arange(len(flat))]
+    segments = [segment for wave in waves for segment in wave.segments]
+    device = segments[0][0].device
+    steps = torch.from_numpy(flat).to(device)
+
+    def column(number: int) -> Tensor:
+        logs = torch.cat([segment[number].flatten(0, 2) for segment in segments])
+        taken = logs.index_select(0, steps)
+        return torch.cat((taken, torch.zeros_like(taken[:1])))
+
+    size = segments[0][0].shape[-1]
+    last = torch.zeros(len(run), size, device=device)
+    at = 0
+    for wave, bank, lane in parts:
+        if wave.last_obs is not None:
+            last[at : at + len(bank)] = wave.last_obs[bank, lane]
+        at += len(bank)
+    return Episodes(
+        run=run[order],
+        length=length[order],
+        terminated=np.concatenate([wave.terminated[bank, lane] for wave, bank, lane in parts])[order],
+        truncated=np.concatenate([wave.truncated[bank, lane] for wave, bank, lane in parts])[order],
+        last_obs=last[torch.from_numpy(order).to(device)],
+        obs=column(0),
+        action=column(1),
+        reward=column(2),
+    )

@@ -1,0 +1,127 @@
+"""Weighing: from the episodes of an arm to Ψ, and learning from them afterwards."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pglab.algorithms.batch import Batch
+from pglab.algorithms.critics import Stretch
+from pglab.algorithms.losses import standardize
+from pglab.algorithms.returns import rewards_to_go
+from pglab.bits import padded_batches, step_blocks
+from pglab.envs.spaces import Space
+from pglab.training.arm import Arm
+from pglab.training.episodes import Episodes
+from pglab.training.randomness import generator
+
+
+class Weigher:
+    """The weighting of one arm, with what its critic and its baseline's memory hold of earlier batches.
+
+    Packed tensors below are the bundle's, `[S + 1]`; an arm reads and writes its own rows' steps.
+
+    Attributes:
+        rows: of the arm in the bundle's table.
+        memory: what the baseline remembers, `[k, …]` each.
+        critic: of the baseline, or None.
+    """
+
+    def __init__(self, arm: Arm, rows: slice, observation: Space, device: torch.device) -> None:
+        self.arm, self.rows, self._device = arm, rows, device
+        self.memory: dict[str, Tensor] = {}
+        self.critic = None
+        if arm.has_critic:
+            generators = [generator(seed, "critic_weights") for seed in arm.seeds]
+            self.critic = arm.baseline.critic(observation, generators, device)
+
+    def weigh(self, episodes: Episodes, psi: Tensor) -> None:
+        """Writes Ψ of each packed step, its reduction included, and then lets critic and memory learn.
+
+        So the weights use both as the earlier batches left them.
+        """
+        remembers = hasattr(self.arm.baseline, "remember")
+        remembered = []
+        returns = None if self.critic is None else torch.zeros_like(episodes.reward)
+        for rows, index, batch in self.batches(episodes):
+            # Padding is written to the entry for padding, which stays zero.
+            psi[index] = self.scaled(self.arm.psi(batch), batch)
+            if not remembers and returns is None:
+                continue
+            batch_returns = rewards_to_go(batch.reward, self.arm.gamma)
+            if returns is not None:
+                returns[index] = torch.where(batch.mask, batch_returns, 0.0)
+            if remembers:
+                remembered.append((rows, self.arm.baseline.remember(batch.memory, batch, batch_returns)))
+        self._keep(remembered)
+        if self.critic is not None and returns is not None:
+            self.critic.fit(list(self._stretches(episodes, returns)))
+
+    def batches(self, episodes: Episodes) -> Iterator[tuple[Tensor, Tensor, Batch]]:
+        """Batches as the weighting sees them, with critic and memory as they now are.
+
+        Yields:
+            `(rows [r], index [r, E, T], batch)`: rows of the arm, positions of the batch's steps, the batch.
+        """
+        reward, value = episodes.reward, None
+        if self.critic is not None:
+            value = self._values(episodes.run, episodes.length, episodes.obs)
+            if self.arm.estimator.truncation == "bootstrap":
+                reward = self._bootstrapped(episodes)
+        for table_rows, index in padded_batches(episodes.run, episodes.length, self._device, self.rows):
+            rows = table_rows - self.rows.start
+            batch = Batch(
+                obs=episodes.obs[index],
+                action=episodes.action[index],
+                reward=reward[index],
+                mask=index < len(reward) - 1,
+                terminated=episodes.terminates[index],
+                truncated=episodes.truncates[index],
+                value=None if value is None else value[index],
+                memory={name: kept[rows] for name, kept in self.memory.items()},
+            )
+            yield rows, index, batch
+
+    def scaled(self, psi: Tensor, batch: Batch) -> Tensor:
+        """The weights of a batch, standardised if asked for, times the reduction's factor."""
+        if self.arm.estimator.normalize:
+            psi = standardize(psi, batch.mask)
+        scale = self.arm.estimator.scale(batch.mask.sum((-2, -1)), batch.mask[..., 0].sum(-1))
+        return torch.where(batch.mask, psi * scale[:, None, None], 0.0)
+
+    def _values(self, run: np.ndarray, length: np.ndarray, obs: Tensor) -> Tensor:
+        """V of the arm's packed observations `[S + 1, D]`, `[S + 1]`, zero elsewhere."""
+        assert self.critic is not None
+        values = torch.zeros(len(obs), device=obs.device)
+        for rows, index in self._blocks(run, length):
+            values[index] = self.critic.values(rows - self.rows.start, obs[index])
+        values[-1] = 0.0
+        return values
+
+    def _stretches(self, episodes: Episodes, returns: Tensor) -> Iterator[Stretch]:
+        """The arm's steps for its critic, with G_t `[S + 1]`."""
+        for rows, index in self._blocks(episodes.run, episodes.length):
+            mask = index < len(returns) - 1
+            yield Stretch(rows - self.rows.start, episodes.obs[index], returns[index], mask)
+
+    def _blocks(self, run: np.ndarray, length: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
+        return step_blocks(run, length, self._device, only=np.arange(self.rows.start, self.rows.stop))
+
+    def _bootstrapped(self, episodes: Episodes) -> Tensor:
+        """Rewards with γ V(s_T) added to the last one of each truncated episode."""
+        ends = torch.cat((episodes.last_obs, torch.zeros_like(episodes.obs[:1])))
+        value = self._values(episodes.run, np.ones_like(episodes.length), ends)[:-1]
+        cut = torch.from_numpy(episodes.truncated & ~episodes.terminated).to(self._device)
+        last = torch.from_numpy(episodes.last).to(self._device)
+        reward = episodes.reward.clone()
+        reward[last] += self.arm.gamma * value * cut
+        return reward
+
+    def _keep(self, remembered: list[tuple[Tensor, Mapping[str, Tensor]]]) -> None:
+        for rows, memory in remembered:
+            for name, kept in memory.items():
+                if name not in self.memory:
+                    shape = (len(self.arm.seeds), *kept.shape[1:])
+                    self.memory[name] = torch.zeros(shape, dtype=kept.dtype, device=kept.device)
+                self.memory[name][rows] = kept
