@@ -10,6 +10,7 @@ import pandas as pd
 
 from pglab.errors import InputError
 from pglab.report.origin import Origin, origin
+from pglab.results.arm_choices import compared_factors
 from pglab.results.arms import describe_arms
 from pglab.results.comparisons import SIGNIFICANT, compare
 from pglab.results.digits import counted, plain
@@ -17,7 +18,6 @@ from pglab.results.factors import effect_across
 from pglab.results.incomplete import IncompleteStudy
 from pglab.results.intervals import Method
 from pglab.results.load import load, load_evaluation
-from pglab.results.naming import compared_factors
 from pglab.results.pairs import Test
 from pglab.results.planning import seeds_needed
 from pglab.results.scores import How, scores

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from pglab.report.content import Content
 from pglab.results import plots
+from pglab.results.arm_choices import choices, compared_factors, distinguishing
 from pglab.results.arm_names import is_number
 from pglab.results.comparisons import compare
 from pglab.results.effects import main_effects
-from pglab.results.naming import choices, compared_factors, distinguishing
 
 MOST_PAIRED = 20  # arms; a matrix of more is unreadable, and slow
 

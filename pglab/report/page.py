@@ -14,7 +14,7 @@ from pglab.report.content import Content
 from pglab.report.figures import Drawn, figures
 from pglab.report.methods import methods
 from pglab.results import tables
-from pglab.results.naming import arm_labels
+from pglab.results.arm_names import arm_labels
 from pglab.results.plots.saving import drawn
 
 MOST_DRAWN = 500  # runs; of more, lines weigh more than dots

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from pglab.results.arm_choices import describing, runs_by_arm
 from pglab.results.intervals import Method, interval_of_mean, tolerance_interval
-from pglab.results.naming import describing, runs_by_arm
 
 COUNTED = ("finished", "diverged", "stopped", "failed")
 

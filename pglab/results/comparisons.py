@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from pglab.results.arm_choices import ArmKey, runs_by_arm
+from pglab.results.arm_names import Pair, pair_labels
+from pglab.results.controls import controls
 from pglab.results.digits import counted, p_is, plain, with_error
-from pglab.results.naming import Arm, Pair, controls, pair_labels, runs_by_arm
 from pglab.results.order import by_order
 from pglab.results.pairs import Difference, Test, matched, paired, unpaired
 
@@ -81,7 +83,7 @@ def compare(
 
 
 def compare_pairs(
-    scores: pd.DataFrame, pairs: Sequence[tuple[Arm, Arm]], test: Test = "t", level: float = 0.95
+    scores: pd.DataFrame, pairs: Sequence[tuple[ArmKey, ArmKey]], test: Test = "t", level: float = 0.95
 ) -> pd.DataFrame:
     """The table of `compare` for these pairs of an arm and its control, corrected for their number."""
     if test not in ("t", "permutation"):
@@ -116,7 +118,7 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def _compared(
-    pair: tuple[Arm, Arm], runs: dict[Arm, pd.DataFrame], labels: Pair, test: Test, level: float
+    pair: tuple[ArmKey, ArmKey], runs: dict[ArmKey, pd.DataFrame], labels: Pair, test: Test, level: float
 ) -> dict[str, object]:
     arm, control = pair
     of_arm, of_control = runs[arm].set_index("seed"), runs[control].set_index("seed")

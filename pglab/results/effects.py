@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from pglab.results.arm_choices import ArmKey, choices, describing, distinguishing, runs_by_arm, text
 from pglab.results.comparisons import holm
-from pglab.results.naming import Arm, choices, describing, distinguishing, find_arms, runs_by_arm, text
+from pglab.results.controls import find_arms
 from pglab.results.pairs import FEWEST_SHARED, Difference, paired
 
 Cell = tuple[str, ...]  # a level of each factor
@@ -66,7 +67,7 @@ def main_effects(
     if not names or not set(names) <= set(describing(scores)):
         raise ValueError(f"factors are columns that describe arms: {', '.join(describing(scores))}; got {names}")
     runs, arms = runs_by_arm(scores), choices(scores)
-    cells: dict[Cell, list[Arm]] = {}
+    cells: dict[Cell, list[ArmKey]] = {}
     for arm, has in arms.items():
         cells.setdefault(tuple(str(has[name]) for name in names), []).append(arm)
     first = next(iter(arms)) if control is None else find_arms(scores, control)[0]
@@ -102,8 +103,8 @@ def _moves(levels: Sequence[Sequence[str]], base: Cell) -> Iterator[dict[int, st
 
 
 def _contrast(
-    cells: Mapping[Cell, list[Arm]], levels: Sequence[Sequence[str]], base: Cell, moved: Mapping[int, str]
-) -> tuple[dict[Arm, float], list[Cell]]:
+    cells: Mapping[Cell, list[ArmKey]], levels: Sequence[Sequence[str]], base: Cell, moved: Mapping[int, str]
+) -> tuple[dict[ArmKey, float], list[Cell]]:
     """What each arm's score is multiplied by before they are added up; and cells that have no arm."""
     choice = [[moved[k], base[k]] if k in moved else list(levels[k]) for k in range(len(base))]
     averaged = int(np.prod([len(levels[k]) for k in range(len(base)) if k not in moved]))

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from pglab.results.arm_choices import ArmKey, choices, describing, distinguishing, runs_by_arm, text
 from pglab.results.comparisons import compare_pairs
 from pglab.results.digits import p_is, plain, with_error
 from pglab.results.linear import COLUMNS, Sums, analysis_of_variance
-from pglab.results.naming import Arm, choices, describing, distinguishing, runs_by_arm, text
 from pglab.results.pairs import Test
 
 SIGNIFICANT = 0.05
@@ -97,7 +97,7 @@ def effect_across(scores: pd.DataFrame, factor: str, control: str | None = None,
         (arm, control_of[strata[arm]]) for arm in arms if arm not in control_of.values() and strata[arm] in control_of
     ]
     alone = [arm for arm in arms if strata[arm] not in control_of]
-    of_level: dict[str, list[tuple[Arm, Arm]]] = {}
+    of_level: dict[str, list[tuple[ArmKey, ArmKey]]] = {}
     for pair in pairs:
         of_level.setdefault(str(arms[pair[0]][factor]), []).append(pair)
     table = compare_pairs(scores, pairs, test)
@@ -118,7 +118,7 @@ def _block(runs: pd.DataFrame) -> list[int] | None:
     return list(seeds) if seeds.duplicated().any() and seeds.nunique() > 1 else None
 
 
-def _interaction(runs: dict[Arm, pd.DataFrame], pairs: Sequence[tuple[Arm, Arm]]) -> tuple[float, str]:
+def _interaction(runs: dict[ArmKey, pd.DataFrame], pairs: Sequence[tuple[ArmKey, ArmKey]]) -> tuple[float, str]:
     """Whether arm - control is the same in all pairs: p, and the test or why there is none."""
     if len(pairs) < 2:
         return np.nan, "none: there is one stratum"

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from pglab.results.arm_choices import runs_by_arm
+from pglab.results.arm_names import pair_labels
+from pglab.results.controls import controls
 from pglab.results.digits import counted, plain
-from pglab.results.naming import controls, pair_labels, runs_by_arm
 from pglab.results.pairs import matched
 
 MOST = 10**7  # seeds
