@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pglab.results.scores import RUN, SCORED
@@ -15,18 +16,23 @@ def runs_by_arm(scores: pd.DataFrame) -> dict[ArmKey, pd.DataFrame]:
     """The runs of each arm of each study, in the order in which the arms come.
 
     Raises:
-        ValueError: a run has more than one row, or runs of unlike scores are in the frame.
+        ValueError: a run has more than one row, a score is infinite, or runs of unlike scores are in the frame.
     """
     if scores.duplicated(RUN).any():
         raise ValueError("a run has more than one row; the frame must be that of `scores`, one score a run")
     if len(scores.drop_duplicates(["measure", "unit", "better"])) > 1:
         raise ValueError(f"unlike scores cannot be compared: {', '.join(map(str, scores['measure'].unique()))}")
+    if np.isinf(scores["score"].to_numpy(dtype=float)).any():
+        raise ValueError(
+            "a score is infinite; a run without a score has NaN, and one that never came to a threshold the steps that "
+            "it took, with `reached` false, as `scores` gives them"
+        )
     return {(str(s), str(a)): runs for (s, a), runs in scores.groupby(["study", "arm"], sort=False)}
 
 
 def describing(scores: pd.DataFrame) -> list[str]:
     """The columns that describe an arm: chosen groups and differing keys."""
-    return [str(key) for key in scores.columns if key not in (*RUN, *SCORED)]
+    return [str(key) for key in scores.columns if key not in (*RUN, *SCORED, "horizon")]
 
 
 def choices(scores: pd.DataFrame) -> dict[ArmKey, Choices]:

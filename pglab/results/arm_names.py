@@ -128,7 +128,7 @@ def _label(keys: list[str], arm: Choices, cut: Mapping[str, str]) -> str:
 
 def _parts(arm: str) -> list[str]:
     """The settings, cut at commas that are in no brackets."""
-    return re.findall(r"(?:[^,\[\]]|\[[^\]]*\])+", arm)
+    return re.findall(r"(?:\[[^\]]*\]|[^,])+", arm)
 
 
 def _shared(settings: Sequence[list[Setting]]) -> list[Setting]:

@@ -1,5 +1,7 @@
 """Text that others wrote, made safe to show: a name or an error may hold anything."""
 
+import unicodedata
+
 
 def shown(text: str) -> str:
     r"""One line in which every character that would act instead of being read is spelled out.
@@ -7,7 +9,8 @@ def shown(text: str) -> str:
     Control characters, terminal escapes, line breaks, and marks that turn the direction of writing
     become what one would type for them in Python: `\x1b`, `\n`, `\u202e`. All else stays as it is.
     """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    harmless = (c.isprintable() or unicodedata.category(c) == "Zs" for c in text)
+    return "".join(c if safe else c.encode("unicode_escape").decode() for c, safe in zip(text, harmless, strict=True))
 
 
 def shown_lines(text: str) -> str:
