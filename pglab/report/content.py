@@ -10,17 +10,17 @@ import pandas as pd
 
 from pglab.errors import InputError
 from pglab.report.origin import Origin, origin
+from pglab.results.arm_choices import compared_factors
 from pglab.results.arms import describe_arms
-from pglab.results.comparisons import SIGNIFICANT, compare
-from pglab.results.digits import counted, plain
+from pglab.results.comparisons import compare
 from pglab.results.factors import effect_across
 from pglab.results.incomplete import IncompleteStudy
 from pglab.results.intervals import Method
 from pglab.results.load import load, load_evaluation
-from pglab.results.naming import compared_factors
 from pglab.results.pairs import Test
 from pglab.results.planning import seeds_needed
 from pglab.results.scores import How, scores
+from pglab.results.verdicts import beats
 
 Answer = TypeVar("Answer")
 
@@ -102,8 +102,8 @@ def content(study: Path, question: Question) -> Content:
         return Content(updates, nothing, nothing, nothing, [], [], [], known, question)
     runs = _asked(lambda: scores(updates, evaluation, question.how, question.threshold))
     compared = _asked(lambda: compare(runs, question.control, question.test))
-    surest = compared.sort_values("p_holm", kind="stable") if len(compared) else compared
-    verdicts = [Verdict(row["verdict"], row["p_holm"] < SIGNIFICANT) for row in surest.to_dict("records")]
+    surest = compared.sort_values("p", kind="stable") if len(compared) else compared
+    verdicts = [Verdict(row["verdict"], beats(row)) for row in surest.to_dict("records")]
     described = describe_arms(runs, question.interval)
     planning, across = _planning(runs, compared, question), _across(runs, question)
     return Content(updates, runs, described, compared, planning, verdicts, across, known, question)
@@ -121,17 +121,9 @@ def _planning(runs: pd.DataFrame, compared: pd.DataFrame, question: Question) ->
     """For each comparison the difference that its seeds can see, or whether they are enough for the one asked for."""
     if compared.empty:
         return []
-    asked = question.difference
-    plans = _asked(lambda: seeds_needed(runs, 1.0 if asked is None else asked, question.control))
-    if asked is not None:
-        return list(plans["verdict"])
-    found = []
-    for row in plans[plans["detectable"].notna()].to_dict("records"):
-        seeds = counted(row["n"], "paired seed") if row["paired"] else f"{counted(row['n'], 'seed')} in each arm"
-        arms = f"{row['label']} and {row['control_label']}" + (f" with {row['alike']}" if row["alike"] else "")
-        unit = runs["unit"].iloc[0]
-        found.append(f"{seeds} of {arms}: a difference of {plain(row['detectable'])} {unit}")
-    return found
+    plans = _asked(lambda: seeds_needed(runs, question.difference, question.control))
+    known = plans if question.difference is not None else plans[plans["detectable"].notna()]
+    return list(known["verdict"])
 
 
 def _asked(answer: Callable[[], Answer]) -> Answer:

@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 
 from pglab.report.content import Content
 from pglab.results import plots
+from pglab.results.arm_choices import choices, compared_factors, distinguishing
 from pglab.results.arm_names import is_number
 from pglab.results.comparisons import compare
+from pglab.results.coverage import coverage_of_differences
 from pglab.results.effects import main_effects
-from pglab.results.naming import choices, compared_factors, distinguishing
 
 MOST_PAIRED = 20  # arms; a matrix of more is unreadable, and slow
 
@@ -47,8 +48,7 @@ def figures(content: Content) -> Iterator[Drawn]:
             "comparisons",
             "differences",
             "Differences to the control",
-            "An interval that stays clear of the line is not yet a finding: the p value beside it is corrected for "
-            "all comparisons of this table (Holm), the interval is not.",
+            f"An arm beats its control exactly where the interval stays clear of the line. {together(content)}",
             plots.paired_differences(finite, content.score, interval),
         )
     if scored:
@@ -93,7 +93,7 @@ def figures(content: Content) -> Iterator[Drawn]:
                 "effects",
                 "Main effects and interactions",
                 "Each level against the control level, averaged over all other factors; an interaction is by how much "
-                "one level changes the effect of another.",
+                "one level changes the effect of another. Intervals hold together, for all rows.",
                 plots.effects(known, content.score, ", ".join(known["interval"].unique())),
             )
     if any(name in updates and updates[name].notna().any() for name in plots.DIAGNOSTICS):
@@ -104,6 +104,20 @@ def figures(content: Content) -> Iterator[Drawn]:
             "Measured beside training, at every `diagnostics.every`-th update.",
             plots.gradient_diagnostics(updates),
         )
+
+
+def together(content: Content) -> str:
+    """The joint level of the intervals of all comparisons, and what intervals from so few seeds really cover."""
+    compared = content.comparisons[content.comparisons["p"].notna()]
+    said = []
+    if len(compared) > 1:
+        said.append(
+            f"The {len(compared)} intervals hold together with 95 % (Bonferroni: each has the level 1 − 0.05/"
+            f"{len(compared)}), and p (Bonferroni) is p times {len(compared)}."
+        )
+    sizes = {(bool(row["paired"]), min(row["n"], row["n_control"])) for row in compared.to_dict("records")}
+    said += [coverage_of_differences(*size) for size in sorted({min(sizes), max(sizes)} if sizes else ())]
+    return " ".join(said)
 
 
 def _both_ways(pairs: pd.DataFrame) -> pd.DataFrame:

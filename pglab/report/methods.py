@@ -1,8 +1,9 @@
-"""How each number of a report was computed, in sentences."""
+"""Sentences on the method behind each number of a report."""
 
 import pandas as pd
 
 from pglab.report.content import Content
+from pglab.report.figures import together
 from pglab.results.coverage import real_coverage
 from pglab.results.digits import counted
 
@@ -12,11 +13,17 @@ IQM = """The interquartile mean leaves out a quarter of the scores at either end
 so it stands beside mean, median, minimum and maximum."""
 PAIRS = """Arm minus control. Runs of the same seed share initial weights, first states and the random numbers behind \
 their actions; so they are compared in pairs where arms share seeds."""
-HOLM = """where nothing differs, the chance of naming any winner is at most 5 %."""
+SIMULTANEOUS = """Its interval is that of the same test, at a level that leaves all intervals true together; so it \
+excludes 0 exactly where p (Bonferroni) is below .05, and exactly there an arm is said to beat another. p (Holm) is \
+never larger, and decides nothing. Where nothing differs, the chance of naming any winner is at most 5 %."""
+CENSORED = """A run that ended before it came to the threshold took longer than its steps, and no more is known: it is \
+censored. Means are restricted to a horizon up to which all arms compared were watched, and are tested by \
+pseudo-values; that takes the end of a run to have nothing to do with how soon it would have come there. The log-rank \
+test stands beside it and decides nothing."""
 POWER = """For the t test of these comparisons with normal scores, the spread that this study shows, and α divided by \
-the number of comparisons."""
-COUNTED = """Diverged runs enter with what they had until then; failed, stopped and unfinished runs have no score, and \
-are counted."""
+the number of comparisons, as in the verdicts."""
+COUNTED = """Diverged runs enter with what they had until then; failed, stopped and unfinished runs have no score, nor \
+has a run one of whose evaluation episodes is not a finite number; all are counted."""
 
 
 def methods(content: Content) -> list[tuple[str, str]]:
@@ -29,12 +36,14 @@ def methods(content: Content) -> list[tuple[str, str]]:
     said += [("IQM, min, max", IQM), ("Tolerance interval", f"{_several(arms['tolerance'])}.".capitalize())]
     if len(compared):
         number = int(compared["comparisons"].iloc[0])
-        interval = f"{_several(compared['interval'])}, each for itself, not widened for many comparisons."
-        corrected = f"p (Holm) is corrected for {counted(number, 'comparison')}: {HOLM}"
+        interval = f"{_several(compared['interval'])}. {together(content)}"
+        decides = f"p (Bonferroni) is p times {counted(number, 'comparison')}. {SIMULTANEOUS}"
         better = "how often the arm does better, ties half; Pearson's r over pairs, which help where it is above 0."
         said.append(("Difference", f"{PAIRS} Interval: {interval}"))
-        said.append(("p", f"Two-sided: {_several(compared['test'])}. {corrected}"))
+        said.append(("p", f"Two-sided: {_several(compared['test'])}. {decides}"))
         said.append(("Effect, p better, correlation", f"{_several(compared['effect_name'])}; {better}"))
+    if arms["capped"].any():
+        said.append(("Steps to a threshold", CENSORED))
     if content.planning:
         said.append(("Seeds and power", POWER))
     return [*said, ("What is counted", COUNTED)]

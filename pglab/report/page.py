@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from pglab.report.content import Content
-from pglab.report.figures import Drawn, figures
+from pglab.report.figures import Drawn, figures, together
 from pglab.report.methods import methods
 from pglab.results import tables
-from pglab.results.naming import arm_labels
+from pglab.results.arm_names import arm_labels
 from pglab.results.plots.saving import drawn
 
 MOST_DRAWN = 500  # runs; of more, lines weigh more than dots
@@ -24,11 +24,11 @@ INCH = 96  # CSS pixels
 
 OF_ARMS = (
     *("n", "mean", "low", "high", "sd", "median", "iqm", "min", "max", "tolerance_low", "tolerance_high"),
-    *("finished", "diverged", "stopped", "failed", "unfinished", "missing", "capped"),
+    *("finished", "diverged", "stopped", "failed", "unfinished", "not_finite", "missing", "capped", "horizon"),
 )
 OF_COMPARISONS = (
-    *("difference", "low", "high", "p", "p_holm", "p_better", "effect", "effect_name", "correlation", "n", "n_control"),
-    *("left_out", "unscored", "diverged", "test"),
+    *("difference", "low", "high", "p", "p_bonferroni", "p_holm", "p_better", "effect", "effect_name", "correlation"),
+    *("n", "n_control", "left_out", "unscored", "diverged", "capped", "horizon", "p_logrank", "test"),
 )
 
 
@@ -38,6 +38,7 @@ class Table:
 
     Attributes:
         numeric: which columns are numbers.
+        note: what a reader has to know of the numbers.
         csv: every column with every digit, as a data URI.
     """
 
@@ -45,6 +46,7 @@ class Table:
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
     numeric: Sequence[bool]
+    note: str
     csv: str
 
 
@@ -102,7 +104,7 @@ def _dots(figure: Figure) -> bytes:
 def _arms(content: Content) -> Table:
     labels = list(arm_labels(content.runs).values())
     kept = content.arms[[name for name in OF_ARMS if not _unknown(content.arms[name])]]
-    return _table("arms", content.arms, kept, {"arm": labels})
+    return _table("arms", content.arms, kept, {"arm": labels}, "95 % interval", "")
 
 
 def _comparisons(content: Content) -> Table:
@@ -110,21 +112,25 @@ def _comparisons(content: Content) -> Table:
     alike = [f" ({text})" if text else "" for text in found["alike"]]
     arms = [label + among for label, among in zip(found["label"], alike, strict=True)]
     kept = found[[name for name in OF_COMPARISONS if not _unknown(found[name])]]
-    return _table("comparisons", found, kept, {"arm": arms, "control": list(found["control_label"])})
+    names = {"arm": arms, "control": list(found["control_label"])}
+    interval = "simultaneous 95 % interval" if found["comparisons"].max() > 1 else "95 % interval"
+    return _table("comparisons", found, kept, names, interval, together(content))
 
 
-def _table(name: str, whole: pd.DataFrame, kept: pd.DataFrame, names: dict[str, list[str]]) -> Table:
+def _table(
+    name: str, whole: pd.DataFrame, kept: pd.DataFrame, names: dict[str, list[str]], interval: str, note: str
+) -> Table:
     """The kept columns as text beside names of arms; in the file all columns of the whole."""
-    shown = tables.readable(kept)
+    shown = tables.readable(kept, interval)
     rows = [
         [*of_arm, *cells] for of_arm, cells in zip(zip(*names.values(), strict=True), shown.to_numpy(), strict=True)
     ]
     numeric = [False] * len(names) + tables.numbers(kept, shown)
-    return Table(name, [*names, *shown.columns], rows, numeric, _data(tables.to_csv(whole).encode(), "text/csv"))
+    return Table(name, [*names, *shown.columns], rows, numeric, note, _data(tables.to_csv(whole).encode(), "text/csv"))
 
 
 def _unknown(column: pd.Series) -> bool:
-    """Whether a column has nothing to tell in this study."""
+    """True where a column has nothing to tell in this study."""
     return bool(column.isna().all())
 
 

@@ -1,8 +1,14 @@
-"""Short names of arms: what tells them apart, the same way in every sentence, figure and table."""
+"""Names of arms: what tells them apart, the same way in every sentence, figure and table, safe to show."""
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pglab.results.arm_choices import ArmKey, Choices, choices, distinguishing
+from pglab.results.shown import shown
 
 # The last part of these keys would say something else alone.
 NEEDS_ITS_GROUP = {"seed", "id", "steps", "_target_"}
@@ -30,15 +36,51 @@ def short_names(arms: Iterable[str]) -> dict[str, str]:
     names = {}
     for arm, of_arm in own.items():
         name = in_short(of_arm, cut, alone=len(differing) == 1 < len(own) and all(own.values()))
-        names[arm] = name or (arm if len(own) == 1 else "default")
-    return names if len(set(names.values())) == len(names) else {arm: arm for arm in settings}
+        names[arm] = name or (shown(arm) if len(own) == 1 else "default")
+    return names if len(set(names.values())) == len(names) else {arm: shown(arm) for arm in settings}
+
+
+def arm_labels(scores: pd.DataFrame) -> dict[ArmKey, str]:
+    """A name for each arm in a sentence: `rtg`, or `weighting=rtg, lr=0.01`.
+
+    Where one group alone differs, the choice is enough; where no columns tell arms apart, the arm's
+    own name is taken.
+    """
+    keys = distinguishing(scores)
+    cut = short_keys(keys)
+    labels = {arm: _label(keys, described, cut) or shown(arm[1]) for arm, described in choices(scores).items()}
+    return labels if len(set(labels.values())) == len(labels) else {arm: shown("/".join(arm)) for arm in labels}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Names of two arms in a sentence, and the settings that they have in common and others have not."""
+
+    arm: str
+    control: str
+    alike: str
+
+
+def pair_labels(scores: pd.DataFrame, pairs: Iterable[tuple[ArmKey, ArmKey]]) -> list[Pair]:
+    """`rtg` and `total`, both `lr=0.01`: names for the arms of each pair."""
+    keys, arms, labels = distinguishing(scores), choices(scores), arm_labels(scores)
+    cut, found = short_keys(keys), []
+    for arm, control in pairs:
+        unlike = [key for key in keys if arms[arm][key] != arms[control][key]]
+        said, of_control = _label(unlike, arms[arm], cut), _label(unlike, arms[control], cut)
+        alike = shown(
+            ", ".join(f"{cut[k]}={arms[arm][k]}" for k in keys if k not in unlike and arms[arm][k] is not None)
+        )
+        known = bool(said and of_control)
+        found.append(Pair(said, of_control, alike) if known else Pair(labels[arm], labels[control], ""))
+    return found
 
 
 def in_short(settings: Sequence[Setting], cut: Mapping[str, str], alone: bool) -> str:
     """`weighting=rtg, lr=0.01`, with keys cut short; `rtg`, where alone that choice in one group differs."""
     if alone and len(settings) == 1 and "." not in settings[0][0] and not is_number(settings[0][1]):
-        return settings[0][1]
-    return ", ".join(f"{cut[key]}={value}" if value else key for key, value in settings)
+        return shown(settings[0][1])
+    return shown(", ".join(f"{cut[key]}={value}" if value else key for key, value in settings))
 
 
 def short_keys(keys: Iterable[str]) -> dict[str, str]:
@@ -50,8 +92,9 @@ def short_keys(keys: Iterable[str]) -> dict[str, str]:
 
 
 def shared_settings(arms: Iterable[str]) -> str:
-    """What `short_names` leaves out, because it is the same in all of these arms; empty for one arm."""
-    return ", ".join(f"{key}={value}" for key, value in _shared([settings_in(arm) for arm in dict.fromkeys(arms)]))
+    """The settings that `short_names` leaves out, because all of these arms have them; empty for one arm."""
+    shared = _shared([settings_in(arm) for arm in dict.fromkeys(arms)])
+    return shown(", ".join(f"{key}={value}" for key, value in shared))
 
 
 def without(arm: str, key: str) -> str:
@@ -70,7 +113,7 @@ def settings_in(arm: str) -> list[Setting]:
 
 
 def is_number(value: str | None) -> bool:
-    """Whether a choice is a number."""
+    """True where a choice is written as a number."""
     try:
         float(value or "")
     except ValueError:
@@ -78,13 +121,18 @@ def is_number(value: str | None) -> bool:
     return True
 
 
+def _label(keys: list[str], arm: Choices, cut: Mapping[str, str]) -> str:
+    settings = [(key, value) for key in keys if (value := arm[key]) is not None]
+    return in_short(settings, cut, alone=len(keys) == 1)
+
+
 def _parts(arm: str) -> list[str]:
-    """At commas, but not at those inside brackets."""
-    return re.findall(r"(?:[^,\[\]]|\[[^\]]*\])+", arm)
+    """The settings, cut at commas that are in no brackets."""
+    return re.findall(r"(?:\[[^\]]*\]|[^,])+", arm)
 
 
 def _shared(settings: Sequence[list[Setting]]) -> list[Setting]:
-    """What all arms have; nothing where there are not two."""
+    """The settings of all arms; none where there are not two."""
     first, *others = [*settings] or [[]]
     return [each for each in first if others and all(each in other for other in others)]
 

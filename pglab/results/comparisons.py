@@ -1,20 +1,17 @@
 """Which arm is better, by how much, and how sure one can be."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
-import scipy
 
-from pglab.results.digits import counted, p_is, plain, with_error
-from pglab.results.naming import Arm, Pair, controls, pair_labels, runs_by_arm
-from pglab.results.order import by_order
-from pglab.results.pairs import Difference, Test, matched, paired, unpaired
-
-SIGNIFICANT = 0.05
-UNLIKE = 0.05  # lengths of runs that a verdict tells apart
+from pglab.results.arm_choices import ArmKey, runs_by_arm
+from pglab.results.arm_names import Pair, pair_labels
+from pglab.results.controls import controls
+from pglab.results.pairs import Difference, Test, paired, unpaired, without_test
+from pglab.results.samples import Sample, sample_of
+from pglab.results.verdicts import verdict
 
 
 def compare(
@@ -29,8 +26,16 @@ def compare(
     Every arm is compared with a control, or with every arm before it. Two arms that share at least two
     seeds (with scores) are compared in pairs, for the same seed gave them the same random numbers: over
     those seeds alone, the others are counted in `left_out`. Otherwise all scores are compared, by Welch.
-    Differences are arm - control. Where scores are infinite (runs that never reached a threshold) there are no
-    means to compare, and the order of the scores is: the sign test in pairs, else Mann-Whitney.
+    Differences are arm - control.
+
+    Where m comparisons are made each interval has the level 1 - α/m, α = 1 - `level`, so that all of them hold
+    together with at least the probability `level` (Bonferroni). It is the interval of the very test that p comes
+    from: it excludes 0 exactly where p m < α, and exactly there the verdict names a winner.
+
+    Where some run of the two arms did not come to the threshold of `steps_to` the means are restricted: of
+    min(time, `horizon`), which is known for runs that were cut off as well. The test is that of their pseudo-values
+    (see `pglab.results.censoring`), in pairs or not; the log-rank test, which asks whether the arms are alike at
+    all and looks at no pairs, stands beside it and decides nothing, so that there is one answer.
 
     Columns:
         study arm control_study control: the two arms.
@@ -39,22 +44,27 @@ def compare(
         measure unit better: of the scores.
         paired: whether over pairs; pairs: how many; n n_control: how many scores entered.
         left_out: scores that did not, for want of a partner.
-        unscored: stopped, failed and unfinished runs of the two arms, and those without their score.
-        diverged capped: diverged runs of the two arms whose scores entered, and those that never reached
-            the threshold of `steps_to`.
+        unscored: stopped, failed and unfinished runs of the two arms, and those without their score; not_finite:
+            of these, how many have none because something that was measured is not a finite number.
+        diverged capped: diverged runs of the two arms whose scores entered, and runs that ended before
+            they came to the threshold of `steps_to` (censored).
+        horizon: environment steps up to which means are restricted; empty where no run is censored.
         correlation: Pearson's r over the pairs. Pairs narrow the interval where it is above 0: with
             equal spread by the factor √(1 - r), apart from the degrees of freedom.
         mean control_mean difference: of those scores.
-        low high interval: of the difference, each for itself, not widened for many comparisons.
+        low high interval: of the difference, simultaneous for all rows; and in words which one it is. An end is
+            infinite where the permutations of so few scores can exclude nothing.
         p_better: how often the arm does better: the share of pairs, or of all pairings where the seeds are not
-            shared; ties count half.
+            shared; ties, and pairs whose order censoring hides, count half.
         effect effect_name: Cohen's d_z in pairs, else Hedges' g (see `pglab.results.pairs`).
         p test: the p value and the test, or why there is none.
-        p_holm comparisons: p corrected by Holm for the number of comparisons that have one. The chance
+        p_bonferroni comparisons: min(1, m p), which decides, and m, the number of comparisons that have a p.
+        p_holm: p corrected by Holm, for readers: never above p_bonferroni, and no verdict goes by it. The chance
             that any verdict of the table names a winner where nothing differs is at most 5 %; measured
             for five comparisons with a control at n = 5 to 20: paired 4.4 to 4.8 % (normal scores),
             1.7 to 3.1 % (skewed), 0.2 to 2.3 % (a ceiling); Welch 3.5 to 4.6, 1.5 to 3.1 and 0.3 to 2.5 %;
             permutation tests at n = 5 to 10 up to 4.5 % (`python -m tests.results.error_rates`).
+        p_logrank: of the log-rank test, where some run is censored.
         env_steps control_env_steps: how long these runs were, on average.
         verdict: a sentence with these numbers; ± is half the interval.
 
@@ -63,15 +73,15 @@ def compare(
         control: an arm's name, or choices (`weighting=total`). Where several arms have them, as in a grid, each
             arm is compared with the one that is otherwise most like it. If not given: the first arm; in a grid
             its choice in the first factor, groups before keys.
-        test: `t`, or `permutation`, which assumes no normal scores, and needs 6 pairs to reach .05. Infinite
-            scores are tested by their order either way (see `pglab.results.order`).
+        test: `t`, or `permutation`, which assumes no normal scores, and needs 6 pairs to reach .05.
         all_pairs: every two arms, and no control.
-        level: of the intervals.
+        level: of all intervals together.
 
     Raises:
         ValueError: the frame is not one score a run, or the control is none or not one.
 
-    Source: Holm 1979, A simple sequentially rejective multiple test procedure.
+    Sources: Dunn 1961, Multiple comparisons among means; Holm 1979, A simple sequentially rejective multiple test
+    procedure; Royston & Parmar 2013 for restricted means.
     """
     if all_pairs and control is not None:
         raise ValueError(f"either all pairs or a control; got both, with control={control!r}")
@@ -81,26 +91,35 @@ def compare(
 
 
 def compare_pairs(
-    scores: pd.DataFrame, pairs: Sequence[tuple[Arm, Arm]], test: Test = "t", level: float = 0.95
+    scores: pd.DataFrame, pairs: Sequence[tuple[ArmKey, ArmKey]], test: Test = "t", level: float = 0.95
 ) -> pd.DataFrame:
-    """The table of `compare` for these pairs of an arm and its control, corrected for their number."""
+    """The table of `compare` for these pairs of an arm and its control, simultaneous for their number."""
     if test not in ("t", "permutation"):
         raise ValueError(f"a test is 't' or 'permutation'; got {test!r}")
+    if not 0 < level < 1:
+        raise ValueError(f"a level is between 0 and 1, such as 0.95; got {level}")
     runs = runs_by_arm(scores)
-    labels = pair_labels(scores, pairs)
-    rows = [_compared(pair, runs, label, test, level) for pair, label in zip(pairs, labels, strict=True)]
+    samples = [sample_of(runs[arm], runs[control]) for arm, control in pairs]
+    number = sum(not sample.untested for sample in samples)
+    rows = [
+        _row(pair, sample, labels, _difference(sample, test, round(1 - level, 12) / max(number, 1)))
+        for pair, sample, labels in zip(pairs, samples, pair_labels(scores, pairs), strict=True)
+    ]
     table = pd.DataFrame(rows, columns=None if rows else COLUMNS)
-    table["p_holm"] = holm(table["p"].to_numpy(dtype=float))
-    table["comparisons"] = int(table["p"].notna().sum())
-    table["verdict"] = [_verdict(row) for row in table.to_dict("records")]
+    p = table["p"].to_numpy(dtype=float)
+    table["interval"] = [simultaneous(said, level, number) for said in table["interval"]]
+    table["p_bonferroni"], table["p_holm"] = np.minimum(number * p, 1), holm(p)
+    table["comparisons"] = number
+    table["verdict"] = [verdict(row) for row in table.to_dict("records")]
     return table[COLUMNS]
 
 
 COLUMNS = [
     *("study", "arm", "control_study", "control", "label", "control_label", "alike", "measure", "unit", "better"),
-    *("paired", "pairs", "n", "n_control", "left_out", "unscored", "diverged", "capped", "correlation"),
-    *("mean", "control_mean", "difference", "low", "high", "interval", "p_better", "effect", "effect_name"),
-    *("p", "test", "p_holm", "comparisons", "env_steps", "control_env_steps", "verdict"),
+    *("paired", "pairs", "n", "n_control", "left_out", "unscored", "not_finite", "diverged", "capped", "horizon"),
+    *("correlation", "mean", "control_mean", "difference", "low", "high", "interval", "p_better"),
+    *("effect", "effect_name", "p", "test", "p_bonferroni", "p_holm", "comparisons", "p_logrank"),
+    *("env_steps", "control_env_steps", "verdict"),
 ]
 
 
@@ -115,115 +134,29 @@ def holm(p: np.ndarray) -> np.ndarray:
     return corrected
 
 
-def _compared(
-    pair: tuple[Arm, Arm], runs: dict[Arm, pd.DataFrame], labels: Pair, test: Test, level: float
-) -> dict[str, object]:
-    arm, control = pair
-    of_arm, of_control = runs[arm].set_index("seed"), runs[control].set_index("seed")
-    x, y = of_arm["score"].dropna(), of_control["score"].dropna()
-    a, b, in_pairs = matched(x, y)
-    left_out = len(x) + len(y) - len(a) - len(b)
-    unscored = len(of_arm) + len(of_control) - len(x) - len(y)
-    if in_pairs:
-        x, y = x[x.index.isin(y.index)], y[y.index.isin(x.index)]
-    diverged = [
-        int((runs["status"][entered.index] == "diverged").sum()) for runs, entered in ((of_arm, x), (of_control, y))
-    ]
-    capped = int(np.isinf([*a, *b]).sum())
-    if capped:
-        found = by_order(a, b, in_pairs)
-    else:
-        found = paired(a - b, test, level) if in_pairs else unpaired(a, b, test, level)
+def simultaneous(said: str, level: float, number: int) -> str:
+    """An interval in words, by how it was found, its level and the number of comparisons that share it."""
+    if said.startswith("none: "):
+        return said
+    joint = f"simultaneous (Bonferroni, {number} comparisons) " if number > 1 else ""
+    return f"{100 * level:g} % {joint}{said}"
+
+
+def _difference(sample: Sample, test: Test, alpha: float) -> Difference:
+    if sample.untested:
+        value = sample.a.mean() - sample.b.mean() if len(sample.a) and len(sample.b) else np.nan
+        return without_test(float(value), "Cohen's d_z" if sample.paired else "Hedges' g", sample.untested)
+    if sample.paired:
+        return paired(sample.a - sample.b, test, alpha)
+    return unpaired(sample.a, sample.b, test, alpha)
+
+
+def _row(pair: tuple[ArmKey, ArmKey], sample: Sample, labels: Pair, found: Difference) -> dict[str, object]:
+    (study, arm), (control_study, control) = pair
     return {
-        **{"study": arm[0], "arm": arm[1], "control_study": control[0], "control": control[1]},
+        **{"study": study, "arm": arm, "control_study": control_study, "control": control},
         **{"label": labels.arm, "control_label": labels.control, "alike": labels.alike},
-        **{key: of_arm[key].iloc[0] for key in ("measure", "unit", "better")},
-        **{"paired": in_pairs, "pairs": len(a) if in_pairs else 0, "n": len(a), "n_control": len(b)},
-        **{"left_out": left_out, "unscored": unscored},
-        **{"diverged": sum(diverged), "capped": capped},
-        "correlation": _correlation(a, b) if in_pairs else np.nan,
-        "mean": a.mean() if len(a) else np.nan,
-        "control_mean": b.mean() if len(b) else np.nan,
-        **_columns(found),
-        "p_better": _p_better(a, b, in_pairs, str(of_arm["better"].iloc[0])),
-        **{
-            "env_steps": of_arm["env_steps"][x.index].mean(),
-            "control_env_steps": of_control["env_steps"][y.index].mean(),
-        },
+        **sample.columns,
+        **{"difference": found.value, "low": found.low, "high": found.high, "interval": found.said},
+        **{"effect": found.effect, "effect_name": found.effect_name, "p": found.p, "test": found.test},
     }
-
-
-def _columns(found: Difference) -> dict[str, object]:
-    columns = asdict(found)
-    return {"difference": columns.pop("value"), "interval": columns.pop("said")} | columns
-
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    if not np.isfinite([*a, *b]).all() or np.ptp(a) == 0 or np.ptp(b) == 0 or len(a) < 3:
-        return np.nan
-    return float(np.corrcoef(a, b)[0, 1])
-
-
-def _p_better(a: np.ndarray, b: np.ndarray, in_pairs: bool, better: str) -> float:
-    if not len(a) or not len(b):
-        return np.nan
-    if in_pairs:
-        higher = float(np.mean((a > b) + (a == b) / 2))
-    else:
-        higher = float(scipy.stats.mannwhitneyu(a, b, method="asymptotic").statistic / (len(a) * len(b)))
-    return higher if better == "higher" else 1 - higher
-
-
-def _verdict(row: dict) -> str:
-    return (f"with {row['alike']}: " if row["alike"] else "") + _found(row)
-
-
-def _found(row: dict) -> str:
-    arm, control, unit = row["label"], row["control_label"], row["unit"]
-    at = _at(row)
-    if np.isnan(row["p"]):
-        known = "" if np.isnan(row["p_better"]) else f"; {arm} is better in {100 * row['p_better']:.0f} %"
-        reason = f"no test of the means ({row['test'].removeprefix('none: ')}{known})"
-        return f"no verdict on {arm} and {control}{at}: {reason}{_aside(row)}"
-    p = f"Holm {p_is(row['p_holm'])}" if row["comparisons"] > 1 else p_is(row["p"])
-    seeds = f"{row['pairs']} paired seeds" if row["paired"] else f"{row['n']} and {row['n_control']} seeds, not paired"
-    if row["capped"]:
-        return _by_order(row, f"({seeds}, {p}, {row['test']}{_aside(row)})")
-    half = (row["high"] - row["low"]) / 2
-    said = {
-        sign: with_error(sign * row["difference"], half) if half else plain(sign * row["difference"])
-        for sign in (1, -1)
-    }
-    numbers = f"({seeds}, {p}{_aside(row)})"
-    if row["p_holm"] >= SIGNIFICANT:
-        return f"the data cannot tell {arm} from {control}: {said[1]} {unit}{at} {numbers}"
-    sign = 1 if row["difference"] > 0 else -1
-    first, second = (arm, control) if (sign > 0) == (row["better"] == "higher") else (control, arm)
-    fewer = "" if row["better"] == "higher" else " fewer"
-    return f"{first} beats {second} by {said[sign]}{fewer} {unit}{at} {numbers}"
-
-
-def _by_order(row: dict, numbers: str) -> str:
-    """What can be said where some runs never reached the threshold."""
-    arm, control, p = row["label"], row["control_label"], row["p_better"]
-    of = "pairs" if row["paired"] else "pairings of their runs"
-    if row["p_holm"] >= SIGNIFICANT:
-        return f"the data cannot tell {arm} from {control}: {arm} is better in {100 * p:.0f} % of {of} {numbers}"
-    first, second, share = (arm, control, p) if p > 0.5 else (control, arm, 1 - p)
-    return f"{first} beats {second} in {100 * share:.0f} % of {of} {numbers}"
-
-
-def _at(row: dict) -> str:
-    """How long the runs were; of both arms, where that differs by more than a twentieth."""
-    steps, of_control = row["env_steps"], row["control_env_steps"]
-    if row["unit"] != "return" or np.isnan(steps + of_control):
-        return ""
-    alike = abs(steps - of_control) <= UNLIKE * max(steps, of_control)
-    return f" at {(steps + of_control) / 2:,.0f} steps" if alike else f" at {steps:,.0f} and {of_control:,.0f} steps"
-
-
-def _aside(row: dict) -> str:
-    """Runs that a reader has to know of."""
-    said = [(row["left_out"], "run", "left out for want of a partner"), (row["unscored"], "run", "without a score")]
-    said += [(row["diverged"], "run", "diverged"), (row["capped"], "run", "never reached the threshold")]
-    return "".join(f"; {counted(number, what)} {how}" for number, what, how in said if number)

@@ -1,10 +1,13 @@
 """Numbers with as many digits as are known, as text."""
 
 import math
+from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import partial
 
 MINUS = "−"
 NOTHING = "–"
+MOST_MORE = 10  # decimals beyond those that are known
 SHORT = 5  # digits; a number that needs no more is taken for a setting and left as it is
 
 
@@ -23,17 +26,32 @@ def with_interval(value: float, low: float, high: float) -> tuple[str, str]:
     """A value and its interval with the digits that the interval leaves: `("167", "70 to 264")`.
 
     Where the interval has no width it is written like the value, by `plain`; where an end is
-    missing it is left out.
+    missing it is left out. There are more digits where an end that is not 0 would else look like it.
     """
     decimals = known_decimals(low, high)
+    if decimals is not None:
+        decimals = _clear_of_zero(decimals, lambda x: all(x(end) != 0 for end in (low, high) if end))
     texts = [_to(x, decimals) for x in (value, low, high)]
     return texts[0], NOTHING if math.isnan(low) or math.isnan(high) else f"{texts[1]} to {texts[2]}"
 
 
 def with_error(value: float, half: float) -> str:
-    """A value and half its interval, in a sentence: `41 ± 12`."""
-    decimals = known_decimals(-half, half)
+    """A value and half its interval, in a sentence: `41 ± 12`.
+
+    There are more digits where the interval would else look as if it held 0 and does not, or the other way round.
+    """
+    decimals, apart = known_decimals(-half, half), abs(value) > half
+    if decimals is not None:
+        decimals = _clear_of_zero(decimals, lambda x: (abs(x(value)) > x(half)) == apart)
     return f"{_to(value, decimals)} ± {_to(half, decimals)}"
+
+
+def _clear_of_zero(decimals: int, clear: Callable[[Callable[[float], Decimal]], bool]) -> int:
+    """The fewest decimals, from so many on, with which rounded numbers say the same about 0; at most ten more."""
+    for more in range(MOST_MORE):
+        if clear(partial(_rounded, decimals=decimals + more)):
+            return decimals + more
+    return decimals + MOST_MORE
 
 
 def p_value(p: float) -> str:
@@ -78,9 +96,13 @@ def fixed(value: float, decimals: int) -> str:
     """Rounded half to even in decimal, thousands apart, with a true minus: `12,300`, `−0.50`; zero has no sign."""
     if not math.isfinite(value):
         return plain(value)
-    rounded = Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_EVEN)
+    rounded = _rounded(value, decimals)
     text = f"{abs(rounded):,.{max(decimals, 0)}f}"
     return MINUS + text if rounded < 0 else text
+
+
+def _rounded(value: float, decimals: int) -> Decimal:
+    return Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_EVEN)
 
 
 def _to(value: float, decimals: int | None) -> str:

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, product
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy
 
-from pglab.results.comparisons import holm
-from pglab.results.naming import Arm, choices, describing, distinguishing, find_arms, runs_by_arm, text
-from pglab.results.pairs import FEWEST_SHARED, Difference, paired
+from pglab.results.arm_choices import ArmKey, choices, describing, distinguishing, runs_by_arm, text
+from pglab.results.censoring import restricted
+from pglab.results.comparisons import holm, simultaneous
+from pglab.results.controls import find_arms
+from pglab.results.pairs import FEWEST_SHARED, Difference, paired, without_test
 
 Cell = tuple[str, ...]  # a level of each factor
 UNSEEN = 3  # cells without an arm that are named
@@ -38,20 +41,21 @@ def main_effects(
         factor level control_level: `weighting`, `rtg`, `total`; `weighting × optimizer.lr`, `rtg × 0.1`,
             `total × 0.01`.
         effect low high interval: and in words what the interval is, or why there is none: an arm of the grid
-            is missing or has too few scores, or scores are infinite.
+            is missing, has too few scores or only equal ones. Intervals are simultaneous for all rows, as in `compare`.
         paired n: whether over seeds, and how many; else the number of scores.
         left_out: scores of these arms that did not enter, because another arm lacks their seed or there is
             no effect.
         unscored: runs of these arms without a score.
-        p test p_holm: two-sided, that of the interval; and by Holm for all rows that have one.
-        measure unit better: of the scores.
+        p test p_bonferroni p_holm: two-sided, that of the interval; times the number of rows that have one,
+            which is below 1 - `level` exactly where the interval excludes 0; and by Holm.
+        measure unit better: of the scores; censored times are restricted to one horizon, which the measure names.
 
     Args:
         scores: the frame of `scores`.
         factors: columns; those that tell the arms apart if not given. Arms alike in all of them are averaged.
         control: an arm, as for `compare`, whose levels are the control levels; of several (`weighting=total`)
             the first. The first arm if not given.
-        level: of the intervals.
+        level: of all intervals together.
 
     Where nothing tells the arms apart, as with a single one, the table is empty.
 
@@ -66,7 +70,8 @@ def main_effects(
     if not names or not set(names) <= set(describing(scores)):
         raise ValueError(f"factors are columns that describe arms: {', '.join(describing(scores))}; got {names}")
     runs, arms = runs_by_arm(scores), choices(scores)
-    cells: dict[Cell, list[Arm]] = {}
+    scores = restricted(scores)
+    cells: dict[Cell, list[ArmKey]] = {}
     for arm, has in arms.items():
         cells.setdefault(tuple(str(has[name]) for name in names), []).append(arm)
     first = next(iter(arms)) if control is None else find_arms(scores, control)[0]
@@ -74,22 +79,26 @@ def main_effects(
     of_run = pd.Series([*zip(scores["study"], scores["arm"], strict=True)], scores.index)
     by_seed = scores.assign(of=of_run).pivot(index="seed", columns="of", values="score").astype(float)
     levels = [list(dict.fromkeys(str(text(value)) for value in scores[name])) for name in names]
-    rows = []
+    rows, contrasts = [], []
     for moved in _moves(levels, base):
         row = {"factor": " × ".join(names[place] for place in moved)}
         row |= {"level": " × ".join(moved.values()), "control_level": " × ".join(base[place] for place in moved)}
         weights, unseen = _contrast(cells, levels, base, moved)
-        of = [runs[arm] for arm in weights]
-        row |= _found(by_seed[list(weights)], np.array([*weights.values()]), _none(unseen, names), level)
-        rows.append(row | {"unscored": sum(int(each["score"].isna().sum()) for each in of)})
-    table = pd.DataFrame(rows, columns=None if rows else COLUMNS)
-    table["p_holm"] = holm(table["p"].to_numpy(dtype=float))
+        rows.append(row | {"unscored": sum(int(runs[arm]["score"].isna().sum()) for arm in weights)})
+        contrasts.append((by_seed[list(weights)], np.array([*weights.values()]), _none(unseen, names)))
+    alpha = round(1 - level, 12)
+    number = sum(not np.isnan(_found(*contrast, alpha)["p"]) for contrast in contrasts)
+    found = [_found(*contrast, alpha / max(number, 1)) for contrast in contrasts]
+    table = pd.DataFrame([row | of for row, of in zip(rows, found, strict=True)], columns=None if rows else COLUMNS)
+    table["interval"] = [simultaneous(said, level, number) for said in table["interval"]]
+    p = table["p"].to_numpy(dtype=float)
+    table["p_bonferroni"], table["p_holm"] = np.minimum(number * p, 1), holm(p)
     return table.assign(**{key: scores[key].iloc[0] for key in ("measure", "unit", "better")})[COLUMNS]
 
 
 COLUMNS = [
     *("factor", "level", "control_level", "effect", "low", "high", "interval"),
-    *("paired", "n", "left_out", "unscored", "p", "test", "p_holm", "measure", "unit", "better"),
+    *("paired", "n", "left_out", "unscored", "p", "test", "p_bonferroni", "p_holm", "measure", "unit", "better"),
 ]
 
 
@@ -102,9 +111,9 @@ def _moves(levels: Sequence[Sequence[str]], base: Cell) -> Iterator[dict[int, st
 
 
 def _contrast(
-    cells: Mapping[Cell, list[Arm]], levels: Sequence[Sequence[str]], base: Cell, moved: Mapping[int, str]
-) -> tuple[dict[Arm, float], list[Cell]]:
-    """What each arm's score is multiplied by before they are added up; and cells that have no arm."""
+    cells: Mapping[Cell, list[ArmKey]], levels: Sequence[Sequence[str]], base: Cell, moved: Mapping[int, str]
+) -> tuple[dict[ArmKey, float], list[Cell]]:
+    """The factor of each arm's score in the sum that is the effect; and cells that have no arm."""
     choice = [[moved[k], base[k]] if k in moved else list(levels[k]) for k in range(len(base))]
     averaged = int(np.prod([len(levels[k]) for k in range(len(base)) if k not in moved]))
     weights, unseen = {}, []
@@ -123,19 +132,16 @@ def _none(unseen: Sequence[Cell], names: Sequence[str]) -> str:
     return f"none: no arm {' or '.join(said)}" + (f" and {len(unseen) - UNSEEN} more" if unseen[UNSEEN:] else "")
 
 
-def _found(by_seed: pd.DataFrame, weights: np.ndarray, none: str, level: float) -> dict[str, object]:
+def _found(by_seed: pd.DataFrame, weights: np.ndarray, none: str, alpha: float) -> dict[str, Any]:
     """The columns that come of the scores, `[seeds, arms]`, NaN where there is none."""
     there, complete = int(by_seed.notna().sum().sum()), by_seed.dropna()
     in_pairs = len(complete) >= FEWEST_SHARED
     if none:
-        found, n = Difference(np.nan, np.nan, np.nan, none, np.nan, "", np.nan, none), 0
-    elif np.isinf(by_seed.to_numpy()).any():
-        why = "none: scores are infinite"
-        found, n = Difference(np.nan, np.nan, np.nan, why, np.nan, "", np.nan, why), 0
+        found, n = without_test(np.nan, "", none), 0
     elif in_pairs:
-        found, n = paired(complete.to_numpy() @ weights, "t", level), len(complete)
+        found, n = paired(complete.to_numpy() @ weights, "t", alpha), len(complete)
     else:
-        found, n = _of_means([by_seed[arm].dropna().to_numpy() for arm in by_seed], weights, level), there
+        found, n = _of_means([by_seed[arm].dropna().to_numpy() for arm in by_seed], weights, alpha), there
     entered = n * len(weights) if in_pairs else n
     return {
         **{"effect": found.value, "low": found.low, "high": found.high, "interval": found.said},
@@ -144,23 +150,18 @@ def _found(by_seed: pd.DataFrame, weights: np.ndarray, none: str, level: float) 
     }
 
 
-def _of_means(scores: Sequence[np.ndarray], weights: np.ndarray, level: float) -> Difference:
+def _of_means(scores: Sequence[np.ndarray], weights: np.ndarray, alpha: float) -> Difference:
     """From scores of arms that are independent: Σ w ȳ, with Σ w² s²/n for its variance."""
     n = np.array([len(each) for each in scores])
     if not n.all():
-        why = "none: an arm has no score"
-        return Difference(np.nan, np.nan, np.nan, why, np.nan, "", np.nan, why)
+        return without_test(np.nan, "", "none: an arm has no score")
     value = float(np.array([each.mean() for each in scores]) @ weights)
     if n.min() < 2:
-        why = "none: an arm has one score, and fewer than two seeds are in all arms"
-        return Difference(value, np.nan, np.nan, why, np.nan, "", np.nan, why)
+        return without_test(value, "", "none: an arm has one score, and fewer than two seeds are in all arms")
     parts = weights**2 * np.array([each.var(ddof=1) for each in scores]) / n
     if not (variance := parts.sum()):
-        why = "none: the scores of each arm are all equal"
-        return Difference(
-            value, value, value, "no width: the scores of each arm are all equal", np.nan, "", np.nan, why
-        )
+        return without_test(value, "", "none: the scores of each arm are all equal")
     df, error = variance**2 / (parts**2 / (n - 1)).sum(), np.sqrt(variance)
-    half, p = scipy.stats.t.ppf(0.5 + level / 2, df) * error, 2 * scipy.stats.t.sf(abs(value) / error, df)
-    said = f"{100 * level:g} % Welch (no two seeds in all arms)"
+    half, p = scipy.stats.t.isf(alpha / 2, df) * error, 2 * scipy.stats.t.sf(abs(value) / error, df)
+    said = "Welch (no two seeds in all arms)"
     return Difference(value, value - half, value + half, said, np.nan, "", float(p), "Welch's t of the arms' means")

@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 from matplotlib.transforms import Transform
 
+from pglab.results.shown import as_typed
+
 PAGE_WIDTH = 7.0  # inches, both columns of a paper
 PANEL_HEIGHT = 1.9
 DECADE = 10.0
@@ -34,7 +36,9 @@ def bias_and_variance(points: pd.DataFrame) -> Figure:
         for problem, rows in drawn.groupby("problem", sort=False):
             of_problem = {"color": colours[str(problem)], "ms": 3, "lw": 0.9}
             ends = 100 * np.abs(rows[["low", "high"]].to_numpy().T - rows["relative_bias"].to_numpy())
-            bias.errorbar(100 * rows["relative_bias"], rows["y"], xerr=ends, fmt="o", label=problem, **of_problem)
+            bias.errorbar(
+                100 * rows["relative_bias"], rows["y"], xerr=ends, fmt="o", label=as_typed(str(problem)), **of_problem
+            )
             variance.plot(rows["variance"], rows["y"], "o", color=colours[str(problem)], ms=3)
             variance.plot(rows["exact_variance"], rows["y"], "D", mec=colours[str(problem)], mfc="none", ms=6, mew=0.8)
         for low, axes in ((True, bias), (False, variance)):
@@ -44,7 +48,7 @@ def bias_and_variance(points: pd.DataFrame) -> Figure:
             axes.spines["left"].set_visible(low)
         bias.set_xscale("symlog", linthresh=10)
         bias.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        bias.set_yticks(range(len(estimators)), [name.replace(",", "\n") for name in estimators])
+        bias.set_yticks(range(len(estimators)), [as_typed(name).replace(",", "\n") for name in estimators])
         bias.set_xlabel("relative bias along ∇J, % (95 % interval;\nlinear to ±10, then logarithmic)")
         known = points[["variance", "exact_variance"]].to_numpy(dtype=float)
         known = known[known > 0]
@@ -82,10 +86,10 @@ def gradient_cosine(cosines: pd.DataFrame) -> Figure:
             for name, of_estimator in of_problem.groupby("estimator", sort=False):
                 colour, style = styles[str(name)]
                 batch, mean, half = _over_points(of_estimator)
-                axes.plot(batch, mean, style, color=colour, lw=1.2, label=name)
+                axes.plot(batch, mean, style, color=colour, lw=1.2, label=as_typed(str(name)))
                 if len(estimators) <= MOST_BANDS:
                     axes.fill_between(batch, mean - half, mean + half, color=colour, alpha=0.15, lw=0)
-            axes.set_title(problem, fontsize="medium")
+            axes.set_title(as_typed(problem), fontsize="medium")
             axes.axhline(1, color="0.6", lw=0.8, zorder=0)
             axes.set_xscale("log", base=2)
             axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))

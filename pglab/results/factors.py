@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from pglab.results.arm_choices import ArmKey, choices, describing, distinguishing, runs_by_arm, text
+from pglab.results.censoring import restricted
 from pglab.results.comparisons import compare_pairs
-from pglab.results.digits import p_is, plain, with_error
+from pglab.results.digits import p_is
 from pglab.results.linear import COLUMNS, Sums, analysis_of_variance
-from pglab.results.naming import Arm, choices, describing, distinguishing, runs_by_arm, text
 from pglab.results.pairs import Test
+from pglab.results.verdicts import difference
 
 SIGNIFICANT = 0.05
 
@@ -26,7 +28,8 @@ def anova(scores: pd.DataFrame, factors: Sequence[str] | None = None, sums: Sums
         sum_sq df F p: of the term.
         partial_eta_sq: the term's share of its and the residual's sum of squares.
         note: why numbers are missing. Cells of the grid without scores leave main effects only.
-        n left_out: scores that entered; runs without one, or whose score is infinite.
+        n left_out: scores that entered; runs without one. Censored times enter as pseudo-values
+            (see `pglab.results.censoring.restricted`).
         balanced: as many in every cell of the grid; else terms go together, and their meaning depends on `sums`.
         sums: II or III.
 
@@ -49,7 +52,8 @@ def anova(scores: pd.DataFrame, factors: Sequence[str] | None = None, sums: Sums
     if not names or not set(names) <= set(describing(scores)):
         raise ValueError(f"factors are columns that describe arms: {', '.join(describing(scores))}; got {names}")
     runs_by_arm(scores)
-    entered = scores[np.isfinite(scores["score"].to_numpy(dtype=float))]
+    scores = restricted(scores)
+    entered = scores[scores["score"].notna()]
     levels = pd.DataFrame({name: [str(text(value)) for value in entered[name]] for name in names})
     table = analysis_of_variance(entered["score"].to_numpy(dtype=float), levels, _block(entered), sums)
     cells = levels.value_counts()
@@ -62,8 +66,8 @@ def effect_across(scores: pd.DataFrame, factor: str, control: str | None = None,
     """The effect of a factor at each combination of all others: does it hold across learning rates?
 
     Each level of the factor is compared with the control level within each stratum, a combination of the
-    other columns that tell arms apart. The columns are those of `compare` (Holm's correction is for all
-    rows together), and:
+    other columns that tell arms apart. The columns are those of `compare` (intervals
+    are simultaneous for all rows together), and:
 
         stratum level control_level: which comparison it is.
         interaction_p interaction_test: whether the level's effect is the same in all strata; the same in
@@ -84,7 +88,7 @@ def effect_across(scores: pd.DataFrame, factor: str, control: str | None = None,
     Raises:
         ValueError: the factor does not tell arms apart, or has no such level.
     """
-    keys, arms, runs = distinguishing(scores), choices(scores), runs_by_arm(scores)
+    keys, arms, runs = distinguishing(scores), choices(scores), runs_by_arm(restricted(scores))
     if factor not in keys:
         raise ValueError(f"{factor} is no factor of these arms; there are: {', '.join(keys) or 'none'}")
     levels = list(dict.fromkeys(str(arm[factor]) for arm in arms.values()))
@@ -97,7 +101,7 @@ def effect_across(scores: pd.DataFrame, factor: str, control: str | None = None,
         (arm, control_of[strata[arm]]) for arm in arms if arm not in control_of.values() and strata[arm] in control_of
     ]
     alone = [arm for arm in arms if strata[arm] not in control_of]
-    of_level: dict[str, list[tuple[Arm, Arm]]] = {}
+    of_level: dict[str, list[tuple[ArmKey, ArmKey]]] = {}
     for pair in pairs:
         of_level.setdefault(str(arms[pair[0]][factor]), []).append(pair)
     table = compare_pairs(scores, pairs, test)
@@ -118,8 +122,8 @@ def _block(runs: pd.DataFrame) -> list[int] | None:
     return list(seeds) if seeds.duplicated().any() and seeds.nunique() > 1 else None
 
 
-def _interaction(runs: dict[Arm, pd.DataFrame], pairs: Sequence[tuple[Arm, Arm]]) -> tuple[float, str]:
-    """Whether arm - control is the same in all pairs: p, and the test or why there is none."""
+def _interaction(runs: dict[ArmKey, pd.DataFrame], pairs: Sequence[tuple[ArmKey, ArmKey]]) -> tuple[float, str]:
+    """The test that arm - control is the same in all pairs: p, and its name or why there is none."""
     if len(pairs) < 2:
         return np.nan, "none: there is one stratum"
     arms, controls = (
@@ -128,8 +132,6 @@ def _interaction(runs: dict[Arm, pd.DataFrame], pairs: Sequence[tuple[Arm, Arm]]
     )
     strata = [str(number) for number in range(len(pairs))]
     arms.columns = controls.columns = strata
-    if np.isinf(arms).any(axis=None) or np.isinf(controls).any(axis=None):
-        return np.nan, "none: scores are infinite"
     effects = arms.sub(controls).dropna()
     if len(effects) > 1:
         long, term = effects.melt(var_name="stratum", ignore_index=False), "stratum"
@@ -161,6 +163,4 @@ def _answer(rows: pd.DataFrame, factor: str) -> str:
 
 
 def _effect(row: dict) -> str:
-    half = (row["high"] - row["low"]) / 2
-    said = with_error(row["difference"], half) if half > 0 else plain(row["difference"])
-    return f"{said} {row['unit']} at {row['stratum'] or 'the one stratum'}"
+    return f"{difference(row)} at {row['stratum'] or 'the one stratum'}"

@@ -40,8 +40,6 @@ def interval_of_mean(scores: np.ndarray, method: Method = "t", level: float = 0.
     n, percent = len(scores), f"{100 * level:g} %"
     if n < 2:
         return Interval(np.nan, np.nan, f"none: {'one score' if n else 'no scores'}")
-    if not np.isfinite(scores).all():
-        return Interval(np.nan, np.nan, f"none: {np.isinf(scores).sum()} of {n} scores are infinite")
     if np.ptp(scores) == 0:
         return Interval(float(scores[0]), float(scores[0]), f"no width: all {n} scores are equal")
     if method == "bca":

@@ -9,18 +9,19 @@ import pandas as pd
 import scipy
 from scipy.special import gammaln
 
+from pglab.results.permutations import Permuted, exchanges, sign_flips
+
 Test = Literal["t", "permutation"]
-RESAMPLES = 9999  # sign flips and exchanges; up to 13 pairs there are fewer, and the test is exact
-LARGEST = 1e300  # a t value above all others, with which SciPy can still reckon
 FEWEST_SHARED = 2  # seeds, for pairs
-FEWEST_PAIRS = 6  # 2 / 2⁶ = .03
+ENDLESS = "without ends, for so few scores can exclude nothing"
 
 
 @dataclass(frozen=True)
 class Difference:
     """Mean difference of two arms, its interval, the size of the effect and a p value.
 
-    NaN where something does not exist; `said` and `test` tell in words what was done, or why not.
+    NaN where something does not exist; `said` and `test` tell in words what was done, or why not. The interval is
+    that of the test: it excludes 0 exactly where p is below one minus its level.
     """
 
     value: float
@@ -44,89 +45,67 @@ def matched(scores: pd.Series, control: pd.Series) -> tuple[np.ndarray, np.ndarr
     return scores.to_numpy(dtype=float), control.to_numpy(dtype=float), in_pairs
 
 
-def paired(differences: np.ndarray, test: Test = "t", level: float = 0.95) -> Difference:
-    """From the differences of runs with the same seed, `[n]`.
+def paired(differences: np.ndarray, test: Test = "t", alpha: float = 0.05) -> Difference:
+    """The difference from those of runs with the same seed, `[n]`, with an interval of level 1 - alpha.
 
-    The interval is Student's t on the differences. The effect is Cohen's d_z = d̄ / s_d. The p value,
-    two-sided, is that of the paired t test; or of a sign-flip permutation test (`permutation`): the
-    share of all 2ⁿ ways to give the differences signs whose mean is as far from 0 (exact up to n = 13,
-    then 9,999 random ones). It cannot be below 2/2ⁿ: with fewer than 6 pairs it never reaches .05.
-    Where all differences are equal a t test has no spread to go by, and the sign-flip test is taken.
+    Student's t on the differences, or a sign-flip permutation test with the interval that inverts it (see
+    `pglab.results.permutations.sign_flips`), which is also taken where all differences are equal, for then a t
+    test has no spread to go by. The effect is Cohen's d_z = d̄ / s_d.
 
-    Sources: Student 1908; Fisher 1935, The Design of Experiments, §21.
+    Source: Student 1908.
     """
     n, mean = len(differences), float(differences.mean()) if len(differences) else np.nan
-    if n < 2 or not np.isfinite(differences).all():
-        why = f"none: {n} pair{'s' * (n != 1)}" if n < 2 else "none: scores are infinite"
-        return Difference(mean, np.nan, np.nan, why, np.nan, "Cohen's d_z", np.nan, why)
-    if np.ptp(differences) == 0:
-        p, named = _sign_flips(differences)
+    if n < 2:
+        return without_test(mean, "Cohen's d_z", f"none: {n} pair{'s' * (n != 1)}")
+    if np.ptp(differences) == 0 or differences.std() == 0:
         equal = f"all {n} differences are equal"
-        return Difference(mean, mean, mean, f"no width: {equal}", np.nan, "Cohen's d_z", p, f"{named} ({equal})")
+        return _permuted(mean, np.nan, "Cohen's d_z", sign_flips(differences, alpha), equal)
     with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of nearly equal differences
+        effect = mean / float(differences.std(ddof=1))
+        if test == "permutation":
+            return _permuted(mean, effect, "Cohen's d_z", sign_flips(differences, alpha))
         found: Any = scipy.stats.ttest_1samp(differences, 0.0)
-    low, high = found.confidence_interval(level)
-    p, named = (float(found.pvalue), "paired t") if test == "t" else _sign_flips(differences)
-    effect = mean / float(differences.std(ddof=1))
-    said = f"{100 * level:g} % Student-t on differences"
-    return Difference(mean, float(low), float(high), said, effect, "Cohen's d_z", p, named)
+        low, high = found.confidence_interval(1 - alpha)
+    said = "Student-t on differences"
+    return Difference(mean, float(low), float(high), said, effect, "Cohen's d_z", float(found.pvalue), "paired t")
 
 
-def unpaired(scores: np.ndarray, control: np.ndarray, test: Test = "t", level: float = 0.95) -> Difference:
-    """From the scores of two arms that share no seeds, `[n]` and `[m]`.
+def unpaired(scores: np.ndarray, control: np.ndarray, test: Test = "t", alpha: float = 0.05) -> Difference:
+    """The difference from the scores of two arms that share no seeds, `[n]` and `[m]`, at level 1 - alpha.
 
-    The interval is Welch's, with the degrees of freedom of Satterthwaite. The effect is Hedges' g: the
-    difference in units of the pooled sd, times Γ(k/2) / (√(k/2) Γ((k-1)/2)) with k = n + m - 2, which
-    makes it unbiased. The p value, two-sided, is Welch's, or that of a permutation test of Welch's t
-    (exact where there are at most 9,999 ways to exchange the scores), which is also taken where the
-    scores of each arm are all equal.
+    Welch's t with the degrees of freedom of Satterthwaite, or a permutation test of Welch's t with the interval
+    that inverts it (see `pglab.results.permutations.exchanges`), which is also taken where the scores of each
+    arm are all equal. The effect is Hedges' g: the difference in units of the pooled sd, times
+    Γ(k/2) / (√(k/2) Γ((k-1)/2)) with k = n + m - 2, which makes it unbiased.
 
     Sources: Welch 1947; Hedges 1981, Distribution theory for Glass's estimator of effect size.
     """
     n, m = len(scores), len(control)
     value = float(scores.mean() - control.mean()) if n and m else np.nan
-    both = np.concatenate([scores, control])
-    why = None
     if min(n, m) < 2:
-        why = f"none: {n} and {m} scores"
-    elif not np.isfinite(both).all():
-        why = "none: scores are infinite"
-    if why:
-        return Difference(value, np.nan, np.nan, why, np.nan, "Hedges' g", np.nan, why)
-    if np.ptp(scores) == np.ptp(control) == 0:
-        p, named = _exchanges(scores, control)
-        said = "no width: the scores of each arm are all equal"
-        return Difference(value, value, value, said, np.nan, "Hedges' g", p, f"{named} (each arm's scores are equal)")
-    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of an arm whose scores are equal
-        found: Any = scipy.stats.ttest_ind(scores, control, equal_var=False)
-        low, high = found.confidence_interval(level)
-        p, named = (float(found.pvalue), "Welch's t") if test == "t" else _exchanges(scores, control)
+        return without_test(value, "Hedges' g", f"none: {n} and {m} scores")
+    if np.ptp(scores) == np.ptp(control) == 0 or scores.std() == control.std() == 0:
+        return _permuted(value, np.nan, "Hedges' g", exchanges(scores, control, alpha), "each arm's scores are equal")
     k = n + m - 2
     pooled = np.sqrt(((n - 1) * scores.var(ddof=1) + (m - 1) * control.var(ddof=1)) / k)
-    unbiased = np.exp(gammaln(k / 2) - gammaln((k - 1) / 2)) / np.sqrt(k / 2)
-    said = f"{100 * level:g} % Welch"
-    return Difference(value, float(low), float(high), said, float(value / pooled * unbiased), "Hedges' g", p, named)
+    effect = float(value / pooled * np.exp(gammaln(k / 2) - gammaln((k - 1) / 2)) / np.sqrt(k / 2))
+    if test == "permutation":
+        return _permuted(value, effect, "Hedges' g", exchanges(scores, control, alpha))
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of an arm whose scores are equal
+        found: Any = scipy.stats.ttest_ind(scores, control, equal_var=False)
+        low, high = found.confidence_interval(1 - alpha)
+    return Difference(value, float(low), float(high), "Welch", effect, "Hedges' g", float(found.pvalue), "Welch's t")
 
 
-def _sign_flips(differences: np.ndarray) -> tuple[float, str]:
-    n = len(differences)
-    flipped = scipy.stats.permutation_test(
-        (differences,), np.mean, permutation_type="samples", vectorized=True, n_resamples=RESAMPLES, batch=1000, rng=0
-    )
-    exact = 2**n <= RESAMPLES
-    few = f": {n} pairs cannot give p < .05, {FEWEST_PAIRS} can" if n < FEWEST_PAIRS else ""
-    return float(flipped.pvalue), f"sign-flip permutation, {'exact' if exact else f'{RESAMPLES:,} flips'}{few}"
+def without_test(value: float, effect_name: str, why: str) -> Difference:
+    """A difference of which nothing else is known, and the reason."""
+    return Difference(value, np.nan, np.nan, why, np.nan, effect_name, np.nan, why)
 
 
-def _exchanges(scores: np.ndarray, control: np.ndarray) -> tuple[float, str]:
-    exchanged = scipy.stats.permutation_test(
-        (scores, control), _welch, vectorized=True, n_resamples=RESAMPLES, batch=1000, rng=0
-    )
-    return float(exchanged.pvalue), "permutation of Welch's t"
-
-
-def _welch(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
-    error = np.sqrt(x.var(axis=axis, ddof=1) / x.shape[axis] + y.var(axis=axis, ddof=1) / y.shape[axis])
-    difference = x.mean(axis=axis) - y.mean(axis=axis)
-    without_spread = np.where(difference == 0, 0.0, np.copysign(LARGEST, difference))
-    return np.where(error > 0, difference / np.where(error > 0, error, 1), without_spread)
+def _permuted(value: float, effect: float, effect_name: str, found: Permuted, equal: str = "") -> Difference:
+    said = f"inverted {found.said.partition(',')[0].partition(':')[0]}"
+    said += f" ({equal})" if equal else ""
+    if np.isinf(found.low) and np.isinf(found.high):
+        said += f", {ENDLESS}"
+    test = f"{found.said} ({equal})" if equal else found.said
+    return Difference(value, found.low, found.high, said, effect, effect_name, found.p, test)

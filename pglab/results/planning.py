@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from pglab.results.arm_choices import runs_by_arm
+from pglab.results.arm_names import pair_labels
+from pglab.results.controls import controls
 from pglab.results.digits import counted, plain
-from pglab.results.naming import controls, pair_labels, runs_by_arm
-from pglab.results.pairs import matched
+from pglab.results.samples import Sample, sample_of
 
 MOST = 10**7  # seeds
 SURE = 0.8  # one-sided confidence of the upper limit for sd
@@ -16,18 +18,20 @@ SURE = 0.8  # one-sided confidence of the upper limit for sd
 
 def seeds_needed(
     scores: pd.DataFrame,
-    difference: float,
+    difference: float | None = None,
     control: str | None = None,
     power: float = 0.8,
     alpha: float = 0.05,
 ) -> pd.DataFrame:
     """A row for each arm and its control: seeds needed to see a true difference of that size.
 
+    Without a difference it is only told which one the seeds that there are can see.
+
     Power is the chance that the t test of `compare` gives p < alpha: with pairs
     P(T² > t²) for T² noncentral F(1, n-1) with n d²/s², s the sd of the differences; without, for n seeds
     in each arm, F(1, 2n-2) with n d²/(2s²), s² the mean of the arms' variances. Scores are taken to be
-    normal. Alpha is divided by the number of comparisons, the first step of Holm's correction, so with
-    several arms the power is at least the one named.
+    normal, and are the pseudo-values of censored ones. Alpha is divided by the number of comparisons, as the
+    verdicts of `compare` do.
 
     The sd is itself estimated: `needed_high` takes the upper limit that it stays below with 80 %
     confidence, s √(k/χ²_{k, 0.2}) with k degrees of freedom. With few seeds the two differ a lot.
@@ -39,7 +43,7 @@ def seeds_needed(
         difference alpha: what to see, and the level after division.
         needed needed_high: pairs, or seeds in each arm. NaN where there is no spread to go by.
         power_now: with the n there are. detectable: the smallest difference that n sees with `power`.
-        enough: whether n ≥ needed; empty where that is not known.
+        enough: whether n ≥ needed; empty where that is not known or not asked.
         verdict: a sentence.
 
     Raises:
@@ -47,20 +51,21 @@ def seeds_needed(
 
     Sources: Cohen 1988, Statistical Power Analysis; Browne 1995, On the use of a pilot sample.
     """
-    if not difference or not 0 < alpha < power < 1:
-        raise ValueError(f"needs a difference, and 0 < alpha < power < 1; got {difference}, {alpha} and {power}")
+    if difference == 0 or not 0 < alpha < power < 1:
+        raise ValueError(f"needs a difference but 0, and 0 < alpha < power < 1; got {difference}, {alpha} and {power}")
+    asked = np.nan if difference is None else abs(difference)
     runs, pairs = runs_by_arm(scores), list(controls(scores, control).items())
     level = alpha / max(len(pairs), 1)
     rows = []
     for (arm, other), labels in zip(pairs, pair_labels(scores, pairs), strict=True):
-        x, y = (runs[one].set_index("seed")["score"].dropna() for one in (arm, other))
-        sd, n, k, in_pairs = _spread(*matched(x, y))
+        sample = sample_of(runs[arm], runs[other])
+        sd, n, k = _spread(sample)
         sd_high = sd * math.sqrt(k / scipy.stats.chi2.ppf(1 - SURE, k)) if k else np.nan
         row = {"study": arm[0], "arm": arm[1], "control_study": other[0], "control": other[1]}
         row |= {"label": labels.arm, "control_label": labels.control, "alike": labels.alike}
-        row |= {"paired": in_pairs, "n": n, "sd": sd, "sd_high": sd_high}
-        row |= {"difference": abs(difference), "alpha": level}
-        rows.append(row | _needs(abs(difference), sd, sd_high, n, in_pairs, level, power))
+        row |= {"paired": sample.paired, "n": n, "sd": sd, "sd_high": sd_high}
+        row |= {"difference": asked, "alpha": level}
+        rows.append(row | _needs(asked, sd, sd_high, n, sample.paired, level, power))
         rows[-1]["verdict"] = _verdict(rows[-1], str(runs[arm]["unit"].iloc[0]), power)
     return pd.DataFrame(rows, columns=COLUMNS).astype({"enough": "boolean"})
 
@@ -79,13 +84,13 @@ def power_of_t(effect: float, n: int, alpha: float, in_pairs: bool) -> float:
     return float(scipy.stats.ncf.sf(critical, 1, df, noncentrality))
 
 
-def _spread(a: np.ndarray, b: np.ndarray, in_pairs: bool) -> tuple[float, int, int, bool]:
-    """sd, n, the degrees of freedom of sd, and whether in pairs; no sd and no degrees where there is none."""
-    n = min(len(a), len(b))
-    if n < 2 or not np.isfinite([*a, *b]).all():
-        return np.nan, n, 0, in_pairs
-    sd = float((a - b).std(ddof=1)) if in_pairs else math.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)
-    return (sd, n, n - 1 if in_pairs else len(a) + len(b) - 2, in_pairs) if sd > 0 else (np.nan, n, 0, in_pairs)
+def _spread(sample: Sample) -> tuple[float, int, int]:
+    """sd, n, and the degrees of freedom of sd; no sd and no degrees where there is none."""
+    a, b, n = sample.a, sample.b, min(len(sample.a), len(sample.b))
+    if n < 2:
+        return np.nan, n, 0
+    sd = float((a - b).std(ddof=1)) if sample.paired else math.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)
+    return (sd, n, n - 1 if sample.paired else len(a) + len(b) - 2) if sd > 0 else (np.nan, n, 0)
 
 
 def _needs(
@@ -93,12 +98,16 @@ def _needs(
 ) -> dict[str, object]:
     if np.isnan(sd):
         return {**dict.fromkeys(["needed", "needed_high", "power_now", "detectable"], np.nan), "enough": pd.NA}
+    detectable = sd * _smallest(n, alpha, in_pairs, power)
+    if np.isnan(difference):
+        nothing = dict.fromkeys(["needed", "needed_high", "power_now"], np.nan)
+        return {**nothing, "detectable": detectable, "enough": pd.NA}
     needed = _fewest(difference / sd, alpha, in_pairs, power)
     return {
         "needed": needed,
         "needed_high": _fewest(difference / sd_high, alpha, in_pairs, power),
         "power_now": power_of_t(difference / sd, n, alpha, in_pairs),
-        "detectable": sd * _smallest(n, alpha, in_pairs, power),
+        "detectable": detectable,
         "enough": n >= needed,
     }
 
@@ -130,6 +139,8 @@ def _smallest(n: int, alpha: float, in_pairs: bool, power: float) -> float:
 def _verdict(row: dict, unit: str, power: float) -> str:
     arms = f"{row['label']} and {row['control_label']}" + (f" with {row['alike']}" if row["alike"] else "")
     seeds = counted(row["n"], "paired seed") if row["paired"] else f"{counted(row['n'], 'seed')} in each arm"
+    if np.isnan(row["difference"]):
+        return f"{seeds} of {arms}: " + _detectable(row, unit)
     what = f"a difference of {plain(row['difference'])} {unit} between {arms}"
     if np.isnan(row["sd"]):
         return f"the {seeds} show no spread to plan by: it is not known how many see {what}"
@@ -137,3 +148,10 @@ def _verdict(row: dict, unit: str, power: float) -> str:
     needs = f"{100 * power:.0f} % needs {row['needed']:,.0f}, or {row['needed_high']:,.0f} if the spread is underrated"
     now = f"{seeds} see {what} with {100 * row['power_now']:.0f} % power ({needs}; {seeds} see {detectable})"
     return ("enough: " if row["enough"] else "not enough: ") + now
+
+
+def _detectable(row: dict, unit: str) -> str:
+    """The difference that the seeds can see."""
+    if np.isnan(row["sd"]):
+        return "no spread to plan by"
+    return f"a difference of {plain(row['detectable'])} {unit}"

@@ -6,16 +6,18 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from pglab.results.digits import counted
 from pglab.results.incomplete import ENDED
 
 How = Literal["last_tenth", "area", "final_evaluation", "steps_to"]
 RUN = ["study", "arm", "seed"]
+NOT_FINITE = "not a finite number"  # in the note of a run that has no score because of it
 SCORED = ["status", "env_steps", "score", "measure", "unit", "better", "reached", "note"]
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What a score measures, in words; its unit; and which of two scores is better."""
+    """The meaning of a score in words, its unit, and which of two scores is better."""
 
     words: str
     unit: str
@@ -36,20 +38,20 @@ def scores(
     - `area`: the area under the learning curve for each environment step, Σ k_u R_u / Σ k_u, so a return too.
     - `final_evaluation`: the mean return of the last policy's evaluation episodes.
     - `steps_to`: environment steps from the start until, at the end of an update, R_u ≥ `threshold` for the
-      first time; infinite where that never happened, so that medians, interquartile means and orders stay
-      right (a mean does not exist then, and none is given).
+      first time. Of a run that ended before, however it ended, it is the steps that the run took, and `reached` is
+      false: its time is longer than that and not known, it is censored (see `pglab.results.censoring`).
 
     No run is left out. One that diverged enters with what it had: its own updates up to then, the last
-    tenth of those, the area over its own steps, the evaluation of its last policy; if it had not reached
-    the threshold it never does. A stopped, failed or otherwise unfinished run has no score (NaN). A run of
-    which no update was stored is not in these frames; `describe_arms` counts its seed as missing if
-    another arm has it.
+    tenth of those, the area over its own steps, the evaluation of its last policy; its time to the threshold is
+    censored. A stopped, failed or otherwise unfinished run has no score (NaN), except for `steps_to`, where it was
+    watched as far as it went. A run one of whose evaluation episodes is not a finite number has no final evaluation,
+    for the mean over the rest would hide it. A run of which no update was stored is not in these frames;
+    `describe_arms` counts its seed as missing if another arm has it.
 
     Columns: `study arm seed`, what describes the arm (the columns of `load` after `status`), `status`,
-    `env_steps` (of the whole run), `score`, `measure` (what it measures, in words), `unit` (return, or
-    environment steps), `better` (higher or lower), `reached` (false: never came to the threshold; empty
-    for other scores and where there is no score), `note` (why there is no score, or which one it is;
-    empty for an ordinary run).
+    `env_steps` (of the whole run), `score` (finite or NaN), `measure` (in words, what it measures), `unit` (return,
+    or environment steps), `better` (higher or lower), `reached` (false: censored; empty for other scores), `note`
+    (why there is no score, or which one it is; empty for an ordinary run).
 
     Args:
         updates: the frame of `load`, or rows of it.
@@ -77,21 +79,24 @@ def scores(
         score = _area(kept)
     elif how == "final_evaluation":
         assert evaluation is not None
-        score = evaluation.groupby(RUN)["return"].mean()
+        score = evaluation.assign(at=evaluation["return"].astype(float)).groupby(RUN)["at"].mean(skipna=False)
     else:
         score = kept[kept["return_mean"] >= threshold].groupby(RUN)["env_steps"].min().astype(float)
-        score = score.reindex(runs.index).fillna(np.inf)
-    runs["score"] = score.reindex(runs.index).where(ended)
+    score = score.reindex(runs.index)
     runs = runs.assign(measure=measure.words, unit=measure.unit, better=measure.better)
     runs["reached"] = pd.array([pd.NA] * len(runs), dtype="boolean")
     if how == "steps_to":
-        runs.loc[ended, "reached"] = np.isfinite(runs.loc[ended, "score"])
-    runs["note"] = [_note(*run) for run in zip(runs["status"], runs["score"], strict=True)]
+        runs["reached"] = score.notna().astype("boolean")
+        runs["score"] = score.fillna(runs["env_steps"].astype(float))
+    else:
+        runs["score"] = score.where(ended & np.isfinite(score))
+    bad = _bad_episodes(evaluation, runs.index) if how == "final_evaluation" else np.isinf(score).map({True: "it"})
+    runs["note"] = [_note(*run) for run in zip(runs["status"], runs["score"], runs["reached"], bad, strict=True)]
     return runs.reset_index()[[*RUN, *described, *SCORED]]
 
 
 def _all_evaluated(updates: pd.DataFrame, evaluation: pd.DataFrame | None) -> bool:
-    """Whether there is an evaluation of every run that came to an end."""
+    """True where there is an evaluation of every run that came to an end."""
     if evaluation is None or not len(evaluation):
         return False
     ended = updates.loc[updates["status"].isin(ENDED), RUN].drop_duplicates()
@@ -127,10 +132,21 @@ def _area(rows: pd.DataFrame) -> pd.Series:
     return weighted["weighted"].sum() / weighted["steps"].sum()
 
 
-def _note(status: str, score: float) -> str:
+def _bad_episodes(evaluation: pd.DataFrame | None, runs: pd.Index) -> pd.Series:
+    """In words, how many of a run's evaluation episodes are not a finite number; empty where all are."""
+    assert evaluation is not None
+    bad = evaluation[~np.isfinite(evaluation["return"].to_numpy(dtype=float))]
+    number = bad.groupby(RUN).size().reindex(runs)
+    return number.map(lambda n: f"the return of {counted(int(n), 'evaluation episode')}", na_action="ignore")
+
+
+def _note(status: str, score: float, reached: bool | None, bad: str | float) -> str:
+    if reached is not pd.NA:
+        return "" if reached else f"{status} before the threshold was reached: the time is censored"
     if status not in ENDED:
         return f"{status}: no score"
+    if isinstance(bad, str):
+        return f"{status}: no score, for {bad} is {NOT_FINITE}"
     if np.isnan(score):
         return f"{status}, but nothing was measured that the score needs"
-    said = ["diverged: the score is of what it had"] if status == "diverged" else []
-    return "; ".join([*said, "never reached the threshold"] if np.isinf(score) else said)
+    return "diverged: the score is of what it had" if status == "diverged" else ""

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from pglab.results.scores import scores
+
 STATUSES = ("finished", "diverged", "running", "stopped", "failed")
 COLUMNS = ["arm", "seeds", "score", "low", "high", "env_steps", *STATUSES]
 
@@ -32,24 +34,22 @@ def mean_interval(scores: np.ndarray, level: float = 0.95) -> tuple[float, float
 def summarize(updates: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
     """A row an arm from the frames of `load` and `load_evaluation`.
 
-    The score of a run is the mean return of its final evaluation, or where there is none the
-    mean return of its last update. Diverged runs are counted, and enter with their last policy
-    before they diverged; running, stopped and failed runs are counted and have no score.
+    The score of a run is that of `pglab.results.scores` and of the verdicts of `compare`: the mean return of its
+    final evaluation, or where there is none over its last tenth. Diverged runs are counted, and enter with what
+    they had; running, stopped and failed runs are counted and have no score.
 
     Columns: `arm seeds score low high env_steps finished diverged running stopped failed`.
     """
-    runs = updates.groupby(["arm", "seed"], sort=False).last()
-    if len(evaluation):
-        runs = runs.assign(score=evaluation.groupby(["arm", "seed"])["return"].mean())
-    else:
-        runs = runs.assign(score=runs["return_mean"])
+    return summary_of(scores(updates, evaluation)) if len(updates) else pd.DataFrame(columns=COLUMNS)
+
+
+def summary_of(runs: pd.DataFrame) -> pd.DataFrame:
+    """The table of `summarize` from a frame of `scores`."""
     rows = []
-    for arm, of_arm in runs.groupby(level="arm", sort=False):
-        status = of_arm["status"].value_counts()
-        ended = of_arm[of_arm["status"].isin(["finished", "diverged"])]
-        mean, low, high = mean_interval(ended["score"].to_numpy()) if len(ended) else (np.nan, np.nan, np.nan)
+    for arm, of_arm in runs.groupby("arm", sort=False):
+        status, there = of_arm["status"].value_counts(), of_arm["score"].dropna().to_numpy(dtype=float)
+        mean, low, high = mean_interval(there) if len(there) else (np.nan, np.nan, np.nan)
         row = {"arm": arm, "seeds": len(of_arm), "score": mean, "low": low, "high": high}
         row["env_steps"] = int(of_arm["env_steps"].sum())
-        row |= {name: int(status.get(name, 0)) for name in STATUSES}
-        rows.append(row)
+        rows.append(row | {name: int(status.get(name, 0)) for name in STATUSES})
     return pd.DataFrame(rows, columns=COLUMNS)

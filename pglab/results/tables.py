@@ -11,12 +11,20 @@ from pandas.api.types import is_bool_dtype, is_float_dtype, is_integer_dtype
 
 from pglab.results.arm_names import shared_settings, short_names
 from pglab.results.digits import MINUS, NOTHING, fixed, measured, p_value, plain, with_interval
+from pglab.results.shown import shown
 
 ARMS = ("arm", "control", "other")  # columns that hold names of arms
 MEASURED = ("mean", "sd", "median", "iqm", "min", "max", "p_better", "effect", "correlation")  # three digits
-P_VALUES = ("p", "p_value", "p_holm")
-HEADINGS = {"p_value": "p", "p_holm": "p (Holm)"}
+P_VALUES = ("p", "p_value", "p_bonferroni", "p_holm", "p_logrank")
+HEADINGS = {
+    "p_value": "p",
+    "p_bonferroni": "p (Bonferroni)",
+    "p_holm": "p (Holm)",
+    "p_logrank": "p (log-rank)",
+    "capped": "censored",
+}
 LATEX = {
+    "[": "{[}", "]": "{]}",  # at the start of a row they would be its distance
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", MINUS: "$-$", NOTHING: "--",
     "×": r"$\times$", "≥": r"$\ge$", "≤": r"$\le$", "∞": r"$\infty$", "|": r"$|$", "τ": r"$\tau$", "θ": r"$\theta$",
@@ -140,11 +148,11 @@ def _texts(name: str, values: pd.Series) -> list[str]:
         write = plain
     else:
         write = str
-    return [NOTHING if pd.isna(value) else re.sub(r"\s+", " ", write(value)) for value in values]
+    return [NOTHING if pd.isna(value) else shown(re.sub(r"\s+", " ", write(value))) for value in values]
 
 
 def numbers(frame: pd.DataFrame, table: pd.DataFrame) -> list[bool]:
-    """Which columns of the readable table are numbers of the frame: they stand at the right, words at the left."""
+    """True for each column of the readable table that is numbers of the frame: at the right, with words at the left."""
     words = {_heading(name) for name in map(str, frame) if frame[name].dtype.kind not in "iuf"}
     return [heading not in words for heading in table.columns]
 

@@ -50,7 +50,7 @@ def comparisons(arms: list[str]) -> pd.DataFrame:
         difference = by_arm[arm] - by_arm[arms[0]]
         mean, low, high = mean_interval(difference.to_numpy())
         row = {"arm": arm, "control": arms[0], "difference": mean, "low": low, "high": high}
-        rows.append(row | {"n": len(difference), "p_holm": min(1.0, 0.00002 * 12**place), "paired": True})
+        rows.append(row | {"n": len(difference), "p_bonferroni": min(1.0, 0.00002 * 12**place), "paired": True})
     return pd.DataFrame(rows)
 
 

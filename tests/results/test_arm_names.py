@@ -26,6 +26,8 @@ def test_what_all_arms_share_is_left_out_and_said_apart():
         (["default", "weighting=rtg"], ["default", "weighting=rtg"]),
         (["a.lr=1", "b.lr=1"], ["a.lr=1", "b.lr=1"]),
         (["env.seed=1", "env.seed=2"], ["env.seed=1", "env.seed=2"]),
+        (["x=[1,y=2", "x=[2,y=2"], ["[1", "[2"]),
+        (["x=\x1b[31m", "x=a\nb"], [r"\x1b[31m", r"a\nb"]),
         (["network.sizes=[8,8],x=1", "network.sizes=[8],x=1"], ["sizes=[8,8]", "sizes=[8]"]),
     ],
 )

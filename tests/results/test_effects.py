@@ -13,6 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from pglab.results import compare, main_effects, plots
 from tests.results.made import arm_of, together
 
+JOINT = "95 % simultaneous (Bonferroni, 5 comparisons)"
 Cells = dict[tuple[str, float], list[float]]
 RATES = (0.01, 0.1)
 CELLS: Cells = {
@@ -54,10 +55,12 @@ def test_effects_are_those_reckoned_by_hand():
     by_seed = {"rtg": [2.5, 3.5, 4.5], "0.1": [-0.5, -1.5, 0.5], "rtg × 0.1": [-3, -3, -3]}
     found = rows_of(table)
     assert {level: row["effect"] for level, row in found.items()} == {"rtg": 3.5, "0.1": -0.5, "rtg × 0.1": -3.0}
-    half = 4.302652729911275 / np.sqrt(3)  # t with 2 degrees of freedom, s = 1
+    half = stats.t.isf(0.05 / 3 / 2, 2) / np.sqrt(3)  # three comparisons, 2 degrees of freedom, s = 1
     assert (found["rtg"]["low"], found["rtg"]["high"]) == pytest.approx((3.5 - half, 3.5 + half))
     assert found["0.1"]["p"] == pytest.approx(stats.ttest_1samp(by_seed["0.1"], 0).pvalue)
-    assert found["rtg × 0.1"]["interval"] == "no width: all 3 differences are equal"
+    assert (found["rtg × 0.1"]["low"], found["rtg × 0.1"]["high"]) == (-np.inf, np.inf)
+    assert found["rtg"]["interval"] == "95 % simultaneous (Bonferroni, 3 comparisons) Student-t on differences"
+    assert found["rtg"]["p_bonferroni"] == pytest.approx(3 * found["rtg"]["p"])
     assert (table["n"].unique().tolist(), table["paired"].all(), table["left_out"].sum()) == ([3], True, 0)
     assert set(table["unit"]) == {"return"}
 
@@ -93,9 +96,9 @@ def test_seeds_that_are_not_shared_give_the_contrasts_of_least_squares():
         v = {arm: rows["score"].var(ddof=1) / len(rows) for arm, rows in frame.groupby("arm")}
         parts = np.square(weights) * [v[arm] for arm in arms["arm"]]
         df = parts.sum() ** 2 / sum(p**2 / (m - 1) for p, m in zip(parts, frame.groupby("arm").size(), strict=True))
-        assert row["high"] - row["effect"] == pytest.approx(stats.t.ppf(0.975, df) * expected.sd.item())
+        assert row["high"] - row["effect"] == pytest.approx(stats.t.isf(0.05 / 5 / 2, df) * expected.sd.item())
         assert row["p"] == pytest.approx(2 * stats.t.sf(abs(expected.tvalue.item()), df))
-        assert (row["paired"], row["n"], row["interval"]) == (False, n, "95 % Welch (no two seeds in all arms)")
+        assert (row["paired"], row["n"], row["interval"]) == (False, n, f"{JOINT} Welch (no two seeds in all arms)")
 
 
 @settings(max_examples=10)
@@ -117,7 +120,7 @@ def test_intervals_hold_the_effect_in_95_of_100_grids_whatever_the_spread_of_the
     rng, held, studies = np.random.default_rng(0), np.zeros(3), 400
     for _ in range(studies):
         cells = {cell: [*rng.normal(n, 1 + 5 * n, 5)] for n, cell in enumerate(CELLS)}
-        ends = main_effects(grid(cells))[["low", "high"]].to_numpy() - [[2.0], [1.0], [0.0]]
+        ends = main_effects(grid(cells), level=0.85)[["low", "high"]].to_numpy() - [[2.0], [1.0], [0.0]]
         held += np.prod(ends, axis=1) < 0
     assert 100 * held / studies == pytest.approx([95] * 3, abs=3)
 
@@ -167,7 +170,7 @@ def test_a_seed_without_a_score_in_some_arm_is_left_out_and_counted():
 
 @pytest.mark.parametrize(
     ("scores", "why"),
-    [([1.0], "an arm has one score, and fewer than two"), ([np.nan, np.nan], "no score"), ([1.0, np.inf], "infinite")],
+    [([1.0], "an arm has one score, and fewer than two"), ([np.nan, np.nan], "no score")],
 )
 def test_where_there_is_no_interval_there_is_a_reason(scores: list[float], why: str):
     table = main_effects(grid({**CELLS, ("rtg", 0.1): scores}))
@@ -179,8 +182,8 @@ def test_where_there_is_no_interval_there_is_a_reason(scores: list[float], why: 
 def test_equal_scores_on_seeds_that_are_not_shared_have_no_p():
     table = main_effects(grid({cell: [float(n)] * 3 for n, cell in enumerate(CELLS)}, apart=True))
     assert table["effect"].tolist() == [2.0, 1.0, 0.0]
-    assert set(table["interval"]) == {"no width: the scores of each arm are all equal"}
-    assert table["p"].isna().all()
+    assert set(table["interval"]) == {"none: the scores of each arm are all equal"}
+    assert table[["low", "high", "p"]].isna().all(axis=None)
 
 
 def test_what_is_no_factor_is_refused():

@@ -35,12 +35,16 @@ def test_every_run_of_an_arm_is_counted(study: str, how: str):
     assert runs.drop_duplicates(["arm", "seed"]).shape[0] == STUDIES[study].drop_duplicates(["arm", "seed"]).shape[0]
     ended = arms[["finished", "diverged", "stopped", "failed", "unfinished"]].sum(axis=1)
     assert ended.tolist() == runs.groupby("arm", sort=False).size().tolist()
-    assert arms["n"].tolist() == (ended - arms["stopped"] - arms["failed"] - arms["unfinished"]).tolist()
-    assert arms["capped"].sum() == np.isinf(runs["score"]).sum()
+    if how == "steps_to":  # a run that was cut off counts as far as it went
+        assert arms["n"].tolist() == ended.tolist()
+    else:
+        assert arms["n"].tolist() == (ended - arms["stopped"] - arms["failed"] - arms["unfinished"]).tolist()
+    assert arms["capped"].sum() == (runs["reached"] == False).sum()  # noqa: E712, for it may be neither
+    assert arms["horizon"].notna().all() == (arms["capped"].sum() > 0)
     for row in arms.to_dict("records"):
         known = np.isfinite(row["low"] + row["high"])
         assert known != row["interval"].startswith("none: ")
-        assert known == (row["n"] > 1 and row["capped"] == 0)
+        assert known == (row["n"] > 1)
         assert row["low"] <= row["mean"] <= row["high"] or not known
 
 
@@ -59,7 +63,7 @@ def test_every_comparison_has_a_sentence_and_a_p_or_a_reason_and_leaves_no_run_o
         )
         for count, what in (("left_out", "left out"), ("unscored", "without a score"), ("diverged", "diverged")):
             assert (f"{row[count]} run" in row["verdict"] and what in row["verdict"]) == (row[count] > 0)
-        assert ("never reached the threshold" in row["verdict"]) == (row["capped"] > 0)
+        assert ("ended before the threshold (censored)" in row["verdict"]) == (row["capped"] > 0)
         assert re.match(r"(with [^:]+: )?(no verdict on|the data cannot tell|\S+ beats) \S+", row["verdict"])
         assert "nan" not in row["verdict"]
         assert "∞" not in row["verdict"]
@@ -132,8 +136,10 @@ def test_figures_of_scores_can_be_drawn_and_count_the_runs_that_they_cannot_show
     assert "nan" not in said
     shown = np.isfinite(runs["score"]).groupby(runs["arm"]).agg(["sum", "size"])
     if figure in ("seed_scores", "performance_profile"):
-        for n, of in shown.to_numpy():
-            assert (f"(n = {n})" if n == of else f"(n = {n} of {of})") in said
+        lacking = (runs["reached"] == False).fillna(False).groupby(runs["arm"]).sum()  # noqa: E712
+        for (n, of), cut in zip(shown.to_numpy(), lacking, strict=True):
+            expected = f"(n = {n}" if n == of else f"(n = {n} of {of}"
+            assert expected + (f", {cut} censored)" if cut else ")") in said
     if figure == "sensitivity":
         assert (" of " in said) == (shown["sum"] < shown["size"]).any()
     if study == "a single arm" and figure in ("paired_differences", "probability_of_improvement", "effects"):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from pglab.results import anova, effect_across
+from pglab.results import anova, compare, describe_arms, effect_across, main_effects
 from tests.results.made import arm_of, together
 
 RATES = (0.01, 0.03, 0.1)
@@ -88,14 +88,21 @@ def test_few_seeds_do_not_break_it(seeds: int):
     assert len(effect_across(frame, "weighting")) == 3
 
 
-def test_equal_failed_and_infinite_scores_give_a_reason():
+def test_equal_and_failed_scores_give_a_reason():
     equal = grid(dict.fromkeys(RATES, 0.0)).assign(score=500.0)
     assert set(anova(equal)["note"]) == {"the scores have no spread within cells"}
     some = grid(dict.fromkeys(RATES, 0.0))
-    some.loc[3, "score"], some.loc[4, "score"] = np.nan, np.inf
-    assert set(anova(some)["left_out"]) == {2}
+    some.loc[3, "score"] = np.nan
+    assert set(anova(some)["left_out"]) == {1}
     assert set(anova(some.assign(score=np.nan))["note"]) == {"too few scores, or factors that go together"}
-    assert "scores are infinite" in effect_across(some, "weighting")["answer"].iloc[0]
+
+
+def test_a_score_that_is_infinite_is_refused():
+    some = grid(dict.fromkeys(RATES, 0.0))
+    some.loc[4, "score"] = np.inf
+    for ask in (anova, main_effects, compare, describe_arms, lambda frame: effect_across(frame, "weighting")):
+        with pytest.raises(ValueError, match="a score is infinite"):
+            ask(some)
 
 
 def test_a_factor_that_is_none_is_named():

@@ -38,7 +38,7 @@ def test_differences_are_sorted_with_their_intervals_their_n_and_their_p():
     assert labels(axes) == ["gae", "rtg"]
     assert points(axes, "o")[:, 0] == pytest.approx(by_size["difference"])
     assert bars(axes) == {place: pytest.approx(ends) for place, ends in enumerate(by_size[["low", "high"]].to_numpy())}
-    assert [text.get_text() for text in axes.texts] == ["n", "6", "6", "p (Holm)", ".0002", "< .0001"]
+    assert [text.get_text() for text in axes.texts] == ["n", "6", "6", "p (Bonf.)", ".0002", "< .0001"]
     said = axes.get_xlabel().replace("\n", " ")
     assert said == "difference in final return to total (95 % interval; paired by seed)"
     assert [0, 0] in [list(line.get_xdata()) for line in axes.lines]
@@ -113,27 +113,90 @@ def test_the_profile_is_the_share_of_runs_that_reach_each_score():
 
 
 def test_the_profile_of_steps_to_a_threshold_is_the_share_of_runs_that_are_there():
-    scores = pd.DataFrame({"arm": "a=1", "seed": range(4), "score": [1.0, 3.0, np.inf, np.nan], "better": "lower"})
+    scores = pd.DataFrame({"arm": "a=1", "seed": range(4), "score": [1.0, 3.0, 3.0, np.nan], "better": "lower"})
     figure = plots.performance_profile(scores)
     (axes,) = figure.axes
     (line,) = axes.lines
-    corners = [(0.92, 0.0), (1.0, 0.0), (1.0, 0.25), (3.0, 0.25), (3.0, 0.5), (3.08, 0.5), (3.08, 0.5)]
+    corners = [(0.92, 0.0), (1.0, 0.0), (1.0, 0.25), (3.0, 0.25), (3.0, 0.75), (3.08, 0.75), (3.08, 0.75)]
     assert list(zip(*line.get_data(), strict=True)) == corners  # at its score a run is there
     assert axes.get_ylabel() == "share of runs with score ≤ τ"
     (legend,) = figure.legends
-    assert legend.get_texts()[0].get_text() == "a=1 (n = 2 of 4)"
+    assert legend.get_texts()[0].get_text() == "a=1 (n = 3 of 4)"
 
 
-def test_a_run_that_never_reached_a_threshold_has_no_dot_and_leaves_no_mean_and_is_counted():
-    scores = pd.DataFrame({"arm": ["a=1"] * 3, "seed": range(3), "score": [1.0, 3.0, np.inf]})
-    (axes,) = plots.seed_scores(scores).axes
-    assert labels(axes) == ["a=1 (n = 2 of 3)"]
-    assert points(axes, "o")[np.isfinite(points(axes, "o")[:, 0]), 0].tolist() == [1.0, 3.0]
-    assert not np.isfinite(points(axes, "D")[:, 0]).any()
-    legend = plots.sensitivity(scores, "a").legends[0]
-    assert legend.get_texts()[0].get_text() == "a (n = 2 of 3)"
-    table = frames.comparisons(ARMS).assign(difference=[np.inf, 2.0], low=np.nan, high=np.nan)
-    assert labels(plots.paired_differences(table).axes[0]) == ["rtg (no mean)", "gae"]
+TIMES = pd.DataFrame({"arm": "a=1", "seed": range(6), "score": [1, 2, 2, 3, 4, 4.0], "better": "lower"})
+TIMES["reached"] = pd.array([True, True, False, True, False, False], dtype="boolean")
+
+
+def test_the_profile_of_censored_times_is_one_minus_the_curve_of_kaplan_and_meier():
+    figure = plots.performance_profile(TIMES)
+    (axes,) = figure.axes
+    curve = stats.ecdf(stats.CensoredData(uncensored=[1, 2, 3], right=[2, 4, 4])).cdf
+    at = dict(zip(*axes.lines[0].get_data(), strict=True))  # the upper one of two corners
+    assert [at[time] for time in (1.0, 2.0, 3.0, 4.0)] == pytest.approx(curve.evaluate([1, 2, 3, 4]))
+    (legend,) = figure.legends
+    assert legend.get_texts()[0].get_text() == "a=1 (n = 6, 3 censored)"
+    assert "one minus Kaplan-Meier" in legend.get_title().get_text().replace("\n", " ")
+    low, high = share_interval(np.array([1]), 6)  # before any run is censored the band is the exact one
+    assert {round(low.item(), 9), round(high.item(), 9)} <= set(
+        axes.collections[0].get_paths()[0].vertices[:, 1].round(9)
+    )
+
+
+def test_a_run_that_was_cut_off_is_an_open_triangle_and_the_mean_is_the_restricted_one():
+    (axes,) = plots.seed_scores(TIMES).axes
+    assert labels(axes) == ["a=1 (n = 6, 3 censored)"]
+    assert sorted(points(axes, ">")[:, 0]) == [2, 4, 4]
+    assert sorted(points(axes, "o")[:, 0]) == [1, 2, 3]
+    assert points(axes, "D")[0, 0] == pytest.approx(1 + 5 / 6 + 4 / 6 + 4 / 9)
+    said = axes.get_xlabel().replace("\n", " ")
+    assert "triangle: censored" in said
+    assert "mean restricted to 4" in said
+    figure = plots.sensitivity(TIMES, "a")
+    assert figure.legends[0].get_texts()[0].get_text() == "a (n = 6, 3 censored)"
+    assert "mean restricted to 4" in figure.legends[0].get_title().get_text()
+    assert figure.axes[0].lines[-1].get_ydata() == pytest.approx([1 + 5 / 6 + 4 / 6 + 4 / 9])
+
+
+def test_intervals_without_ends_or_without_a_test_keep_their_rows():
+    table = frames.comparisons([*ARMS, "weighting=none"])
+    table = table.assign(low=[-np.inf, np.nan, 1.0], high=[np.inf, np.nan, 9.0], difference=[3.0, 2.0, 1.0])
+    assert labels(plots.paired_differences(table).axes[0]) == [
+        "rtg (interval without ends)",
+        "gae (no interval)",
+        "none",
+    ]
+    assert labels(plots.effects(frames.effects().assign(low=-np.inf, high=np.inf)).axes[0])[1] == (
+        "rtg (interval without ends)"
+    )
+
+
+NASTY = [r"weighting=$\frac{1}$", "weighting=\x1b[31mred", "weighting=x_1^2$"]
+FIGURES_OF_NAMES = {
+    "learning_curves": lambda arms: plots.learning_curves(frames.study(arms)),
+    "learning_curves_of_many": lambda arms: plots.learning_curves(frames.study(arms + frames.many_arms(5))),
+    "gradient_diagnostics": lambda arms: plots.gradient_diagnostics(frames.study(arms)),
+    "surrogate_and_objective": lambda arms: plots.surrogate_and_objective(frames.study(arms)),
+    "paired_differences": lambda arms: plots.paired_differences(frames.comparisons(arms)),
+    "seed_scores": lambda arms: plots.seed_scores(frames.scores(arms), r"$\frac{1}$"),
+    "performance_profile": lambda arms: plots.performance_profile(frames.scores(arms), r"$\frac{1}$"),
+    "probability_of_improvement": lambda arms: plots.probability_of_improvement(frames.pairs(arms)),
+    "effects": lambda arms: plots.effects(frames.effects().assign(level=[*arms, "$$"], factor="$x$")),
+}
+
+
+@pytest.mark.parametrize("figure", FIGURES_OF_NAMES)
+def test_names_are_drawn_as_they_were_typed(figure: str):
+    drawn = FIGURES_OF_NAMES[figure](NASTY)
+    drawn.draw_without_rendering()  # a formula that is none would raise
+    texts = [text for text in drawn.findobj(Text) if text.get_visible()]
+    said = " ".join(
+        text.get_text().replace("\n", "") for text in texts if not text.get_text().startswith("$\\mathdefault")
+    )
+    assert r"\$\frac{1}\$" in said
+    assert r"x_1^2\$" in said
+    assert r"\x1b[31mred" in said
+    assert "$" not in said.replace(r"\$", "")
 
 
 def test_the_matrix_has_the_best_on_top_and_blanks_where_nothing_is_known():

@@ -7,6 +7,7 @@ from scipy import stats
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
 from pglab.results import seeds_needed
+from pglab.results.digits import plain
 from pglab.results.planning import power_of_t
 from tests.results.made import arm_of, together
 
@@ -73,13 +74,21 @@ def test_verdicts_say_whether_there_are_enough():
     assert "in each arm see" in only(seeds_needed(APART, 80))["verdict"]
 
 
-@pytest.mark.parametrize("scores", [[1.0], [5.0] * 4, [np.inf, 1.0, 2.0], [np.nan, np.nan]])
+@pytest.mark.parametrize("scores", [[1.0], [5.0] * 4, [np.nan, np.nan]])
 def test_where_there_is_no_spread_nothing_is_planned(scores: list[float]):
     frame = together(arm_of([4.0] * len(scores), weighting="total"), arm_of(scores, weighting="rtg"))
     row = only(seeds_needed(frame, 10))
     assert np.isnan([row["needed"], row["sd"], row["power_now"]]).all()
     assert pd.isna(row["enough"])
     assert "show no spread to plan by" in row["verdict"]
+
+
+def test_without_a_difference_the_one_that_the_seeds_can_see_is_told():
+    asked, row = only(seeds_needed(PAIRED, 25)), only(seeds_needed(PAIRED))
+    assert row["detectable"] == asked["detectable"]
+    assert np.isnan([row["difference"], row["needed"], row["power_now"]]).all()
+    assert pd.isna(row["enough"])
+    assert row["verdict"] == f"10 paired seeds of rtg and total: a difference of {plain(row['detectable'])} return"
 
 
 def test_a_single_arm_has_no_rows_but_every_column():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pglab.results import load, load_evaluation, scores
+from pglab.results import compare, describe_arms, load, load_evaluation, scores
 from tests.results.made import evaluation_of, updates_of
 
 returns = st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=45)
@@ -56,15 +56,18 @@ def test_steps_to_a_threshold_are_those_at_the_end_of_the_first_update_that_reac
     assert row["measure"] == "environment steps until the mean return of a batch reaches 5"
 
 
-def test_a_run_that_never_reaches_the_threshold_is_counted_and_takes_for_ever():
+def test_a_run_that_ends_before_the_threshold_is_censored_at_its_last_step():
     runs = {("rtg", s): ("finished", [1.0, value]) for s, value in enumerate([9.0, 2.0])}
-    frame = scores(updates_of(runs | {("rtg", 2): ("diverged", [1.0])}), how="steps_to", threshold=5.0)
-    assert frame["score"].tolist() == [20.0, np.inf, np.inf]
-    assert frame["reached"].tolist() == [True, False, False]
-    assert frame["note"].tolist()[1:] == [
-        "never reached the threshold",
-        "diverged: the score is of what it had; never reached the threshold",
-    ]
+    runs |= {
+        ("rtg", 2): ("diverged", [1.0, 2.0, np.nan]),
+        ("rtg", 3): ("stopped", [1.0]),
+        ("rtg", 4): ("failed", [9.0]),
+    }
+    frame = scores(updates_of(runs), how="steps_to", threshold=5.0)
+    assert frame["score"].tolist() == [20.0, 20.0, 30.0, 10.0, 10.0]
+    assert frame["reached"].tolist() == [True, False, False, False, True]
+    said = [f"{status} before the threshold was reached: the time is censored" for status in ("finished", "diverged")]
+    assert frame["note"].tolist() == ["", *said, said[0].replace("finished", "stopped"), ""]
 
 
 @pytest.mark.parametrize(("how", "score"), [("last_tenth", 4.0), ("area", 3.0), ("final_evaluation", 7.0)])
@@ -74,11 +77,11 @@ def test_a_diverged_run_enters_with_what_it_had_and_rows_that_are_no_numbers_are
     assert (row["score"], row["note"]) == (score, "diverged: the score is of what it had")
 
 
-@pytest.mark.parametrize("how", ["last_tenth", "area", "final_evaluation", "steps_to"])
+@pytest.mark.parametrize("how", ["last_tenth", "area", "final_evaluation"])
 def test_runs_that_did_not_end_are_there_without_a_score(how: str):
     runs = {("rtg", n): (status, [5.0]) for n, status in enumerate(["stopped", "failed", "training", "finished"])}
     evaluation = evaluation_of({("rtg", 3): [5.0]})
-    frame = scores(updates_of(runs), evaluation, how, threshold=1.0 if how == "steps_to" else None)
+    frame = scores(updates_of(runs), evaluation, how)
     assert frame["score"].isna().tolist() == [True, True, True, False]
     assert frame["note"].tolist() == ["stopped: no score", "failed: no score", "training: no score", ""]
     assert frame["reached"].isna().tolist()[:3] == [True] * 3
@@ -89,6 +92,39 @@ def test_a_run_without_evaluation_says_so():
     frame = scores(frame, evaluation_of({("rtg", 0): [3.0]}), "final_evaluation")
     assert frame["score"].isna().tolist() == [False, True]
     assert frame["note"].tolist() == ["", "finished, but nothing was measured that the score needs"]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_an_evaluation_episode_that_is_not_finite_leaves_its_run_without_a_score_and_says_so(bad: float):
+    frame = updates_of({("rtg", seed): ("finished", [1.0]) for seed in range(3)})
+    played = {("rtg", 0): [3.0, bad, 5.0], ("rtg", 1): [3.0, 5.0], ("rtg", 2): [bad, bad]}
+    frame = scores(frame, evaluation_of(played))
+    assert frame["measure"][0] == "mean return of the final evaluation"
+    np.testing.assert_array_equal(frame["score"], [np.nan, 4.0, np.nan])
+    assert frame["note"].tolist() == [
+        "finished: no score, for the return of 1 evaluation episode is not a finite number",
+        "",
+        "finished: no score, for the return of 2 evaluation episodes is not a finite number",
+    ]
+    (row,) = describe_arms(frame).to_dict("records")
+    assert (row["n"], row["mean"], row["not_finite"]) == (1, 4.0, 2)
+
+
+def test_a_verdict_counts_the_runs_without_a_score_for_want_of_a_finite_number():
+    frame = updates_of({(arm, seed): ("finished", [1.0]) for arm in ("total", "rtg") for seed in range(3)})
+    played = {(arm, s): [float(s)] for arm in ("total", "rtg") for s in range(3)} | {("rtg", 1): [1.0, np.nan]}
+    (row,) = compare(scores(frame, evaluation_of(played))).to_dict("records")
+    assert (row["unscored"], row["not_finite"], row["pairs"]) == (1, 1, 2)
+    assert "1 run without a score (1 for want of a finite number)" in row["verdict"]
+
+
+@pytest.mark.parametrize("how", ["last_tenth", "area"])
+def test_a_score_that_overflows_is_none(how: str):
+    frame = updates_of({("rtg", 0): ("finished", [1.7e308] * 20)})
+    with np.errstate(over="ignore"):
+        row = only(scores(frame, how=how))
+    assert np.isnan(row["score"])
+    assert row["note"] == "finished: no score, for it is not a finite number"
 
 
 def test_arms_and_seeds_keep_their_order_and_what_describes_them():

@@ -52,7 +52,8 @@ def test_equal_scores_have_an_interval_of_no_width(value: float, n: int):
 def frame(runs: dict[tuple[str, int], tuple[str, list[float]]]) -> pd.DataFrame:
     """Rows of runs: of each (arm, seed) its status and the mean return of each update, 10 steps each."""
     rows = [
-        {"arm": arm, "seed": seed, "update": n, "env_steps": 10 * n, "return_mean": value, "status": status}
+        {"study": "made", "arm": arm, "seed": seed, "update": n, "env_steps": 10 * n}
+        | {"return_mean": value, "status": status}
         for (arm, seed), (status, values) in runs.items()
         for n, value in enumerate(values, start=1)
     ]
@@ -60,8 +61,8 @@ def frame(runs: dict[tuple[str, int], tuple[str, list[float]]]) -> pd.DataFrame:
 
 
 def evaluated(runs: dict[tuple[str, int], list[float]]) -> pd.DataFrame:
-    rows = [{"arm": a, "seed": s, "return": value} for (a, s), values in runs.items() for value in values]
-    return pd.DataFrame(rows, columns=["arm", "seed", "return"])
+    rows = [{"study": "made", "arm": a, "seed": s, "return": x} for (a, s), values in runs.items() for x in values]
+    return pd.DataFrame(rows, columns=["study", "arm", "seed", "return"])
 
 
 def test_every_run_is_counted_under_its_status_and_only_ended_ones_have_a_score():
@@ -90,7 +91,7 @@ def test_the_seed_is_the_unit_however_many_episodes_it_played():
     assert arm["score"] == 0.5
 
 
-def test_without_an_evaluation_the_last_update_is_the_score():
+def test_without_an_evaluation_the_last_tenth_of_the_updates_is_the_score():
     updates = frame({("a", 0): ("finished", [1.0, 2.0]), ("a", 1): ("finished", [3.0, 6.0])})
     (arm,) = summarize(updates, evaluated({})).to_dict("records")
     assert arm["score"] == 4.0

@@ -88,3 +88,31 @@ def test_another_ending_is_refused_and_nothing_is_written(tmp_path):
 def test_a_table_without_arms_or_rows_is_a_table():
     assert to_markdown(pd.DataFrame({"factor": ["a"], "effect": [1.0]})).count("\n") == 3
     assert readable(FRAME.iloc[:0]).empty
+
+
+def test_control_characters_in_names_and_texts_are_spelled_out():
+    arms = ["weighting=\x1b[31mred\n", "weighting=$\\frac{1}$"]
+    frame = pd.DataFrame({"arm": arms, "n": [1, 2], "note": ["\x1b]0;title\x07", "50 % of $x_1$"]})
+    for text in (to_markdown(frame), to_latex(frame)):
+        assert text.replace("\n", "").isprintable()
+    latex = to_latex(frame)
+    assert r"\$\textbackslash{}frac\{1\}\$" in latex
+    assert r"\textbackslash{}x1b{[}31mred\textbackslash{}n" in latex
+    assert r"50 \% of \$x\_1\$" in latex
+    shared = to_latex(frame.assign(arm=["a=\n1,b=1", "a=\n1,b=2"]))
+    assert shared.splitlines()[:2] == [r"% all arms: a=\n1", r"\begin{tabular}{lrl}"]
+
+
+def test_an_interval_without_ends_is_a_cell():
+    frame = pd.DataFrame({"difference": [1.5], "low": [-np.inf], "high": [np.inf], "p_bonferroni": [1.0]})
+    assert readable(frame).iloc[0].tolist() == ["1.5", "−∞ to ∞", "1"]
+    assert list(readable(frame, "simultaneous 95 % interval")) == [
+        "difference",
+        "simultaneous 95 % interval",
+        "p (Bonferroni)",
+    ]
+
+
+def test_an_end_that_is_not_0_never_looks_like_it():
+    frame = pd.DataFrame({"difference": [5.004, 5.0], "low": [0.004, 0.0], "high": [10.004, 10.0]})
+    assert readable(frame).to_numpy().tolist() == [["5.004", "0.004 to 10.004"], ["5.0", "0.0 to 10.0"]]

@@ -25,6 +25,7 @@ from pglab.results.plots.style import (
     paper,
     wrapped,
 )
+from pglab.results.shown import as_typed
 from pglab.results.summary import mean_interval
 
 THIN: dict[str, Any] = {"lw": 0.5, "alpha": 0.35}
@@ -102,7 +103,7 @@ def gradient_diagnostics(updates: pd.DataFrame) -> Figure:
                     every_line(axes, _runs(runs, name), color=colour, **THIN)
                 middle = runs.groupby("update").agg({"env_steps": "mean", name: "median"})
                 number = updates.loc[updates["arm"] == arm, "seed"].nunique()
-                label = f"{label} (n = {number})"
+                label = as_typed(f"{label} (n = {number})")
                 axes.plot(middle["env_steps"], middle[name], dashes, color=colour, lw=1.4, label=label)
             _measure_axis(axes, name, measured[name].to_numpy(), size[0] / columns - 0.3)
             axes.set_xlabel(STEPS)

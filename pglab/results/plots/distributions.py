@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from scipy.special import betaincinv
 
 from pglab.results.arm_names import short_names
+from pglab.results.censoring import censored, survival
 from pglab.results.digits import fixed
 from pglab.results.plots.overlay import overlaid
 from pglab.results.plots.style import (
@@ -30,15 +31,15 @@ MOST_NUMBERED = 14  # arms whose numbers have room in the cells
 MOST_BANDS = 3  # they are wide for few runs, and would hide each other
 
 
-def share_interval(successes: np.ndarray, n: int, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """The exact interval of a share of n independent runs (Clopper & Pearson 1934).
+def share_interval(successes: np.ndarray, n: np.ndarray | int, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """The exact interval of a share of n independent runs (Clopper & Pearson 1934); n need not be whole.
 
     Its ends are quantiles of beta distributions, (1 - level)/2 of Beta(k, n-k+1) and (1 + level)/2 of
     Beta(k+1, n-k), and 0 and 1 where no run and every run succeeds.
     """
     k, tail = np.asarray(successes, dtype=float), (1 - level) / 2
-    low = np.where(k == 0, 0.0, betaincinv(np.maximum(k, 1), n - k + 1, tail))
-    high = np.where(k == n, 1.0, betaincinv(k + 1, np.maximum(n - k, 1), 1 - tail))
+    low = np.where(k == 0, 0.0, betaincinv(np.where(k > 0, k, 1), n - k + 1, tail))
+    high = np.where(k >= n, 1.0, betaincinv(k + 1, np.where(k < n, n - k, 1), 1 - tail))
     return low, high
 
 
@@ -47,31 +48,45 @@ def performance_profile(scores: pd.DataFrame, score: str = "score") -> Figure:
 
     Of scores of which the lower is the better one it is the share whose score is at most τ. The band is the
     95 % Clopper-Pearson interval of each share: pointwise, exact for any number of runs. A run without a
-    score, or that never reached a threshold, is counted, and does not get there. More than three arms get a
-    panel each.
+    score is counted, and does not get there. More than three arms get a panel each.
+
+    Where some times to a threshold are censored it is one minus Kaplan and Meier's curve, as far as an arm is
+    watched, and the band takes as many runs as would know the share as well, S (1 - S) / Var S with Greenwood's
+    variance: where no run is censored that is all of them (Dorey & Korn 1987).
 
     Args:
-        scores: rows with `arm seed score`, and `better` (higher or lower; higher if there is no such column).
+        scores: rows with `arm seed score`, `better` (higher or lower; higher if there is no such column), and
+            `reached` for steps to a threshold.
         score: what it is, with its unit.
     """
     names = short_names(scores["arm"].unique())
     lower = "better" in scores and bool((scores["better"] == "lower").all())
+    lacking = censored(scores)
     of = {str(arm): runs["score"].to_numpy(dtype=float) for arm, runs in scores.groupby("arm", sort=False)}
-    there = scores["score"][np.isfinite(scores["score"])]
+    cut = {str(arm): runs.to_numpy() for arm, runs in lacking.groupby(scores["arm"], sort=False)}
+    there = scores["score"].dropna()
     low, high = (there.min(), there.max()) if len(there) else (0.0, 0.0)
     margin = 0.04 * (high - low) or 1.0
-    steps = {arm: _profile(runs, low - margin, high + margin, lower) for arm, runs in of.items()}
+    low, high = low - margin, high + margin
+    if lacking.any():
+        steps = {arm: _watched(runs, ~cut[arm], low) for arm, runs in of.items()}
+    else:
+        steps = {arm: _profile(runs, low, high, lower) for arm, runs in of.items()}
     side = "post" if lower else "pre"  # at the very score a run is there
 
     def detail(axes: Axes, arm: str, colour: Colour) -> None:
-        tau, reached, n = steps[arm]
-        axes.fill_between(tau, *share_interval(reached, n), step=side, color=colour, alpha=0.15, lw=0)
+        tau, share, n = steps[arm]
+        axes.fill_between(tau, *share_interval(share * n, n), step=side, color=colour, alpha=0.15, lw=0)
 
+    kind = "share of runs, one minus Kaplan-Meier" if lacking.any() else "share of runs"
     ylabel = f"share of runs with score {'≤' if lower else '≥'} τ"
-    labels = {arm: counted(names[arm], int(np.isfinite(runs).sum()), len(runs)) for arm, runs in of.items()}
-    marks = "share of runs, 95 % Clopper-Pearson band (pointwise)"
+    labels = {
+        arm: counted(names[arm], int(np.isfinite(runs).sum()), len(runs), int(cut[arm].sum()))
+        for arm, runs in of.items()
+    }
+    marks = f"{kind}, 95 % Clopper-Pearson band (pointwise)"
     with paper():
-        lines = {arm: _as_steps(tau, reached / n, lower) for arm, (tau, reached, n) in steps.items()}
+        lines = {arm: _as_steps(tau, share, lower) for arm, (tau, share, _) in steps.items()}
         figure, panels = overlaid(labels, lines, detail, marks, f"τ ({score})", ylabel, MOST_BANDS)
         for axes in panels:
             axes.set_ylim(-0.03, 1.03)
@@ -124,8 +139,21 @@ def _as_steps(x: np.ndarray, y: np.ndarray, lower: bool) -> tuple[np.ndarray, np
     return np.repeat(x, 2)[:-1], np.repeat(y, 2)[1:]
 
 
-def _profile(runs: np.ndarray, low: float, high: float, lower: bool) -> tuple[np.ndarray, np.ndarray, int]:
-    """Ends of the steps, from low to high; how many runs reach each, from above or below; how many there are."""
+def _profile(runs: np.ndarray, low: float, high: float, lower: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ends of the steps, from low to high; the share of runs that reach each, from above or below; of how many."""
     tau = np.unique(np.r_[low, runs[np.isfinite(runs)], high])
     reached = runs <= tau[:, None] if lower else runs >= tau[:, None]
-    return tau, reached.sum(axis=1), len(runs)
+    return tau, reached.mean(axis=1), np.full(len(tau), float(len(runs)))
+
+
+def _watched(times: np.ndarray, reached: np.ndarray, low: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Times from low to the last one; the share of runs that are there at each; how many know it as well."""
+    known = ~np.isnan(times)
+    times, reached = times[known], reached[known]
+    ordered, share, error = survival(times, reached)
+    watched = np.arange(len(times), 0, -1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        number = np.where((share > 0) & (share < 1), (1 - share) / (share * error), watched)
+    last = np.r_[ordered[1:] > ordered[:-1], [True] * (len(times) > 0)].astype(bool)
+    of = np.r_[float(len(times)), number[last]]
+    return np.r_[low, ordered[last]], np.r_[0.0, 1 - share[last]], of

@@ -15,11 +15,11 @@ def paired_differences(comparisons: pd.DataFrame, score: str = "score", interval
     """Each arm's difference to its control with its interval, the largest first, beside a line at zero.
 
     Dots are differences within seeds (paired), squares are between independent groups. At the
-    right are the number of seeds and the p value after Holm's correction. A comparison without a mean
-    difference keeps its row, and says so.
+    right are the number of seeds and the p value by which the verdict goes, Bonferroni's. A comparison whose
+    interval has no ends, or that has no test, keeps its row, and says so.
 
     Args:
-        comparisons: rows with `arm control difference low high n p_holm paired`.
+        comparisons: rows with `arm control difference low high n p_bonferroni paired`.
         score: what is compared, with its unit.
         interval: what `low` and `high` are.
     """
@@ -27,9 +27,8 @@ def paired_differences(comparisons: pd.DataFrame, score: str = "score", interval
         return in_words("a single arm: nothing to compare")
     names = short_names(dict.fromkeys([*comparisons["control"], *comparisons["arm"]]))
     rows = comparisons.sort_values("difference", ascending=False, kind="stable")
-    known = np.where(np.isfinite(rows["difference"]), "", " (no mean)")
     rows = rows.assign(
-        name=rows["arm"].map(names) + known, against=[f"against {names[arm]}" for arm in rows["control"]]
+        name=rows["arm"].map(names) + _without_ends(rows), against=[f"against {names[arm]}" for arm in rows["control"]]
     )
     controls = rows["control"].unique()
     paired = rows["paired"].astype(bool)
@@ -42,7 +41,8 @@ def paired_differences(comparisons: pd.DataFrame, score: str = "score", interval
         axes.set_ylim(top=-1.5)  # a row for the headings of the columns
         figure.set_figheight(figure.get_figheight() + 1.5 * LINE)
         _column(axes, 0.25, "n", places, rows["n"].map("{:.0f}".format))
-        _column(axes, 0.68, "p (Holm)", places, rows["p_holm"].map(p_value))
+        several = "p (Bonf.)" if len(rows) > 1 else "p"
+        _column(axes, 0.68, several, places, rows["p_bonferroni"].map(p_value))
         what = f"difference in {score}" + (f" to {names[controls[0]]}" if len(controls) == 1 else "")
         say_under_rows(axes, what, f"({interval}; {marks})")
     return finished(figure, left=False)
@@ -51,7 +51,7 @@ def paired_differences(comparisons: pd.DataFrame, score: str = "score", interval
 def effects(table: pd.DataFrame, score: str = "score", interval: str = "95 % interval") -> Figure:
     """Main effects and interactions with their intervals, under the name of each factor and its control level.
 
-    An effect that is not known keeps its row, and says so.
+    An effect that is not known, or whose interval has no ends, keeps its row, and says so.
 
     Args:
         table: rows with `factor level effect low high`, factors in the order to be drawn, as from
@@ -62,7 +62,8 @@ def effects(table: pd.DataFrame, score: str = "score", interval: str = "95 % int
     if table.empty:
         return in_words("a single arm: no effects")
     with paper():
-        rows = table.assign(level=table["level"] + np.where(np.isfinite(table["effect"]), "", " (not known)"))
+        unknown = pd.Series(" (not known)", table.index).where(table["effect"].isna(), _without_ends(table))
+        rows = table.assign(level=table["level"] + unknown)
         if "control_level" in table:  # an interaction is between levels whose controls are named above it
             against = " against " + table["control_level"]
             rows["factor"] += against.where(~table["factor"].str.contains(" × "), "")
@@ -70,6 +71,12 @@ def effects(table: pd.DataFrame, score: str = "score", interval: str = "95 % int
         _intervals(axes, table["effect"], places[table.index], table, "o")
         say_under_rows(axes, f"effect on {score}", f"({interval})")
     return finished(figure, left=False)
+
+
+def _without_ends(rows: pd.DataFrame) -> pd.Series:
+    """A remark for each row that has no interval to be drawn."""
+    said = np.where(np.isinf(rows["low"]) & np.isinf(rows["high"]), " (interval without ends)", "")
+    return pd.Series(np.where(rows["low"].isna(), " (no interval)", said), rows.index)
 
 
 def _forest(rows: pd.DataFrame, under: str | None, name: str) -> tuple[Figure, Axes, pd.Series]:

@@ -20,6 +20,7 @@ from pglab.results.plots.style import (
     legend_above,
     wrapped,
 )
+from pglab.results.shown import as_typed
 
 BOLD = 1.6
 
@@ -55,8 +56,8 @@ def overlaid(
         figure, axes = plt.subplots(figsize=(COLUMN_WIDTH, 2.3), layout="constrained")
         for (arm, label), (colour, _) in zip(labels.items(), colours(len(labels)), strict=True):
             detail(axes, arm, colour)
-            axes.plot(*lines[arm], color=colour, lw=BOLD, label=label)
-        axes.set(xlabel=xlabel, ylabel=wrapped(ylabel, 2.0))
+            axes.plot(*lines[arm], color=colour, lw=BOLD, label=as_typed(label))
+        axes.set(xlabel=wrapped(xlabel, COLUMN_WIDTH - 0.5), ylabel=wrapped(ylabel, 2.0))
         legend_above(figure, marks)
         return figure, [axes]
 
@@ -76,7 +77,7 @@ def overlaid(
         axes.set_visible(place < len(titles))
         axes.tick_params(labelbottom=place + columns >= len(titles))
     size = plt.rcParams["axes.labelsize"]
-    figure.supxlabel(xlabel, fontsize=size)
-    figure.supylabel(ylabel, fontsize=size)
+    figure.supxlabel(wrapped(xlabel, PAGE_WIDTH), fontsize=size)
+    figure.supylabel(wrapped(ylabel, PAGE_WIDTH), fontsize=size)
     figure.suptitle(f"{marks}; grey: the other arms", fontsize=size, ha="left", x=0.01)
     return figure, list(grid.flat[: len(titles)])

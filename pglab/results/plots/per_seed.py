@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from pglab.results.arm_names import setting, short_names, without
+from pglab.results.censoring import censored, restricted
 from pglab.results.plots.overlay import overlaid
 from pglab.results.plots.style import (
     GREY,
@@ -34,18 +35,19 @@ def seed_scores(scores: pd.DataFrame, score: str = "score") -> Figure:
     """A row an arm: a dot for each seed, and under the dots their mean and its 95 % Student-t interval.
 
     A thin line joins the same seed in neighbouring rows, for arms with the same seed share their random
-    numbers. A run without a score, or whose score is infinite, has no dot, and the label counts it; the mean
-    of scores of which one is infinite is so too, and not drawn.
+    numbers. A run without a score has no dot, and the label counts it. One that ended before it came to a
+    threshold is an open triangle at its last step: its time is further right. The mean is the restricted one then.
 
     Args:
-        scores: rows with `arm seed score`.
+        scores: rows with `arm seed score`, and `reached` for steps to a threshold.
         score: what it is, with its unit.
     """
     names = short_names(scores["arm"].unique())
+    limited, lacking = restricted(scores), censored(scores)
     by_seed = scores.pivot(index="seed", columns="arm", values="score")[list(names)]
-    runs = scores.groupby("arm")["seed"].nunique()
+    runs, cut = scores.groupby("arm")["seed"].nunique(), lacking.groupby(scores["arm"]).sum()
     labels, width = row_labels(
-        counted(name, int(np.isfinite(by_seed[arm]).sum()), runs[arm]) for arm, name in names.items()
+        counted(name, int(by_seed[arm].notna().sum()), runs[arm], cut[arm]) for arm, name in names.items()
     )
     joined = any((by_seed[a].notna() & by_seed[b].notna()).any() for a, b in zip(names, list(names)[1:], strict=False))
     with paper():
@@ -54,17 +56,20 @@ def seed_scores(scores: pd.DataFrame, score: str = "score") -> Figure:
         for (_, of_seed), place in ((each, np.arange(len(names))) for each in by_seed.iterrows()):
             axes.plot(of_seed, place, color=GREY, lw=0.4, alpha=0.7, zorder=1)
         for place, (arm, (colour, _)) in enumerate(zip(names, _row_colours(len(names)), strict=True)):
-            there = by_seed[arm].dropna().to_numpy()
-            axes.plot(there, np.full(len(there), place), "o", color=colour, ms=3, mew=0, alpha=0.7)
-            if len(there):
-                mean, low, high = mean_interval(there)
+            of_arm = scores[scores["arm"] == arm].dropna(subset="score")
+            for marker, dots in (("o", of_arm[~lacking[of_arm.index]]), (">", of_arm[lacking[of_arm.index]])):
+                open_mark = {"mfc": "none", "mew": 0.8} if marker == ">" else {"mew": 0}
+                axes.plot(dots["score"], np.full(len(dots), place), marker, color=colour, ms=3, alpha=0.7, **open_mark)
+            if len(of_arm):
+                mean, low, high = mean_interval(limited.loc[of_arm.index, "score"].to_numpy())
                 axes.hlines(place + 0.27, low, high, color="black", lw=1.2)
                 axes.plot(mean, place + 0.27, "D", color="black", ms=3.5)
         axes.set_yticks(range(len(labels)), labels)
         axes.set_ylim(len(labels) - 0.45, -0.45)
         axes.tick_params(axis="y", length=0)
         same = "; line: the same seed" if joined else ""
-        marks = f"(dot: a seed{same}; diamond: mean, 95 % t interval)"
+        triangle = "; triangle: censored" if lacking.any() else ""
+        marks = f"(dot: a seed{triangle}{same}; diamond: {_mean_of(limited)}, 95 % t interval)"
         say_under_rows(axes, score, marks)
     return finished(figure, left=False)
 
@@ -74,20 +79,22 @@ def sensitivity(scores: pd.DataFrame, key: str, score: str = "score") -> Figure:
 
     Every seed is a small dot; the line joins the means, bars are their 95 % Student-t intervals. Lines
     are a little apart from one another at each value, so that bars can be seen. The legend counts the
-    scores at each value; runs without a score have no dot, and enter no mean. Nor has one whose score is
-    infinite, which leaves no mean at that value. The axis is
+    scores at each value; runs without a score have no dot, and enter no mean. Where some times to a threshold are
+    censored dots are times cut at the horizon, open where they are longer, and means are restricted. The axis is
     logarithmic where the values are positive and the largest is at least ten times the smallest.
 
     Args:
-        scores: rows with `arm seed score`; the setting is the column `key` or, where there is
-            none, what the arm's name says.
+        scores: rows with `arm seed score`, and `reached` for steps to a threshold; the setting is the column `key`
+            or, where there is none, what the arm's name says.
         key: a dotted key such as `optimizer.lr`.
         score: what it is, with its unit.
 
     Raises:
         ValueError: an arm has no number for this key.
     """
-    scores = scores.assign(value=_values(scores, key), line=[without(arm, key) for arm in scores["arm"]])
+    limited, lacking = restricted(scores), censored(scores)
+    limited = limited.assign(shown=scores["score"].clip(upper=limited["horizon"].fillna(np.inf)), lacking=lacking)
+    scores = limited.assign(value=_values(scores, key), line=[without(arm, key) for arm in scores["arm"]])
     values = np.sort(scores["value"].unique())
     logarithmic = bool(values[0] > 0 and values[-1] >= 10 * values[0])
     names = short_names(scores["line"].unique())
@@ -95,8 +102,10 @@ def sensitivity(scores: pd.DataFrame, key: str, score: str = "score") -> Figure:
     shifted = _shifts(values, list(names), logarithmic)
 
     def detail(axes: Axes, name: str, colour: Colour) -> None:
-        x = shifted(of[name]["value"], name)
-        axes.plot(x, of[name]["score"], "o", color=colour, ms=2.2, mew=0, alpha=0.5)
+        for open_dots, runs in of[name].groupby("lacking"):
+            x = shifted(runs["value"], name)
+            fill = {"mfc": "none", "mew": 0.6} if open_dots else {"mew": 0}
+            axes.plot(x, runs["shown"], "o", color=colour, ms=2.2, alpha=0.5, **fill)
         for value, at_value in of[name].groupby("value")["score"]:
             there = at_value.dropna().to_numpy()
             if not len(there):
@@ -110,7 +119,9 @@ def sensitivity(scores: pd.DataFrame, key: str, score: str = "score") -> Figure:
     lines = {name: (shifted(mean.index, name), mean) for name, mean in means.items()}
     labels = {name: f"{names[name] or key} ({_seeds(runs)})" for name, runs in of.items()}
     with paper():
-        figure, panels = overlaid(labels, lines, detail, "mean, 95 % t interval, every seed", key, score)
+        figure, panels = overlaid(
+            labels, lines, detail, f"{_mean_of(limited)}, 95 % t interval, every seed", key, score
+        )
         for axes in panels:
             if logarithmic:
                 axes.set_xscale("log")
@@ -156,11 +167,18 @@ def _shifts(values: np.ndarray, names: list[str], logarithmic: bool):
     return shifted
 
 
+def _mean_of(limited: pd.DataFrame) -> str:
+    """The mean that is drawn, with its horizon where times are censored."""
+    horizon = limited["horizon"].max()
+    return "mean" if np.isnan(horizon) else f"mean restricted to {horizon:,.0f}"
+
+
 def _seeds(runs: pd.DataFrame) -> str:
-    """How many scores there are at each value, and of how many runs where some have none."""
-    by_value = (runs["score"].abs() < np.inf).groupby(runs["value"])
-    n, of = by_value.sum(), by_value.size()
-    return f"n = {_range(n)}" if n.equals(of) else f"n = {_range(n)} of {_range(of)}"
+    """The number of scores at each value, of runs where some have none, and of censored ones."""
+    by_value = runs["score"].notna().groupby(runs["value"])
+    n, of, cut = by_value.sum(), by_value.size(), runs["lacking"].groupby(runs["value"]).sum()
+    said = f"n = {_range(n)}" if n.equals(of) else f"n = {_range(n)} of {_range(of)}"
+    return f"{said}, {_range(cut)} censored" if cut.any() else said
 
 
 def _range(numbers: pd.Series) -> str:

@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from pglab.results.shown import as_typed
+
 COLUMN_WIDTH = 3.5  # inches, one column of a paper
 PAGE_WIDTH = 7.0
 MOST_TOGETHER = 6  # as many colours can be told apart, and as many bands
@@ -52,15 +54,14 @@ def in_words(text: str) -> Figure:
     """A figure that says why there is nothing to draw."""
     with paper():
         figure, axes = plt.subplots(figsize=(COLUMN_WIDTH, 0.5), layout="constrained")
-        axes.text(0.5, 0.5, text, ha="center", va="center")
+        axes.text(0.5, 0.5, as_typed(text), ha="center", va="center")
         axes.set_axis_off()
     return finished(figure)
 
 
 def wrapped(text: str, inches: float) -> str:
-    """Text in lines of about this width; `n = 8` stays together."""
-    together = text.replace(" = ", "\u00a0=\u00a0")
-    return textwrap.fill(together, max(8, int(inches / LETTER)), break_on_hyphens=False).replace("\u00a0", " ")
+    """Text in lines of about this width, drawn as it was typed; `n = 8` stays together."""
+    return _in_lines(as_typed(text), inches)
 
 
 def row_labels(names: Iterable[str]) -> tuple[list[str], float]:
@@ -82,10 +83,13 @@ def say_under_rows(axes: Axes, *texts: str) -> None:
 
 
 def legend_above(figure: Figure, title: str, ncols: int = 1) -> None:
-    """What the first axes' labels say, over all axes; the title names the marks. The figure grows by its height."""
+    """A legend of the first axes' labels, over all axes; the title names the marks. The figure grows by its height.
+
+    Labels may hold formulas, so names that others typed have to come through `as_typed`.
+    """
     width = figure.get_figwidth() - 0.1
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    labels = [wrapped(label, width / ncols - 0.4) for label in labels]
+    labels = [_in_lines(label, width / ncols - 0.4) for label in labels]
     title = wrapped(title, width)
     columns = [labels[start :: max(ncols, 1)] for start in range(ncols)]
     lines = max(sum(label.count("\n") + 1 for label in column) for column in columns) + title.count("\n") + 1
@@ -99,6 +103,12 @@ def over_steps(axes: Axes, most: int = 4) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(most))
 
 
-def counted(name: str, n: int, of: int) -> str:
-    """`weighting=rtg (n = 7 of 8)`: how many runs have a score, and of how many where some have none."""
-    return f"{name} (n = {n})" if n == of else f"{name} (n = {n} of {of})"
+def counted(name: str, n: int, of: int, censored: int = 0) -> str:
+    """`weighting=rtg (n = 7 of 8, 2 censored)`: runs that have a score, all where some have none, and censored ones."""
+    scored = f"n = {n}" if n == of else f"n = {n} of {of}"
+    return f"{name} ({scored}, {censored} censored)" if censored else f"{name} ({scored})"
+
+
+def _in_lines(text: str, inches: float) -> str:
+    together = text.replace(" = ", "\u00a0=\u00a0")
+    return textwrap.fill(together, max(8, int(inches / LETTER)), break_on_hyphens=False).replace("\u00a0", " ")

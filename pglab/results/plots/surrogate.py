@@ -15,6 +15,7 @@ from pglab.results.plots.style import (
     over_steps,
     paper,
 )
+from pglab.results.shown import as_typed
 
 
 def surrogate_and_objective(updates: pd.DataFrame) -> Figure:
@@ -38,7 +39,7 @@ def surrogate_and_objective(updates: pd.DataFrame) -> Figure:
     correlations = run_correlations(updates)
     with paper():
         figure, panels = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 2.5), layout="constrained")
-        labels = ("loss (surrogate's value)", "exact objective $J(\\theta)$")
+        labels = ("loss (surrogate's value)", "exact objective J(θ)")
         for axes, column, label in zip(panels, ("loss", "objective"), labels, strict=True):
             for arm, runs in updates.groupby("arm", sort=False):
                 colour, dashes = looks[arm]
@@ -46,7 +47,7 @@ def surrogate_and_objective(updates: pd.DataFrame) -> Figure:
                     axes.plot(run["env_steps"], run[column], color=colour, lw=0.5, alpha=0.35)
                 mean = runs.groupby("update")[["env_steps", column]].mean()
                 said = f"{names[str(arm)]} (n = {len(correlations[arm])}): {_said(correlations[arm].dropna())}"
-                axes.plot(mean["env_steps"], mean[column], dashes, color=colour, lw=1.6, label=said)
+                axes.plot(mean["env_steps"], mean[column], dashes, color=colour, lw=1.6, label=as_typed(said))
             axes.set(xlabel=STEPS, ylabel=label)
             over_steps(axes)
         thin = ", every run (thin)" if few else ""

@@ -1,0 +1,76 @@
+"""Arms in a frame of scores: their runs, what describes them, and what tells them apart."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pglab.results.scores import RUN, SCORED
+
+ArmKey = tuple[str, str]  # study, and name in it
+Choices = Mapping[str, str | None]  # what describes an arm, as text; None where it lacks a key
+
+
+def runs_by_arm(scores: pd.DataFrame) -> dict[ArmKey, pd.DataFrame]:
+    """The runs of each arm of each study, in the order in which the arms come.
+
+    Raises:
+        ValueError: a run has more than one row, a score is infinite, or runs of unlike scores are in the frame.
+    """
+    if scores.duplicated(RUN).any():
+        raise ValueError("a run has more than one row; the frame must be that of `scores`, one score a run")
+    if len(scores.drop_duplicates(["measure", "unit", "better"])) > 1:
+        raise ValueError(f"unlike scores cannot be compared: {', '.join(map(str, scores['measure'].unique()))}")
+    if np.isinf(scores["score"].to_numpy(dtype=float)).any():
+        raise ValueError(
+            "a score is infinite; a run without a score has NaN, and one that never came to a threshold the steps that "
+            "it took, with `reached` false, as `scores` gives them"
+        )
+    return {(str(s), str(a)): runs for (s, a), runs in scores.groupby(["study", "arm"], sort=False)}
+
+
+def describing(scores: pd.DataFrame) -> list[str]:
+    """The columns that describe an arm: chosen groups and differing keys."""
+    return [str(key) for key in scores.columns if key not in (*RUN, *SCORED, "horizon")]
+
+
+def choices(scores: pd.DataFrame) -> dict[ArmKey, Choices]:
+    """The choices that describe each arm, the study last."""
+    keys = [*describing(scores), "study"]
+    arms = scores.drop_duplicates(["study", "arm"]).to_dict("records")
+    return {(str(arm["study"]), str(arm["arm"])): {key: text(arm[key]) for key in keys} for arm in arms}
+
+
+def distinguishing(scores: pd.DataFrame) -> list[str]:
+    """The fewest columns that tell the arms apart, groups before keys, the study last.
+
+    A key that goes with a choice (`weighting.lam` with `weighting=gae`) is left out where the choice
+    says enough. Empty for a single arm, and where no columns tell some arms apart.
+    """
+    arms = list(choices(scores).values())
+    needed = [key for key in [*describing(scores), "study"] if len({arm[key] for arm in arms}) > 1]
+    if not _tell_apart(needed, arms):
+        return []
+    for key in reversed(needed.copy()):
+        rest = [other for other in needed if other != key]
+        if _tell_apart(rest, arms):
+            needed = rest
+    return needed
+
+
+def compared_factors(scores: pd.DataFrame) -> list[str]:
+    """Those of `distinguishing` whose levels compare: scores of two environments or studies do not."""
+    return [key for key in distinguishing(scores) if key not in ("env", "study")]
+
+
+def text(value: Any) -> str | None:
+    """A choice as one writes it."""
+    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
+        return None
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def _tell_apart(keys: list[str], arms: Iterable[Choices]) -> bool:
+    told = [tuple(arm[key] for key in keys) for arm in arms]
+    return len(set(told)) == len(told)

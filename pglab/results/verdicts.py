@@ -1,0 +1,94 @@
+"""A comparison as a sentence, which says no more than its interval."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pglab.results.digits import counted, p_is, plain, with_error, with_interval
+
+UNLIKE = 0.05  # lengths of runs that a verdict tells apart
+ALIKE = 1e-6  # of an interval's width, by which its two halves may differ and ± still be said
+
+
+def beats(row: Mapping[str, Any]) -> bool:
+    """True where a row of `compare` names a winner: where its interval excludes 0."""
+    return row["low"] > 0 or row["high"] < 0
+
+
+def verdict(row: Mapping[str, Any]) -> str:
+    """The sentence of a row of `compare`: who beats whom, by how much, and how that is known."""
+    return (f"with {row['alike']}: " if row["alike"] else "") + _found(row)
+
+
+def difference(row: Mapping[str, Any], sign: int = 1, fewer: str = "") -> str:
+    """The difference and its interval, both turned around for a sign of -1."""
+    value = sign * row["difference"]
+    low, high = sorted((sign * row["low"], sign * row["high"]))
+    half, unit = (high - low) / 2, f"{fewer} {row['unit']}"
+    if not half or np.isnan(half):
+        return f"{plain(value)}{unit}"
+    if np.isinf(half):
+        return f"{plain(value)}{unit}, which no interval limits"
+    if abs(high + low - 2 * value) <= ALIKE * half:
+        return with_error(value, half) + unit
+    said, interval = with_interval(value, low, high)
+    return f"{said}{unit} ({interval})"
+
+
+def _found(row: Mapping[str, Any]) -> str:
+    arm, control = row["label"], row["control_label"]
+    at = _at(row)
+    if np.isnan(row["p"]):
+        known = "" if np.isnan(row["p_better"]) else f"; {arm} is better in {100 * row['p_better']:.0f} %"
+        reason = f"no test of the means ({row['test'].removeprefix('none: ')}{known})"
+        return f"no verdict on {arm} and {control}{at}: {reason}{_aside(row)}"
+    numbers = f"({_seeds(row)}, {_p(row)}{_censored(row)}{_aside(row)})"
+    if not beats(row):
+        return f"the data cannot tell {arm} from {control}: {difference(row)}{at} {numbers}"
+    sign = 1 if row["low"] > 0 else -1
+    first, second = (arm, control) if (sign > 0) == (row["better"] == "higher") else (control, arm)
+    fewer = "" if row["better"] == "higher" else " fewer"
+    return f"{first} beats {second} by {difference(row, sign, fewer)}{at} {numbers}"
+
+
+def _seeds(row: Mapping[str, Any]) -> str:
+    if row["paired"]:
+        return f"{row['pairs']} paired seeds"
+    return f"{row['n']} and {row['n_control']} seeds, not paired"
+
+
+def _p(row: Mapping[str, Any]) -> str:
+    """The p value that decides."""
+    if row["comparisons"] > 1:
+        return f"Bonferroni {p_is(row['p_bonferroni'])} of {row['comparisons']} comparisons"
+    return p_is(row["p"])
+
+
+def _censored(row: Mapping[str, Any]) -> str:
+    """The test, its horizon and the test beside it, where times are censored."""
+    if np.isnan(row["horizon"]):
+        return ""
+    beside = "" if np.isnan(row["p_logrank"]) else f", log-rank {p_is(row['p_logrank'])}"
+    return f", {row['test']} of means restricted to {row['horizon']:,.0f} steps{beside}"
+
+
+def _at(row: Mapping[str, Any]) -> str:
+    """The lengths of the runs; of both arms, where that differs by more than a twentieth."""
+    steps, of_control = row["env_steps"], row["control_env_steps"]
+    if row["unit"] != "return" or np.isnan(steps + of_control):
+        return ""
+    alike = abs(steps - of_control) <= UNLIKE * max(steps, of_control)
+    return f" at {(steps + of_control) / 2:,.0f} steps" if alike else f" at {steps:,.0f} and {of_control:,.0f} steps"
+
+
+def _aside(row: Mapping[str, Any]) -> str:
+    """Runs that a reader has to know of."""
+    why = f" ({row['not_finite']} for want of a finite number)" if row["not_finite"] else ""
+    said = [
+        (row["left_out"], "left out for want of a partner"),
+        (row["unscored"], f"without a score{why}"),
+        (row["diverged"], "diverged"),
+        (row["capped"], "ended before the threshold (censored)"),
+    ]
+    return "".join(f"; {counted(number, 'run')} {how}" for number, how in said if number)
