@@ -9,9 +9,7 @@ import pandas as pd
 
 from pglab.results.arm_choices import ArmKey, Choices, choices, distinguishing
 from pglab.results.shown import shown
-
-# The last part of these keys would say something else alone.
-NEEDS_ITS_GROUP = {"seed", "id", "steps", "_target_"}
+from pglab.settings import SAID_WHOLE
 
 Setting = tuple[str, str]  # key and value
 
@@ -87,7 +85,7 @@ def short_keys(keys: Iterable[str]) -> dict[str, str]:
     """Each dotted key's last part, where no other key ends in the same and it says enough."""
     keys = set(keys)
     endings = Counter(_ending(key) for key in keys)
-    clear = {key for key in keys if endings[_ending(key)] == 1 and _ending(key) not in NEEDS_ITS_GROUP}
+    clear = {key for key in keys if endings[_ending(key)] == 1 and _ending(key) not in SAID_WHOLE}
     return {key: _ending(key) if key in clear else key for key in keys}
 
 
