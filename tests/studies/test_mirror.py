@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pglab.results import load, load_evaluation
-from tests.mirror.wandb_server import WandbServer
+from tests.tracking.wandb_server import WandbServer
 
 pytestmark = pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")  # diverged runs have fewer rows
 

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pglab.mirror.command import AT_ONCE, WORTH
 from pglab.results import load, load_evaluation
-from pglab.studies.films import film_file
+from pglab.store.films import film_file
+from pglab.tracking.command import AT_ONCE, WORTH
 from pglab.watching.film import film
-from tests.mirror.wandb_server import ENTITY, Refused, StoredRun, WandbServer
+from tests.tracking.wandb_server import ENTITY, Refused, StoredRun, WandbServer
 
 RUNS = 6
 assert 1 < min(AT_ONCE, 1 + RUNS // WORTH) < RUNS  # some are uploaded side by side, others wait
@@ -307,16 +307,29 @@ def test_bad_input_is_status_2(mirror_command, tmp_path: Path, options, problem)
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("file", ["mirrored.json", "arm.json", "config.yaml"])
-def test_a_file_that_cannot_be_read_is_named(mirror_command, copied_study, wandb_server, variables, file):
-    arm = sorted(copied_study.glob("*/arm.json"))[0].parent
-    where = (copied_study if file == "mirrored.json" else arm) / file
+def test_notes_that_cannot_be_read_are_named(mirror_command, copied_study, wandb_server, variables):
+    where = copied_study / "mirrored.json"
     where.write_text("{")
     done = mirror_command([str(copied_study)], copied_study, **variables)
     assert done.returncode == 2
     assert str(where) in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not wandb_server.runs
+
+
+@pytest.mark.parametrize("file", ["arm.json", "updates.parquet", "evaluation.parquet"])
+def test_a_damaged_arm_is_refused_by_name_and_the_others_are_uploaded(
+    mirror_command, copied_study, wandb_server, variables, file
+):
+    damaged, sound = sorted(about.parent for about in copied_study.glob("*/arm.json"))
+    with (damaged / file).open("ab") as stream:
+        stream.write(b"}")
+    done = mirror_command([str(copied_study)], copied_study, **variables)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {damaged / file} is damaged")
+    assert set(wandb_server.named()) == {f"{sound.name},seed={seed}" for seed in range(3)}
+    assert not wandb_server.summaries()  # a report needs every arm
 
 
 def test_the_films_of_a_run_are_in_the_rows_of_their_updates(
