@@ -110,7 +110,7 @@ def parse(path: Path, text: bytes | None = None) -> ArmRecord:
         content = unseal_text(path, text)
     except DamagedError as error:
         raise DamagedError(f"{error}; {remedy}") from error
-    if (written := content.get("format")) != FORMAT:
+    if (written := content.get("format", FORMAT)) != FORMAT:
         raise DamagedError(f"{path} has format {written}, and this version reads {FORMAT}: move {path.parent} away")
     try:
         return _parsed(content)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pglab.errors import InputError
 from pglab.settings import difference
+from pglab.store.checkpoints import read_checkpoint
 from pglab.store.records import ArmRecord
 from pglab.store.states import Saved
 from pglab.store.writer import ArmWriter
@@ -80,13 +81,13 @@ def standing_of(files: ArmWriter, arm: ArmConfig, seeds: Iterable[int]) -> Stand
 
 def resumable_parts(files: ArmWriter, finished: set[int]) -> tuple[list[Saved], str | None]:
     """The states that unfinished runs, and these finished ones, can go on from; and what is wrong with them."""
-    unfinished, _, trouble = files.checkpoint()
+    unfinished, _, trouble = read_checkpoint(files.folder)
     return [*files.finished(finished)[0], *unfinished], trouble
 
 
 def _holds_anything(files: ArmWriter, record: ArmRecord) -> bool:
     """Some run of the arm has made an update that is still there."""
-    return any(run.updates for run in record.runs.values()) or bool(files.checkpoint()[0])
+    return any(run.updates for run in record.runs.values()) or bool(read_checkpoint(files.folder)[0])
 
 
 def _mismatch(files: ArmWriter, arm: ArmConfig, record: ArmRecord, choice: OnMismatch) -> str | None:

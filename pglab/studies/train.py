@@ -22,6 +22,7 @@ from pglab.studies.plan import Plan, make_plan
 from pglab.studies.pool import LocalPool, Pool
 from pglab.studies.recorder import Outcome
 from pglab.tracking.live import Followed, Follower
+from pglab.tracking.sweep import report_objective
 
 FAILED, INTERRUPTED = 1, 130  # exit statuses
 MOST_TOLD = 8  # verdicts at the end of a command
@@ -93,6 +94,10 @@ def train(composed: Sequence[Composed], command: str = "") -> Trained:
     finally:
         follower.stop()
     _report(trained, console, mirrored)
+    logger = plan.settings["logger"]
+    told = trained.exit_status == 0 and logger["mode"] != "disabled"
+    if lost := told and report_objective(trained.objective, logger["timeout"]):
+        console.say(lost)
     return trained
 
 

@@ -12,7 +12,7 @@ from analysis.paper import command, manifest, stored
 from analysis.paper.catalogue import FIGURES
 from analysis.paper.marks import MARKED
 from pglab import cli
-from pglab.sealed import seal_text, unseal_text
+from pglab.store.sealed import seal_text, unseal_text
 from tests.paper.conftest import FIGURE
 
 

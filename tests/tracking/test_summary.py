@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
 from pglab.report.content import Content, Question, content
 from pglab.report.page import page
 from pglab.store.folder import studies_in

@@ -7,6 +7,7 @@ import shutil
 import signal
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +275,60 @@ def test_waiting_for_a_server_has_an_end(mirror_command, copied_study, wandb_ser
     assert line.startswith("error: W&B has an incomplete mirror: it could not be reached, or took nothing, ")
 
 
+def change(arm: Path, file: str, changed: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    """Changes rows of a file, as a rerun or a copy from elsewhere does."""
+    about = json.loads((arm / "arm.json").read_text())
+    about.pop("checksum", None)
+    about.pop("files", None)
+    (arm / "arm.json").write_text(json.dumps(about))
+    changed(pd.read_parquet(arm / file)).to_parquet(arm / file, index=False)
+
+
+def test_numbers_that_changed_take_the_place_of_the_old_ones(
+    mirror_command, copied_study, wandb_server, variables, read_back
+):
+    assert mirror_command([str(copied_study)], copied_study, **variables).returncode == 0
+    first, second = sorted(about.parent for about in copied_study.glob("*/arm.json"))
+    before = {name: run.id for name, run in wandb_server.named().items()}
+    change(first, "updates.parquet", lambda rows: rows.assign(loss=rows["loss"].where(rows["seed"] != 1, 0.5)))
+    change(second, "evaluation.parquet", lambda rows: rows.assign(**{"return": rows["return"] - rows["seed"]}))
+    done = mirror_command([str(copied_study)], copied_study, **variables)
+    assert done.returncode == 0, done.stderr
+    assert "Uploaded 3 of 6 runs" in done.stdout  # in the second arm that of seed 0 stays as it is
+    runs = wandb_server.named()
+    assert {name for name, run in runs.items() if run.id != before[name]} == {f"{first.name},seed=1"}
+    check_complete(copied_study, runs)
+    returns = load_evaluation(copied_study).groupby(["arm", "seed"])["return"].mean()
+    assert all(runs[f"{arm},seed={seed}"].summary["final_return"] == mean for (arm, seed), mean in returns.items())
+    pd.testing.assert_frame_equal(read_back(f"{ENTITY}/pglab"), load(copied_study))
+    for notes in ("kept", "lost"):  # it is found under its new id without our notes, too
+        if notes == "lost":
+            (copied_study / "mirrored.json").unlink()
+        assert mirror_command([str(copied_study)], copied_study, **variables).returncode == 0
+        assert {name: run.id for name, run in wandb_server.named().items()} == {n: run.id for n, run in runs.items()}
+
+
+@pytest.mark.slow
+def test_fewer_rows_than_before_and_a_run_that_was_deleted_there_are_uploaded_anew(
+    mirror_command, copied_study, wandb_server, variables
+):
+    assert mirror_command([str(copied_study)], copied_study, **variables).returncode == 0
+    arm = sorted(copied_study.glob("*/arm.json"))[0].parent
+    about = json.loads((arm / "arm.json").read_text())
+    about.pop("checksum")
+    for run in ("0", "1"):
+        about["runs"][run] |= {"status": "stopped", "updates": 1}
+    (arm / "arm.json").write_text(json.dumps(about))
+    change(arm, "updates.parquet", lambda rows: rows[(rows["seed"] == 2) | (rows["update"] == 1)])
+    deleted = wandb_server.named()[f"{arm.name},seed=0"].id
+    del wandb_server.runs["pglab", deleted]
+    wandb_server.deleted.add(("pglab", deleted))
+    done = mirror_command([str(copied_study)], copied_study, **variables)
+    assert done.returncode == 0, done.stderr
+    assert len(wandb_server.named()) == RUNS
+    check_complete(copied_study, wandb_server.named())
+
+
 @pytest.mark.slow
 def test_another_training_under_the_same_name_is_not_mixed_in(mirror_command, copied_study, wandb_server, variables):
     assert mirror_command([str(copied_study)], copied_study, **variables).returncode == 0
@@ -339,6 +394,10 @@ def test_the_films_of_a_run_are_in_the_rows_of_their_updates(
     (arm / "videos").mkdir()
     for seed, update in ((0, 1), (0, 2), (1, 2)):
         film_file(arm, seed, update).write_bytes(film(iter([np.full((4, 4, 3), update, np.uint8)]), 10, ".gif"))
+    # A link could lead to anybody's files: neither it nor a folder of films that is one is followed.
+    film_file(arm, 2, 1).symlink_to(film_file(arm, 0, 1))
+    other = sorted(copied_study.glob("*/arm.json"))[1].parent
+    (other / "videos").symlink_to(arm / "videos")
     frame = load(copied_study)
     done = mirror_command([str(copied_study)], copied_study, **variables)
     assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -141,7 +142,7 @@ class WandbServer:
         content = json.loads(body) if path == "/graphql" or path.endswith("/file_stream") else {}
         name = content.get("operationName") or path.split("/")[-1 if path.endswith("/file_stream") else 1]
         if path == "/graphql" and not content.get("operationName"):
-            name = content["query"].split("query", 1)[-1].split("(")[0].split("{")[0].strip()
+            name = re.findall(r"(?:query|mutation)\s+(\w+)", content["query"])[0]
         self.asked.append(name)
         if self._serving is None:
             raise Refused(0)
