@@ -12,7 +12,7 @@ import pandas as pd
 
 from pglab.settings import Decides, decides
 from pglab.store.files import read
-from pglab.store.films import films_of
+from pglab.store.films import FOLDER, films_of
 from pglab.store.reader import EVALUATION, UPDATES, ArmFolder
 from pglab.store.records import ArmRecord, Status
 from pglab.tracking.client import id_of
@@ -107,7 +107,15 @@ def runs_of(arm: ArmFolder) -> list[TrackedRun]:
     for seed, run in record.runs.items():
         rows = columns.iloc[by_seed.get(seed, [])]
         rows = rows.sort_values("update") if len(rows) else rows
-        reached = set(rows["update"]) if len(rows) else set()
-        films = {update: path for update, path in films_of(arm.path, seed).items() if update in reached}
-        runs.append(TrackedRun(arm.path.parent, record, seed, rows, run.status, returns.get(seed), films))
+        runs.append(
+            TrackedRun(arm.path.parent, record, seed, rows, run.status, returns.get(seed), _films(arm, seed, rows))
+        )
     return runs
+
+
+def _films(arm: ArmFolder, seed: int, rows: pd.DataFrame) -> dict[int, Path]:
+    """The films of updates that there are rows of."""
+    if not (arm.path / FOLDER).exists():  # quicker than looking for each seed of many
+        return {}
+    reached = set(rows["update"]) if len(rows) else set()
+    return {update: path for update, path in films_of(arm.path, seed).items() if update in reached}
