@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pglab.errors import InputError
 from pglab.settings import difference
 from pglab.store.checkpoints import read_checkpoint
-from pglab.store.records import ArmRecord
+from pglab.store.records import FORMAT, ArmRecord
 from pglab.store.states import Saved
 from pglab.store.writer import ArmWriter
 from pglab.studies.asked import ArmConfig
@@ -44,6 +44,8 @@ def standing_of(files: ArmWriter, arm: ArmConfig, seeds: Iterable[int]) -> Stand
     record = files.files.record()
     if record is None:
         return Standing((), dict.fromkeys(seeds, 0))
+    if record.format != FORMAT:
+        raise InputError(f"{files.folder} has format {record.format}, and {FORMAT} is written now: move it away")
     choice, notes = arm.settings["on_mismatch"], []
     if not _holds_anything(files, record):  # as after a first failure of one's own component
         choice = "rerun"
