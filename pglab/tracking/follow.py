@@ -66,14 +66,15 @@ class _Following:
             return
         self._seen[arm] = stamps
         try:
-            runs = [run for run in runs_of(arm) if self._is_due(run, stored)]
+            runs = runs_of(arm)
         except (DamagedError, OSError) as error:
             if stored:
                 self._problem = self._problem or str(error)
             return
         for run in runs:
             try:
-                self._bring(run)
+                if self._is_due(run, stored):
+                    self._bring(run)
             except MirrorError as error:
                 self._problem = self._problem or str(error)
 

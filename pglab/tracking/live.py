@@ -40,21 +40,18 @@ class Follower:
         self._brought, self._problem = 0, "its process ended early"
         self._process: subprocess.Popen | None = None
 
-    @property
-    def wanted(self) -> bool:
-        return self._followed.logger["mode"] != "disabled" and self._runs > 0
-
     def start(self) -> None:
         """Starts the child."""
-        if not self.wanted:
+        if self._followed.logger["mode"] == "disabled" or not self._runs:
             return
         self._began = time.monotonic()
         # A Ctrl-C must not reach the client's own service; the client's warnings are nobody's.
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
         self._process, self._connection = start("pglab.tracking.follow", {}, **quiet)
-        self._connection.send(self._followed)
         self._listening = threading.Thread(target=self._listen, daemon=True)
         self._listening.start()
+        with contextlib.suppress(OSError):  # that it is gone shows in the end
+            self._connection.send(self._followed)
 
     def finish(self, interrupted: bool) -> str | None:
         """Gives the child time for what it has not brought, now that all is stored; returns what a person should know.
@@ -70,7 +67,7 @@ class Follower:
             patience = HURRY
         elif offline and self._runs > FEW:
             patience = min(patience, SHARE * (time.monotonic() - self._began))
-        # That it is gone shows below; who presses Ctrl-C now has seen enough of W&B, and all is stored.
+        # Who presses Ctrl-C now has seen enough of W&B, and all is stored.
         with contextlib.suppress(OSError, KeyboardInterrupt):
             self._connection.send("all is stored")
             self._listening.join(patience)
@@ -91,6 +88,8 @@ class Follower:
         if self._process:
             self._process.kill()
             self._process.wait()
+            self._listening.join()
+            self._connection.close()
 
     def _listen(self) -> None:
         """Takes down how many runs have been brought, and at last the child's problem, if any."""

@@ -100,7 +100,7 @@ def runs_of(arm: ArmFolder) -> list[TrackedRun]:
     """
     record, updates = arm.seen(UPDATES)
     _, evaluation = arm.seen(EVALUATION)
-    returns = evaluation.groupby("seed")["return"].mean().to_dict() if len(evaluation) else {}
+    returns = _final_returns(evaluation) if len(evaluation) else {}
     columns = updates.drop(columns="seed")
     by_seed = updates.groupby("seed").indices
     runs = []
@@ -111,6 +111,11 @@ def runs_of(arm: ArmFolder) -> list[TrackedRun]:
             TrackedRun(arm.path.parent, record, seed, rows, run.status, returns.get(seed), _films(arm, seed, rows))
         )
     return runs
+
+
+def _final_returns(evaluation: pd.DataFrame) -> dict[int, float]:
+    means = evaluation.groupby("seed")["return"].mean()
+    return dict(zip(means.index.tolist(), means.tolist(), strict=True))
 
 
 def _films(arm: ArmFolder, seed: int, rows: pd.DataFrame) -> dict[int, Path]:

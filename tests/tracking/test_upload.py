@@ -239,6 +239,23 @@ def test_an_upload_that_is_ended_is_taken_up_without_duplicates(
     check_complete(copied_study, wandb_server.named())
 
 
+@pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")
+def test_a_study_of_the_version_before_is_uploaded_and_its_notes_are_looked_at_again(
+    mirror_command, tmp_path, wandb_server, variables, read_back
+):
+    study = shutil.copytree(Path(__file__).parents[1] / "store" / "study_of_0_1_0", tmp_path / "earlier")
+    assert mirror_command([str(study)], tmp_path, **variables).returncode == 0
+    check_complete(study, wandb_server.named())
+    pd.testing.assert_frame_equal(read_back(f"{ENTITY}/pglab"), load(study))
+    ((place, known),) = json.loads((study / "mirrored.json").read_text()).items()
+    ids = {name: run.id for name, run in wandb_server.named().items()}
+    (study / "mirrored.json").write_text(json.dumps({place: {one: [2, "finished"] for one in known}}))
+    done = mirror_command([str(study)], tmp_path, **variables)
+    assert f"Uploaded {len(ids)} of {len(ids)} runs" in done.stdout
+    assert {name: run.id for name, run in wandb_server.named().items()} == ids
+    assert json.loads((study / "mirrored.json").read_text()) == {place: known}
+
+
 def test_a_wrong_key_is_said_in_one_line_and_changes_nothing(
     mirror_command, copied_study, wandb_server, variables, contents
 ):
