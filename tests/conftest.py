@@ -14,7 +14,7 @@ import torch
 from hypothesis import settings
 
 import pglab
-from tests.mirror.wandb_server import WandbServer
+from tests.tracking.wandb_server import WandbServer
 
 settings.register_profile("pglab", derandomize=True, deadline=None, database=None)
 settings.load_profile("pglab")

@@ -60,13 +60,13 @@ def _arm(study: str, runs: list["Run"]) -> Loaded:
         runs={run.config["seed"]: RunRecord(run.summary.get("status", run.state), 0, 0) for run in runs},
     )
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        frames = [rows for rows in pool.map(_rows, runs) if len(rows)]
+        frames = [rows for rows in pool.map(history, runs) if len(rows)]
     return study, record, pd.concat(frames or [pd.DataFrame({"seed": []}, dtype="int64")], ignore_index=True)
 
 
-def _rows(run: "Run") -> pd.DataFrame:
+def history(run: "Run") -> pd.DataFrame:
     """The whole history of a run; what was not measured at an update is NaN."""
-    types = json.loads(run.config["measures"])
+    types = json.loads(run.config.get("measures", "{}"))
     if not types:  # it failed in its first update
         return pd.DataFrame()
     rows = pd.DataFrame(list(run.scan_history(use_cache=False)), columns=list(types))

@@ -21,6 +21,8 @@ from pglab.studies.forecast import forecast
 from pglab.studies.plan import Plan, make_plan
 from pglab.studies.pool import LocalPool, Pool
 from pglab.studies.recorder import Outcome
+from pglab.tracking.live import Followed, Follower
+from pglab.tracking.sweep import report_objective
 
 FAILED, INTERRUPTED = 1, 130  # exit statuses
 MOST_TOLD = 8  # verdicts at the end of a command
@@ -85,12 +87,28 @@ def train(composed: Sequence[Composed], command: str = "") -> Trained:
     if plan.settings["plan"]:
         console.table(forecast(plan))
         return Trained(plan, Outcome())
-    trained = _train_claimed(plan, console)
-    _report(trained, console)
+    follower = Follower(_followed(plan))
+    try:
+        trained = _train_claimed(plan, console, follower)
+        mirrored = follower.finish(trained.outcome.interrupted)
+    finally:
+        follower.stop()
+    _report(trained, console, mirrored)
+    logger = plan.settings["logger"]
+    told = trained.exit_status == 0 and logger["mode"] != "disabled"
+    if lost := told and report_objective(trained.objective, logger["timeout"]):
+        console.say(lost)
     return trained
 
 
-def _train_claimed(plan: Plan, console: Console) -> Trained:
+def _followed(plan: Plan) -> Followed:
+    """The runs that are left to train, as W&B is to have them."""
+    left = [arm for arm in plan.arms if arm.standing.starts]
+    arms = {arm.name: (tuple(arm.standing.starts), arm.settings["updates"]) for arm in left}
+    return Followed(plan.folder, arms, plan.settings["logger"])
+
+
+def _train_claimed(plan: Plan, console: Console, follower: Follower) -> Trained:
     """Trains one arm after another as they can be claimed: all at once, where nobody else is at work.
 
     Returns:
@@ -99,6 +117,7 @@ def _train_claimed(plan: Plan, console: Console) -> Trained:
     outcome, arms = Outcome(), list(plan.arms)
     left = {number for number, arm in enumerate(arms) if arm.standing.starts}
     pool = ready_pool(plan) if left else None
+    follower.start()
     waited_for: set[str] = set()
     try:
         while pool and left and not outcome.interrupted and not (outcome.failures and plan.settings["fail_fast"]):
@@ -143,7 +162,7 @@ def ready_pool(plan: Plan) -> Pool:
     return pool
 
 
-def _report(study: Trained, console: Console) -> None:
+def _report(study: Trained, console: Console, mirrored: str | None) -> None:
     plan, outcome, folder = study.plan, study.outcome, study.plan.folder
     for failure in dict.fromkeys(outcome.failures):
         console.say(failure.rstrip())
@@ -165,9 +184,8 @@ def _report(study: Trained, console: Console) -> None:
         console.say(verdict)
     console.say(f"Report: `python -m pglab.report {folder}`")
     console.say(f"Results: {folder}   (Python: pglab.results.load({str(folder)!r}))")
-    logger = plan.settings["logger"]
-    if logger["mode"] == "offline" and plan.shards:
-        console.say(f"W&B, offline: upload with `python -m pglab.mirror {folder}`")
+    if mirrored:
+        console.say(mirrored)
     if outcome.failures:
         console.say(f"{outcome.count('failed')} runs failed; the same command again tries them anew.")
     elif not outcome.interrupted:

@@ -1,140 +1,101 @@
-"""Weights & Biases as a mirror of a study: every run of ours is a run there.
+"""W&B while a study trains: a child follows the study's files, and training never waits for it."""
 
-A process of its own does all the talking, fed through a queue: training never waits for it, and
-losing it (server down, disk full, bad key) costs a warning.
-"""
-
-import os
-import queue
-import signal
+import contextlib
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
-from multiprocessing.connection import Connection
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pglab.processes import start
-from pglab.store.films import film_file
-from pglab.store.sealed import unseal_text
-from pglab.studies.plan import Plan
-from pglab.tracking.wandb_run import Description, begin, columns_of, end, final_returns, log, log_film
+
+FEW = 12  # runs that are always brought completely
+SHARE = 0.1  # of the time that a command has taken, which more offline runs may take after it
+HURRY = 0.5  # seconds for it after a Ctrl-C
 
 
-class Mirror:
-    """The parent's end; without effect where `logger.mode=disabled`."""
+@dataclass(frozen=True)
+class Followed:
+    """The order to a child.
 
-    def __init__(self, plan: Plan) -> None:
-        logger = plan.arms[0].settings["logger"]
-        self._timeout, self._folder = logger["timeout"], plan.store.folder
-        self._queue: queue.SimpleQueue = queue.SimpleQueue()
+    Attributes:
+        study: its folder.
+        arms: by name, of the runs to be followed, their seeds and how many updates they are to make.
+        logger: the settings of the group `logger`.
+    """
+
+    study: Path
+    arms: Mapping[str, tuple[Sequence[int], int]]
+    logger: Mapping[str, Any]
+
+
+class Follower:
+    """The parent's end; it does nothing where `logger.mode=disabled`, or where no run is to be trained."""
+
+    def __init__(self, followed: Followed) -> None:
+        self._followed = followed
+        self._runs = sum(len(seeds) for seeds, _ in followed.arms.values())
+        self._brought, self._problem = 0, "its process ended early"
         self._process: subprocess.Popen | None = None
-        if logger["mode"] == "disabled" or not plan.shards:
+
+    def start(self) -> None:
+        """Starts the child."""
+        if self._followed.logger["mode"] == "disabled" or not self._runs:
             return
-        self._process, self._connection = start(
-            __name__,
-            {},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # a Ctrl-C must not reach the client's own service
-        )
-        named = [(arm.name, arm.composed) for arm in plan.arms]
-        arms = [(name, dict(c.settings), dict(c.given), dict(c.choices)) for name, c in named]
-        self._queue.put(("open", plan.store.folder.name, plan.store.folder, logger, arms))
-        threading.Thread(target=self._feed, daemon=True).start()
+        self._began = time.monotonic()
+        # A Ctrl-C must not reach the client's own service; the client's warnings are nobody's.
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+        self._process, self._connection = start("pglab.tracking.follow", {}, **quiet)
+        self._listening = threading.Thread(target=self._listen, daemon=True)
+        self._listening.start()
+        with contextlib.suppress(OSError):  # that it is gone shows in the end
+            self._connection.send(self._followed)
 
-    def log(self, number: int, measures: Mapping[str, np.ndarray]) -> None:
-        if self._process:
-            self._queue.put(("log", number, dict(measures)))
+    def finish(self, interrupted: bool) -> str | None:
+        """Gives the child time for what it has not brought, now that all is stored; returns what a person should know.
 
-    def film(self, number: int, seed: int, update: int, file: Path) -> None:
-        """Adds a film to the row that was logged last of this run."""
-        if self._process:
-            self._queue.put(("film", number, (seed, update, file)))
-
-    def finish(self, number: int, status: Mapping[int, str]) -> None:
-        if self._process:
-            self._queue.put(("finish", number, dict(status)))
-
-    def close(self, say: Callable[[str], None], patience: float | None = None) -> None:
-        """Waits until everything is mirrored, at most `patience` or `logger.timeout` seconds."""
+        A few runs are waited for, up to `logger.timeout`. Many of them may take a tenth of the time that the
+        command has taken so far: the files are the truth, and one command uploads the rest of them later.
+        """
         if self._process is None:
-            return
-        self._queue.put(None)
-        patience = self._timeout if patience is None else patience
-        try:
-            problem = self._connection.recv() if self._connection.poll(patience) else "it did not end in time"
-        except (EOFError, OSError):
-            problem = "its process ended early"
-        self._process.kill()
-        self._process.wait()
+            return None
+        offline = self._followed.logger["mode"] == "offline"
+        patience = self._followed.logger["timeout"]
+        if interrupted:
+            patience = HURRY
+        elif offline and self._runs > FEW:
+            patience = min(patience, SHARE * (time.monotonic() - self._began))
+        # Who presses Ctrl-C now has seen enough of W&B, and all is stored.
+        with contextlib.suppress(OSError, KeyboardInterrupt):
+            self._connection.send("all is stored")
+            self._listening.join(patience)
+        late = self._listening.is_alive()
+        self.stop()
+        upload = f"`python -m pglab.mirror {self._followed.study}`"
+        if offline and late:
+            count = f"{self._brought} of {self._runs} runs are written"
+            return f"W&B, offline: {count}; {upload} uploads all of them from the local files"
+        problem = "it did not end in time" if late else self._problem
         if problem:
-            completing = f"`python -m pglab.mirror {self._folder}` completes it"
-            say(f"warning: W&B has an incomplete mirror ({problem}); the local results are complete, and {completing}")
+            lost = f"warning: W&B has an incomplete mirror ({problem})"
+            return f"{lost}; the local results are complete, and {upload} completes it"
+        return f"W&B, offline: upload with {upload}" if offline else None
 
-    def _feed(self) -> None:
+    def stop(self) -> None:
+        """Ends the child at once."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._listening.join()
+            self._connection.close()
+
+    def _listen(self) -> None:
+        """Takes down how many runs have been brought, and at last the child's problem, if any."""
         try:
-            while (event := self._queue.get()) is not None:
-                self._connection.send(event)
-            self._connection.send(None)
-        except OSError:
-            return  # `close` sees that the process is gone
-
-
-def serve(descriptor: int) -> None:
-    """Mirrors events until the parent says that there are no more, or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    connection = Connection(descriptor)
-    problem = ""
-    try:
-        _mirror(connection)
-    except EOFError:
-        return
-    except BaseException as error:
-        lines = str(error).splitlines()
-        problem = f"{type(error).__name__}: {lines[0] if lines else ''}"
-    connection.send(problem)
-
-
-def _mirror(connection: Connection) -> None:
-    _, study, folder, logger, arms = connection.recv()
-    os.makedirs(folder, exist_ok=True)
-    live: dict[tuple[int, int], Any] = {}
-    diverged_at: dict[tuple[int, int], int] = {}
-
-    def run_of(number: int, seed: int, measures: Mapping[str, str]) -> Any:
-        if (number, seed) not in live:
-            name, *composed = arms[number]
-            place = unseal_text(folder / name / "arm.json")["place"]
-            described = Description(study, name, seed, *composed, place=place)
-            live[number, seed] = begin(described, measures, logger, folder)
-        return live[number, seed]
-
-    while (event := connection.recv()) is not None:
-        kind, number, content = event
-        if kind == "log":
-            columns = columns_of(content)
-            for row in zip(*(column.tolist() for column in content.values()), strict=True):
-                values = dict(zip(content, row, strict=True))
-                seed, diverged = values.pop("seed"), values.pop("diverged", False)
-                # That of a row from before an interruption is there; that of a new row follows it.
-                film = film_file(folder / arms[number][0], seed, values["update"])
-                log(run_of(number, seed, columns), [values], {values["update"]: film} if film.exists() else {})
-                if diverged:
-                    diverged_at[number, seed] = values["update"]
-        elif kind == "film":
-            seed, update, file = content
-            log_film(run_of(number, seed, {}), update, file)
-        else:
-            returns = final_returns(folder / arms[number][0])
-            for seed, status in content.items():
-                run = run_of(number, seed, {})  # a run that failed in its first update is new here
-                end(run, status, diverged_at.get((number, seed)), returns.get(seed))
-                del live[number, seed]
-    for run in live.values():
-        end(run, "stopped", None, None)
-    import wandb
-
-    wandb.teardown()
+            while isinstance(said := self._connection.recv(), int):
+                self._brought = said
+            self._problem = said
+        except (EOFError, OSError):
+            return

@@ -2,35 +2,21 @@
 
 import math
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pglab.processes import start
-from pglab.tracking.server import MirrorError
+from pglab.tracking.client import Client, MirrorError, Place, explained, imported
+from pglab.tracking.delivery import Delivery
+from pglab.tracking.ledger import Known
+from pglab.tracking.runs import TrackedRun
+from pglab.tracking.summary import Summary, bring_summary
 
 GRACE = 1.0  # seconds that the process has beyond the timeout to say itself what is wrong
-
-
-class Parcel(Protocol):
-    """What can be sent to the process, to be uploaded by it."""
-
-    def deliver(self, api: Any, folder: Path, timeout: float) -> None:
-        """Uploads it.
-
-        Args:
-            api: a `wandb.Api`.
-            folder: where the client's own files go.
-            timeout: seconds that it may take.
-
-        Raises:
-            MirrorError: the server did not take everything.
-        """
-        ...
 
 
 class Uploader:
@@ -64,9 +50,9 @@ class Uploader:
         """
         return self.result()
 
-    def begin(self, parcel: Parcel) -> None:
-        """Has a run uploaded; `result` says how it went."""
-        self.connection.send(parcel)
+    def begin(self, place: Place, what: TrackedRun | Summary, known: Known | None) -> None:
+        """Has a run or a summary uploaded; `result` says how it went, or returns what is known of it then."""
+        self.connection.send((place, what, known))
         self._asked()
 
     def result(self) -> Any:
@@ -96,37 +82,30 @@ class Uploader:
         self._deadline = time.monotonic() + self.timeout + GRACE
 
 
-def serve(descriptor: int) -> None:
+def serve(connection: Connection) -> None:
     """Answers the parent, until it is gone or something cannot be done."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    connection = Connection(descriptor)
     try:
         _answer(connection)
     except EOFError:
         return
     except BaseException as error:
-        connection.send((_explained(error), None))
+        connection.send((explained(error), None))
 
 
 def _answer(connection: Connection) -> None:
     folder, timeout = connection.recv()
-    import wandb
-
-    api = wandb.Api(timeout=math.ceil(timeout))
-    connection.send(("", (api.settings["base_url"], api.settings["entity"] or api.default_entity)))
+    api = imported().Api(timeout=math.ceil(timeout))
+    connection.send(("", account(api)))
     while True:
-        connection.recv().deliver(api, Path(folder), timeout)
-        connection.send(("", None))
+        place, what, known = connection.recv()
+        client = Client(place, api, Path(folder), timeout)
+        if isinstance(what, Summary):
+            uploaded = bring_summary(client, what)
+        else:
+            uploaded = Delivery(client, follows=False).bring(what, known)
+        connection.send(("", uploaded))
 
 
-def _explained(error: BaseException) -> str:
-    """One line about what went wrong."""
-    lines = str(error).splitlines() or [""]
-    if isinstance(error, MirrorError):
-        return lines[0]
-    answer = getattr(error.__cause__, "response", None)
-    if "error 401" in lines[0] or (answer and answer.http_status in (401, 403)):
-        return "it does not accept the API key; set WANDB_API_KEY, or `wandb login --relogin`"
-    if isinstance(error, TimeoutError) or "deadline exceeded" in lines[0] or "in time" in lines[0]:
-        return f"it could not be reached, or took nothing, in time ({lines[-1]})"
-    return f"{type(error).__name__}: {lines[0]}"
+def account(api: Any) -> tuple[str, str]:
+    """The server's address, and the entity of an API's account."""
+    return api.settings["base_url"], api.settings["entity"] or api.default_entity

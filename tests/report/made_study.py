@@ -29,7 +29,7 @@ def write_arm(study: Path, place: int, scores: list[float], updates: int = 20, *
     groups = {key: value for key, value in keys.items() if "." not in key}
     finished = {"status": "finished", "updates": updates, "asked": updates, "env_steps": 1000 * updates}
     about = {
-        "format": 1,
+        "format": 2,
         "arm": arm.name,
         "place": ["2026-01-01", place],
         "commands": ["python -m pglab -m weighting=total,rtg 'note=<b>'"],

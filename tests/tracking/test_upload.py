@@ -7,18 +7,19 @@ import shutil
 import signal
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from pglab.mirror.command import AT_ONCE, WORTH
-from pglab.studies.films import film_file
 
 from pglab.results import load, load_evaluation
+from pglab.store.films import film_file
+from pglab.tracking.command import AT_ONCE, WORTH
 from pglab.watching.film import film
-from tests.mirror.wandb_server import ENTITY, Refused, StoredRun, WandbServer
+from tests.tracking.wandb_server import ENTITY, Refused, StoredRun, WandbServer
 
 RUNS = 6
 assert 1 < min(AT_ONCE, 1 + RUNS // WORTH) < RUNS  # some are uploaded side by side, others wait
@@ -238,6 +239,23 @@ def test_an_upload_that_is_ended_is_taken_up_without_duplicates(
     check_complete(copied_study, wandb_server.named())
 
 
+@pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")
+def test_a_study_of_the_version_before_is_uploaded_and_its_notes_are_looked_at_again(
+    mirror_command, tmp_path, wandb_server, variables, read_back
+):
+    study = shutil.copytree(Path(__file__).parents[1] / "store" / "study_of_0_1_0", tmp_path / "earlier")
+    assert mirror_command([str(study)], tmp_path, **variables).returncode == 0
+    check_complete(study, wandb_server.named())
+    pd.testing.assert_frame_equal(read_back(f"{ENTITY}/pglab"), load(study))
+    ((place, known),) = json.loads((study / "mirrored.json").read_text()).items()
+    ids = {name: run.id for name, run in wandb_server.named().items()}
+    (study / "mirrored.json").write_text(json.dumps({place: {one: [2, "finished"] for one in known}}))
+    done = mirror_command([str(study)], tmp_path, **variables)
+    assert f"Uploaded {len(ids)} of {len(ids)} runs" in done.stdout
+    assert {name: run.id for name, run in wandb_server.named().items()} == ids
+    assert json.loads((study / "mirrored.json").read_text()) == {place: known}
+
+
 def test_a_wrong_key_is_said_in_one_line_and_changes_nothing(
     mirror_command, copied_study, wandb_server, variables, contents
 ):
@@ -274,6 +292,60 @@ def test_waiting_for_a_server_has_an_end(mirror_command, copied_study, wandb_ser
     assert line.startswith("error: W&B has an incomplete mirror: it could not be reached, or took nothing, ")
 
 
+def change(arm: Path, file: str, changed: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    """Changes rows of a file, as a rerun or a copy from elsewhere does."""
+    about = json.loads((arm / "arm.json").read_text())
+    about.pop("checksum", None)
+    about.pop("files", None)
+    (arm / "arm.json").write_text(json.dumps(about))
+    changed(pd.read_parquet(arm / file)).to_parquet(arm / file, index=False)
+
+
+def test_numbers_that_changed_take_the_place_of_the_old_ones(
+    mirror_command, copied_study, wandb_server, variables, read_back
+):
+    assert mirror_command([str(copied_study)], copied_study, **variables).returncode == 0
+    first, second = sorted(about.parent for about in copied_study.glob("*/arm.json"))
+    before = {name: run.id for name, run in wandb_server.named().items()}
+    change(first, "updates.parquet", lambda rows: rows.assign(loss=rows["loss"].where(rows["seed"] != 1, 0.5)))
+    change(second, "evaluation.parquet", lambda rows: rows.assign(**{"return": rows["return"] - rows["seed"]}))
+    done = mirror_command([str(copied_study)], copied_study, **variables)
+    assert done.returncode == 0, done.stderr
+    assert "Uploaded 3 of 6 runs" in done.stdout  # in the second arm that of seed 0 stays as it is
+    runs = wandb_server.named()
+    assert {name for name, run in runs.items() if run.id != before[name]} == {f"{first.name},seed=1"}
+    check_complete(copied_study, runs)
+    returns = load_evaluation(copied_study).groupby(["arm", "seed"])["return"].mean()
+    assert all(runs[f"{arm},seed={seed}"].summary["final_return"] == mean for (arm, seed), mean in returns.items())
+    pd.testing.assert_frame_equal(read_back(f"{ENTITY}/pglab"), load(copied_study))
+    for notes in ("kept", "lost"):  # it is found under its new id without our notes, too
+        if notes == "lost":
+            (copied_study / "mirrored.json").unlink()
+        assert mirror_command([str(copied_study)], copied_study, **variables).returncode == 0
+        assert {name: run.id for name, run in wandb_server.named().items()} == {n: run.id for n, run in runs.items()}
+
+
+@pytest.mark.slow
+def test_fewer_rows_than_before_and_a_run_that_was_deleted_there_are_uploaded_anew(
+    mirror_command, copied_study, wandb_server, variables
+):
+    assert mirror_command([str(copied_study)], copied_study, **variables).returncode == 0
+    arm = sorted(copied_study.glob("*/arm.json"))[0].parent
+    about = json.loads((arm / "arm.json").read_text())
+    about.pop("checksum")
+    for run in ("0", "1"):
+        about["runs"][run] |= {"status": "stopped", "updates": 1}
+    (arm / "arm.json").write_text(json.dumps(about))
+    change(arm, "updates.parquet", lambda rows: rows[(rows["seed"] == 2) | (rows["update"] == 1)])
+    deleted = wandb_server.named()[f"{arm.name},seed=0"].id
+    del wandb_server.runs["pglab", deleted]
+    wandb_server.deleted.add(("pglab", deleted))
+    done = mirror_command([str(copied_study)], copied_study, **variables)
+    assert done.returncode == 0, done.stderr
+    assert len(wandb_server.named()) == RUNS
+    check_complete(copied_study, wandb_server.named())
+
+
 @pytest.mark.slow
 def test_another_training_under_the_same_name_is_not_mixed_in(mirror_command, copied_study, wandb_server, variables):
     assert mirror_command([str(copied_study)], copied_study, **variables).returncode == 0
@@ -307,16 +379,29 @@ def test_bad_input_is_status_2(mirror_command, tmp_path: Path, options, problem)
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("file", ["mirrored.json", "arm.json", "config.yaml"])
-def test_a_file_that_cannot_be_read_is_named(mirror_command, copied_study, wandb_server, variables, file):
-    arm = sorted(copied_study.glob("*/arm.json"))[0].parent
-    where = (copied_study if file == "mirrored.json" else arm) / file
+def test_notes_that_cannot_be_read_are_named(mirror_command, copied_study, wandb_server, variables):
+    where = copied_study / "mirrored.json"
     where.write_text("{")
     done = mirror_command([str(copied_study)], copied_study, **variables)
     assert done.returncode == 2
     assert str(where) in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not wandb_server.runs
+
+
+@pytest.mark.parametrize("file", ["arm.json", "updates.parquet", "evaluation.parquet"])
+def test_a_damaged_arm_is_refused_by_name_and_the_others_are_uploaded(
+    mirror_command, copied_study, wandb_server, variables, file
+):
+    damaged, sound = sorted(about.parent for about in copied_study.glob("*/arm.json"))
+    with (damaged / file).open("ab") as stream:
+        stream.write(b"}")
+    done = mirror_command([str(copied_study)], copied_study, **variables)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {damaged / file} is damaged")
+    assert set(wandb_server.named()) == {f"{sound.name},seed={seed}" for seed in range(3)}
+    assert not wandb_server.summaries()  # a report needs every arm
 
 
 def test_the_films_of_a_run_are_in_the_rows_of_their_updates(
@@ -326,6 +411,10 @@ def test_the_films_of_a_run_are_in_the_rows_of_their_updates(
     (arm / "videos").mkdir()
     for seed, update in ((0, 1), (0, 2), (1, 2)):
         film_file(arm, seed, update).write_bytes(film(iter([np.full((4, 4, 3), update, np.uint8)]), 10, ".gif"))
+    # A link could lead to anybody's files: neither it nor a folder of films that is one is followed.
+    film_file(arm, 2, 1).symlink_to(film_file(arm, 0, 1))
+    other = sorted(copied_study.glob("*/arm.json"))[1].parent
+    (other / "videos").symlink_to(arm / "videos")
     frame = load(copied_study)
     done = mirror_command([str(copied_study)], copied_study, **variables)
     assert done.returncode == 0, done.stderr

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import ROOT
-from tests.mirror.wandb_server import WandbServer
+from tests.tracking.wandb_server import WandbServer
 
 # A client that is answered with an error asks again at once.
 BOUNDS = [f"{kind}_RETRY_WAIT_{bound}" for kind in ("FILE_STREAM", "GRAPHQL") for bound in ("MIN", "MAX")]

@@ -11,16 +11,17 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from pglab.mirror.answer import LocalStudy, studies_below
-from pglab.mirror.server import MirrorError, Place
 
 from pglab.report.content import Content, Question, content
 from pglab.report.page import page
+from pglab.store.folder import studies_in
+from pglab.tracking.client import MirrorError
+from pglab.tracking.summary import SummarizedStudy, summarized
 from tests.conftest import CommandLine
-from tests.mirror.conftest import QUICK
-from tests.mirror.wandb_artifacts import StoredArtifact
-from tests.mirror.wandb_server import Refused, StoredRun, WandbServer
 from tests.report.made_study import write_arm
+from tests.tracking.conftest import QUICK
+from tests.tracking.wandb_artifacts import StoredArtifact
+from tests.tracking.wandb_server import Refused, StoredRun, WandbServer
 
 RUNS = 3
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -40,8 +41,21 @@ def write_study(study: Path, complete: bool = False) -> Path:
     """Two arms with two seeds each, of which one may be missing."""
     for place, (weighting, scores) in enumerate({"total": [100.0, 110.0], "rtg": [180.0, 191.0]}.items()):
         arm = write_arm(study, place, scores[: 1 + (complete or not place)], weighting=weighting)
-        (arm / "config.yaml").write_text("logger: {project: pglab, entity: null}\n")
+        about = json.loads((arm / "arm.json").read_text())
+        about["given"]["logger.project"] = "pglab"
+        (arm / "arm.json").write_text(json.dumps(about))
     return study
+
+
+def below(path: Path) -> list[SummarizedStudy]:
+    """The studies of a folder that have summaries."""
+    return summarized(path, studies_in(path))
+
+
+def summary_of(study: Path) -> SummarizedStudy:
+    """That of one study."""
+    (found,) = below(study)
+    return found
 
 
 def upload(command: CommandLine, study: Path, server: WandbServer, variables: dict[str, str]) -> Seen:
@@ -128,30 +142,30 @@ def test_a_study_that_changed_shows_its_new_summary_as_the_next_step_of_the_same
 
 def test_only_a_study_that_changed_has_another_version(tmp_path: Path):
     study = write_study(tmp_path / "made")
-    first = LocalStudy(study).version
+    first = summary_of(study).version
     (study / "mirrored.json").write_text("{}")
-    assert LocalStudy(study).version == first
+    assert summary_of(study).version == first
     versions = [first]
     for file in ("arm.json", "updates.parquet", "evaluation.parquet", "checkpoint.bin"):
         with (study / "weighting=rtg" / file).open("ab") as stream:
             stream.write(b" ")
-        versions.append(LocalStudy(study).version)
-    assert len({tuple(version) for version in versions}) == 5
+        versions.append(summary_of(study).version)
+    assert len(set(versions)) == 5
 
 
 def test_every_study_of_a_folder_has_a_summary_and_an_arm_alone_has_none(tmp_path: Path):
     study, other = write_study(tmp_path / "made"), write_study(tmp_path / "other")
-    assert [found.study_folder for found in studies_below(tmp_path)] == [study, other]
-    assert [found.study_folder for found in studies_below(study)] == [study]
-    assert studies_below(study / "weighting=rtg") == []
-    assert LocalStudy(study).id != LocalStudy(other).id
+    assert [found.study_folder for found in below(tmp_path)] == [study, other]
+    assert [found.study_folder for found in below(study)] == [study]
+    assert below(study / "weighting=rtg") == []
+    assert summary_of(study).id != summary_of(other).id
 
 
 def test_a_study_that_cannot_be_reported_on_is_named_with_the_reason(tmp_path: Path):
     study = write_study(tmp_path / "made")
     (study / "weighting=rtg" / "arm.json").write_text("{}")
     with pytest.raises(MirrorError, match=r"there is no summary of made: .*arm\.json is damaged"):
-        LocalStudy(study).parcel(Place("http://server", "laboratory", "pglab"))
+        summary_of(study).drawn()
 
 
 def test_a_study_without_any_rows_has_a_page_that_says_so(tmp_path: Path):
@@ -159,7 +173,7 @@ def test_a_study_without_any_rows_has_a_page_that_says_so(tmp_path: Path):
     for arm in study.glob("*"):
         for name in ("updates.parquet", "evaluation.parquet"):
             pd.read_parquet(arm / name).iloc[:0].to_parquet(arm / name, index=False)
-    sent = LocalStudy(study).parcel(Place("http://server", "laboratory", "pglab"))
+    sent = summary_of(study).drawn()
     assert "No run has any rows yet" in sent.page
     assert (dict(sent.tables), dict(sent.pictures)) == ({}, {})
 

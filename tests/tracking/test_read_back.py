@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pglab.results import load
-from tests.mirror.wandb_server import ENTITY, StoredRun
+from tests.tracking.wandb_server import ENTITY, StoredRun
 
 PROJECT = f"{ENTITY}/pglab"
 

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from tests.mirror.wandb_artifacts import Artifacts
+from tests.tracking.wandb_artifacts import Artifacts
 
 KEY, ENTITY = "0123456789" * 4, "laboratory"
 RUN_FIELDS = ("sweepName", "commit", "description", "notes")
@@ -81,6 +82,7 @@ class WandbServer:
 
     Attributes:
         runs: what is stored, by project and id.
+        deleted: runs that were there; W&B keeps their ids, and takes no run under one of them again.
         artifacts: likewise, by their own id.
         asked: every request in order, by GraphQL operation, or `file_stream`, `storage`.
         before, after: called with the name of a request before it has its effect, and between that
@@ -90,6 +92,7 @@ class WandbServer:
 
     def __init__(self) -> None:
         self.runs: dict[tuple[str, str], StoredRun] = {}
+        self.deleted: set[tuple[str, str]] = set()
         self.artifacts = Artifacts(lambda path: f"{self.url}/storage/artifacts/{quote(path)}")
         self.asked: list[str] = []
         self.unknown: list[str] = []
@@ -139,7 +142,7 @@ class WandbServer:
         content = json.loads(body) if path == "/graphql" or path.endswith("/file_stream") else {}
         name = content.get("operationName") or path.split("/")[-1 if path.endswith("/file_stream") else 1]
         if path == "/graphql" and not content.get("operationName"):
-            name = content["query"].split("query", 1)[-1].split("(")[0].split("{")[0].strip()
+            name = re.findall(r"(?:query|mutation)\s+(\w+)", content["query"])[0]
         self.asked.append(name)
         if self._serving is None:
             raise Refused(0)
@@ -180,6 +183,7 @@ class WandbServer:
             "Viewer": self._viewer,
             "RunResumeStatus": self._resume,
             "UpsertBucket": self._upsert,
+            "DeleteRun": self._delete,
             "CreateRunFiles": self._files,
             "GetDefaultEntity": self._viewer,
             "Run": self._run,
@@ -210,6 +214,8 @@ class WandbServer:
 
     def _upsert(self, given: dict[str, Any]) -> dict[str, Any]:
         key = (given["project"], given["name"])
+        if key in self.deleted:
+            raise Refused(409)
         inserted = key not in self.runs
         run = self.runs.setdefault(key, StoredRun(given["name"], given["project"]))
         run.name = given["displayName"] or run.name
@@ -220,6 +226,12 @@ class WandbServer:
         run.exit_code = None
         bucket = self._node(run) | {"project": self._project(run.project)}
         return {"upsertBucket": {"bucket": bucket, "inserted": inserted}}
+
+    def _delete(self, given: dict[str, Any]) -> dict[str, Any]:
+        (key,) = [key for key, run in self.runs.items() if run.id == given["id"]]
+        del self.runs[key]
+        self.deleted.add(key)
+        return {"deleteRun": {"clientMutationId": None}}
 
     def _files(self, given: dict[str, Any]) -> dict[str, Any]:
         of_run = f"{self.url}/storage/runs/{given['project']}/{given['run']}"
@@ -240,10 +252,12 @@ class WandbServer:
         return {"project": {"run": run and self._node(run)}}
 
     def _list(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Pages of runs, the oldest first."""
+        """Pages of the runs with the wanted values in their configuration, the oldest first."""
         runs = [run for (project, _), run in self.runs.items() if project == given["project"]]
         if not runs:
             return {"project": None}
+        wanted = {name.removeprefix("config."): value for name, value in json.loads(given["filters"]).items()}
+        runs = [run for run in runs if wanted.items() <= {k: v for k, v in run.settings.items() if k in wanted}.items()]
         first = int(given["cursor"] or 0)
         last = min(first + given["perPage"], len(runs))
         edges = [{"node": self._node(runs[n]), "cursor": str(n + 1)} for n in range(first, last)]
