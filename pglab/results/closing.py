@@ -22,12 +22,14 @@ class Closing:
     Attributes:
         summary: of `summarize`.
         measure: the score in words, that of the table and of the verdicts; empty without any rows.
+        column: what its column is called.
         caption: lines below the table, which name the score and the interval, and count runs without a score.
         verdicts: sentences on every arm and its control, at most eight and how many more there are.
     """
 
     summary: pd.DataFrame
     measure: str
+    column: str
     caption: str
     verdicts: tuple[str, ...]
 
@@ -35,17 +37,18 @@ class Closing:
 def closing(updates: pd.DataFrame, evaluation: pd.DataFrame) -> Closing:
     """The closing of a command from the rows that `load` and `load_evaluation` have of its runs."""
     if updates.empty:
-        return Closing(summarize(updates, evaluation), "", "", ())
+        return Closing(summarize(updates, evaluation), "", "score", "", ())
     runs = scores(updates, evaluation)
     measure = str(runs["measure"].iloc[0])
-    lines = [f"score, in the table and in what follows: {measure}, averaged over seeds"]
+    column = "final return" if "final evaluation" in measure else "score"
+    lines = [f"{column}, in the table and in the verdicts: {measure}, averaged over seeds"]
     lines.append("interval: 95 %, Student-t over seeds")
     if bad := int(runs["note"].str.contains(NOT_FINITE).sum()):
         lines.append(f"no score: {counted(bad, 'run')}, of which something that was measured is {NOT_FINITE}")
     verdicts = compare(runs)["verdict"].tolist()
     more = len(verdicts) - MOST_TOLD
     told = verdicts[:MOST_TOLD] + ([f"… and {counted(more, 'more comparison')}"] if more > 0 else [])
-    return Closing(summary_of(runs), measure, "\n".join(lines), tuple(told))
+    return Closing(summary_of(runs), measure, column, "\n".join(lines), tuple(told))
 
 
 def next_hint(seeds: Mapping[str, Collection[int]], statuses: Iterable[str]) -> str | None:

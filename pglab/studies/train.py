@@ -8,14 +8,13 @@ from warnings import catch_warnings
 
 import numpy as np
 import pandas as pd
-from rich import box
-from rich.table import Table
 
-from pglab.results import IncompleteStudy, compare, load, load_evaluation, scores, summarize
+from pglab.results import IncompleteStudy, load, load_evaluation, summarize
 from pglab.store.lock import claimed, holder
 from pglab.store.writer import prepare
 from pglab.studies.asked import Composed
 from pglab.studies.console import Console
+from pglab.studies.ending import say_next, say_results, say_what_became
 from pglab.studies.execute import execute
 from pglab.studies.forecast import forecast
 from pglab.studies.plan import Plan, make_plan
@@ -25,7 +24,6 @@ from pglab.tracking.live import Followed, Follower
 from pglab.tracking.sweep import report_objective
 
 FAILED, INTERRUPTED = 1, 130  # exit statuses
-MOST_TOLD = 8  # verdicts at the end of a command
 WAIT = 0.5  # seconds between two looks at whether another process has let go of an arm
 
 
@@ -93,7 +91,10 @@ def train(composed: Sequence[Composed], command: str = "") -> Trained:
         mirrored = follower.finish(trained.outcome.interrupted)
     finally:
         follower.stop()
-    _report(trained, console, mirrored)
+    if say_what_became(console, trained.plan, trained.outcome):
+        updates = trained.rows()
+        say_results(console, trained.plan, updates, trained.evaluation())
+        say_next(console, trained.plan, trained.outcome, updates["status"].unique().tolist(), mirrored)
     logger = plan.settings["logger"]
     told = trained.exit_status == 0 and logger["mode"] != "disabled"
     if lost := told and report_objective(trained.objective, logger["timeout"]):
@@ -160,68 +161,3 @@ def ready_pool(plan: Plan) -> Pool:
         pool.stop()
         raise
     return pool
-
-
-def _report(study: Trained, console: Console, mirrored: str | None) -> None:
-    plan, outcome, folder = study.plan, study.outcome, study.plan.folder
-    for failure in dict.fromkeys(outcome.failures):
-        console.say(failure.rstrip())
-    done = sum(len(arm.standing.done) for arm in plan.arms)
-    if done:
-        asked = sum(len(arm.seeds) for arm in plan.arms)
-        console.say(f"Finished before and kept as they are: {done} of {asked} runs.")
-    if outcome.interrupted:
-        console.say(
-            f"Interrupted. Kept in {folder}: {done + outcome.count('finished') + outcome.count('diverged')} "
-            f"finished runs, and the rows so far of {outcome.count('stopped')} that were stopped. "
-            "The same command again trains what is missing."
-        )
-    if not (done or outcome.status):
-        return
-    rows, evaluation = study.rows(), study.evaluation()
-    console.table(_table(study, summarize(rows, evaluation)))
-    for verdict in _verdicts(rows, evaluation):
-        console.say(verdict)
-    console.say(f"Report: `python -m pglab.report {folder}`")
-    console.say(f"Results: {folder}   (Python: pglab.results.load({str(folder)!r}))")
-    if mirrored:
-        console.say(mirrored)
-    if outcome.failures:
-        console.say(f"{outcome.count('failed')} runs failed; the same command again tries them anew.")
-    elif not outcome.interrupted:
-        console.say("Next: more seeds narrow the intervals, and `seeds=20` trains only those that are new.")
-
-
-def _verdicts(rows: pd.DataFrame, evaluation: pd.DataFrame) -> list[str]:
-    """What the runs that were asked for say about every arm and the first one."""
-    if rows.empty:
-        return []
-    runs = scores(rows, evaluation)
-    verdicts = compare(runs)["verdict"].tolist()
-    more = len(verdicts) - MOST_TOLD
-    return verdicts[:MOST_TOLD] + ([f"… and {more} more comparisons"] if more > 0 else [])
-
-
-def _table(study: Trained, summary: pd.DataFrame) -> Table:
-    played = study.plan.settings["evaluation"]["episodes"]
-    score = f"of the last policy over {played} episodes" if played else "of the last update"
-    table = Table(
-        title=f"Study {study.plan.folder.name}",
-        caption=f"final return: mean return {score}, averaged over seeds\ninterval: 95 %, Student-t over seeds",
-        caption_justify="left",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    table.add_column("arm", overflow="fold")
-    for column in ("seeds", "final return", "95 % interval", "env steps", "diverged"):
-        table.add_column(column, justify="right", no_wrap=True)
-    unfinished = summary[["running", "stopped", "failed"]].sum(axis=1)
-    if unfinished.any():
-        table.add_column("unfinished", justify="right")
-    for row, left in zip(summary.to_dict("records"), unfinished, strict=True):
-        interval = "-" if pd.isna(row["low"]) else f"{row['low']:.1f} to {row['high']:.1f}"
-        score = "-" if pd.isna(row["score"]) else f"{row['score']:.1f}"
-        cells = [row["arm"], str(row["seeds"]), score, interval, f"{row['env_steps']:,}", str(row["diverged"])]
-        table.add_row(*cells, *([str(left)] if unfinished.any() else []))
-    return table

@@ -24,7 +24,7 @@ def test_the_table_and_the_verdicts_have_the_same_score_and_name_it(played, meas
     updates, evaluation = updates_of(RUNS), evaluation_of(played)
     found, compared = closing(updates, evaluation), compare(scores(updates, evaluation))
     assert found.measure == measure == compared["measure"][0]
-    assert found.caption.startswith(f"score, in the table and in what follows: {measure}, averaged over seeds\n")
+    assert found.caption.startswith(f"final return, in the table and in the verdicts: {measure}, averaged over seeds\n")
     assert found.verdicts == tuple(compared["verdict"])
     assert list(found.summary.columns) == TABLE
     total, rtg = found.summary["score"]
