@@ -5,7 +5,9 @@
 A weighting is a frozen dataclass called with a `Batch`; it returns Ψ `[..., E, T]` with no
 gradient attached and zeros after the end of each episode. One that needs a baseline holds it
 in a field named `baseline`; one whose mean is not ∇J says why in an attribute `bias`, a reason or
-a tuple of them (see `declared_bias`).
+a tuple of them (see `declared_bias`). Where it can be had without, a method `without_bias()` beside
+`bias` returns it at that setting (λ = 1): `pglab.verify` measures this too, so that what is declared
+excuses nothing else.
 
 The factor γ^t (`discount_states`) belongs to the gradient of the discounted objective
 E[Σ γ^t r_t]; nearly all published code drops it, so it is off by default. The total return is
@@ -13,7 +15,7 @@ discounted from the start of the episode, so it never takes the factor.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from torch import Tensor
@@ -33,6 +35,12 @@ def declared_bias(component: Any) -> tuple[str, ...]:
     """Why a component's estimates do not have mean ∇J, as it says itself; empty: they have."""
     reasons = getattr(component, "bias", ())
     return (reasons,) if isinstance(reasons, str) else tuple(reasons)
+
+
+def unbiased_setting(component: Any) -> Any:
+    """The component without what it declares, where it offers that; otherwise the component itself."""
+    offered = getattr(component, "without_bias", None)
+    return offered() if offered is not None and declared_bias(component) else component
 
 
 def _dropped_discount(gamma: float, discount_states: bool) -> tuple[str, ...]:
@@ -68,6 +76,9 @@ class RewardToGo:
     @property
     def bias(self) -> tuple[str, ...]:
         return _dropped_discount(self.gamma, self.discount_states)
+
+    def without_bias(self) -> "RewardToGo":
+        return replace(self, discount_states=True)
 
     def __call__(self, batch: Batch) -> Tensor:
         psi = rewards_to_go(batch.reward, self.gamma)
@@ -114,6 +125,9 @@ class ReturnMinusBaseline:
         own = () if self.returns == "total" else _dropped_discount(self.gamma, self.discount_states)
         return own + declared_bias(self.baseline)
 
+    def without_bias(self) -> "ReturnMinusBaseline":
+        return replace(self, baseline=unbiased_setting(self.baseline), discount_states=True)
+
     def __call__(self, batch: Batch) -> Tensor:
         if self.returns == "total":
             returns = total_returns(batch.reward, self.gamma)
@@ -145,6 +159,9 @@ class GeneralizedAdvantage:
     def bias(self) -> tuple[str, ...]:
         short = ("λ < 1 trusts a value function that is not the true one",) if self.lam < 1 else ()
         return short + _dropped_discount(self.gamma, self.discount_states) + declared_bias(self.baseline)
+
+    def without_bias(self) -> "GeneralizedAdvantage":
+        return replace(self, lam=1.0, baseline=unbiased_setting(self.baseline), discount_states=True)
 
     def __call__(self, batch: Batch) -> Tensor:
         value = self.baseline(batch, rewards_to_go(batch.reward, self.gamma)) * batch.mask

@@ -148,7 +148,7 @@ def sum_of_totals(chain: Chain, gamma: float, score: np.ndarray, slope: np.ndarr
         c0, c1, c2 = ([power[t] for power in whole] for whole in (ones, returns, squares))
         x, x_ahead = _times_powers(chain, step, gamma, x, [_weighed(score, q_k[..., None]) for q_k in q])
         z, z_ahead = _times_powers(chain, step, gamma, z, [_weighed(score, q_k[..., None] * b[:, None]) for q_k in q])
-        r0, r1, r2 = (sum(c_k[:, None] * q_k for c_k, q_k in zip(c, q, strict=True)) for c in (c0, c1, c2))
+        r0, r1, r2 = (np.einsum("kn,kna->na", np.array(c), np.array(q)) for c in (c0, c1, c2))
         own += _outer(_affine(r2, r1, slope, b), slope) + _outer(_affine(r1, r0, slope, b), b[:, None])
         for f in range(parts):
             terms = []
