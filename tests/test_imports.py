@@ -33,7 +33,7 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "compose": ("errors", "studies"),
     "cli": ("compose", "errors", "studies"),
     "study": ("cli", "errors", "results", "store", "studies"),
-    "verify": (*MATHEMATICS, "build", "cli", "errors", "exact", "results", "settings", "studies", "training"),
+    "verify": (*MATHEMATICS, "build", "cli", "errors", "exact", "processes", "results", "settings", "studies", "training"),
     "play": (*MATHEMATICS, "build", "errors", "results", "store", "watching"),
     "mirror": ("tracking",),
     "benchmark": None,

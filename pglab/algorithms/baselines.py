@@ -10,6 +10,8 @@ from earlier batches, never from the one that it is subtracted from:
   (see `pglab.algorithms.critics`): then the next call finds its values in `batch.value`.
 
 A baseline that biases the gradient says so in an attribute `bias`: a reason, or a tuple of them.
+Where it can be had without, a method `without_bias()` returns it at that setting (see
+`pglab.algorithms.weightings`).
 
 "The return of an episode" below is `returns` at its first step: R(τ).
 """
@@ -57,6 +59,9 @@ class BatchMean:
         "the batch mean includes the episode itself (with γ = 1 the mean gradient is ∇J times 1 - 1/N)"
     )
 
+    def without_bias(self) -> "LeaveOneOut":
+        return LeaveOneOut()
+
     def __call__(self, batch: Batch, returns: Tensor) -> Tensor:
         total, episodes = _episode_returns(batch, returns)
         mean = total.sum(-1) / episodes.clamp(min=1)
@@ -91,6 +96,9 @@ class RunningMean:
     @property
     def bias(self) -> tuple[str, ...]:
         return ("the running mean includes the batch itself",) if self.include_current else ()
+
+    def without_bias(self) -> "RunningMean":
+        return RunningMean()
 
     def __call__(self, batch: Batch, returns: Tensor) -> Tensor:
         memory = self.remember(batch.memory, batch, returns) if self.include_current else batch.memory

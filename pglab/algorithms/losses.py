@@ -1,6 +1,6 @@
 """Every choice besides the weighting that turns Ψ and log π into one gradient step."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
@@ -61,6 +61,19 @@ class Estimator:
             "truncated episodes are continued by the critic": self.truncation == "bootstrap",
         }
         return tuple(reason for reason, applies in reasons.items() if applies)
+
+    def without_bias(self) -> "Estimator":
+        """The same with every choice of `bias` off, and γ^t kept."""
+        return replace(
+            self,
+            reduction="episodes" if self.reduction == "steps" else self.reduction,
+            normalize=False,
+            discount_states=True,
+            entropy_bonus=0.0,
+            clip_norm=None,
+            min_episode_length=0,
+            truncation="end" if self.truncation == "bootstrap" else self.truncation,
+        )
 
     def scale(self, steps: Tensor, episodes: Tensor) -> Tensor:
         """What the sum over a run's steps is multiplied by, `[K]`, from its counts `[K]`."""

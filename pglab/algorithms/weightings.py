@@ -5,7 +5,9 @@
 A weighting is a frozen dataclass called with a `Batch`; it returns Ψ `[..., E, T]` with no
 gradient attached and zeros after the end of each episode. One that needs a baseline holds it
 in a field named `baseline`; one whose mean is not ∇J says why in an attribute `bias`, a reason or
-a tuple of them (see `declared_bias`).
+a tuple of them (see `declared_bias`). Where it can be had without, a method `without_bias()` beside
+`bias` returns it at that setting (λ = 1): `pglab.verify` measures this too, so that what is declared
+excuses nothing else.
 
 The factor γ^t of the discounted objective's gradient is no part of a weighting: the trainer puts it
 on any of them (`estimator.discount_states`, see `discounted`). A weighting that is discounted from
@@ -14,7 +16,7 @@ and never takes the factor.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
@@ -44,6 +46,12 @@ def discounted_from_start(weighting: Any) -> bool:
 def discounted(weighting: Any, psi: Tensor, gamma: float) -> Tensor:
     """γ^t Ψ_t of a weighting's Ψ `[..., T]`; Ψ itself where it is discounted from the start."""
     return psi if discounted_from_start(weighting) else psi * discount_powers(psi.shape[-1], gamma, psi)
+
+
+def unbiased_setting(component: Any) -> Any:
+    """The component without what it declares, where it offers that; otherwise the component itself."""
+    offered = getattr(component, "without_bias", None)
+    return offered() if offered is not None and declared_bias(component) else component
 
 
 @dataclass(frozen=True)
@@ -118,6 +126,9 @@ class ReturnMinusBaseline:
     def discounted_from_start(self) -> bool:
         return self.returns == "total"
 
+    def without_bias(self) -> "ReturnMinusBaseline":
+        return replace(self, baseline=unbiased_setting(self.baseline))
+
     def __call__(self, batch: Batch) -> Tensor:
         returns_of = total_returns if self.returns == "total" else rewards_to_go
         returns = returns_of(batch.reward, self.gamma)
@@ -145,6 +156,9 @@ class GeneralizedAdvantage:
     def bias(self) -> tuple[str, ...]:
         short = ("λ < 1 trusts a value function that is not the true one",) if self.lam < 1 else ()
         return short + declared_bias(self.baseline)
+
+    def without_bias(self) -> "GeneralizedAdvantage":
+        return replace(self, lam=1.0, baseline=unbiased_setting(self.baseline))
 
     def __call__(self, batch: Batch) -> Tensor:
         value = self.baseline(batch, rewards_to_go(batch.reward, self.gamma)) * batch.mask

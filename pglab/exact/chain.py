@@ -80,22 +80,57 @@ class Chain:
                 "(gamma < 1), or let the policy reach a terminal state from every state it visits"
             )
 
+    def before(self, source: np.ndarray, factor: float, later: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """One step of `solve`, for recursions that keep no more than one time.
+
+        Args:
+            source: of time t, `[n, ...]`.
+            factor: in [0, 1].
+            later: x_{t+1}, `[n, ...]`, zeros at the horizon; without a horizon it is not used.
+
+        Returns:
+            x_t, and x one step ahead of t: x_{t+1}, or x_t itself where nothing depends on the time.
+        """
+        if self.mdp.horizon is None:
+            x = self.solve(source[None], factor)[0]
+            return x, x
+        return source + factor * (self._move @ later), later
+
     def ahead(self, x: np.ndarray) -> np.ndarray:
         """The same quantity one step later, zero after the horizon: `[T, n, ...]` to `[T, n, ...]`."""
         if self.mdp.horizon is None:
             return x
         return np.concatenate((x[1:], np.zeros_like(x[:1])))
 
+    def behind(self, x: np.ndarray) -> np.ndarray:
+        """The same quantity one step earlier, zero before the start: `[T, n]` to `[T, n]`."""
+        if self.mdp.horizon is None:
+            return x
+        return np.concatenate((np.zeros_like(x[:1]), x[:-1]))
+
     def visits(self, gamma: float) -> np.ndarray:
         """γ^t P(s_t = s) of the live states, `[H, n]`; summed over t without a horizon, `[1, n]`."""
+        return self.flow(self.from_start(), gamma)
+
+    def from_start(self) -> np.ndarray:
+        """P(s_0 = s) at time 0 and 0 later, `[T, n]`."""
+        begin = np.zeros((self.times, len(self.live)))
+        begin[0] = self.start
+        return begin
+
+    def flow(self, source: np.ndarray, factor: float) -> np.ndarray:
+        """x with x_t(s') = source_t(s') + factor · Σ_s x_{t-1}(s) P_π(s'|s), `[T, n]`: forward in time.
+
+        Raises:
+            ValueError: as `solve`.
+        """
         if self.mdp.horizon is None:
-            self.check_summable(gamma)
-            return np.linalg.solve(np.eye(len(self.live)) - gamma * self._move.T, self.start)[None]
-        visits = np.empty((self.times, len(self.live)))
-        visits[0] = self.start
+            self.check_summable(factor)
+            return np.linalg.solve(np.eye(len(self.live)) - factor * self._move.T, source[0])[None]
+        x = source.copy()
         for t in range(1, self.times):
-            visits[t] = gamma * (visits[t - 1] @ self._move)
-        return visits
+            x[t] += factor * (x[t - 1] @ self._move)
+        return x
 
     def at_live(self, table: np.ndarray | float) -> np.ndarray:
         """A number, a table `[S]` or `[H, S]` as `[T or 1, n]`.

@@ -9,14 +9,17 @@ Weights are those of `pglab.algorithms.weightings`. All raise a ValueError where
 distribution, a table has the wrong shape, or an episode without horizon may never end.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from pglab.envs.finite import FiniteMDP
 from pglab.exact.chain import Chain
-from pglab.exact.moments import Moments, sum_of_totals, sum_to_go
+from pglab.exact.moments import Moments, Reach, sum_of_totals, sum_to_go
 from pglab.exact.values import check_gamma, return_variance, values
 
 Table = np.ndarray | float
+ONE = np.ones(1)
 
 
 def total_return(mdp: FiniteMDP, pi: np.ndarray, score: np.ndarray, gamma: float, baseline: Table = 0.0) -> Moments:
@@ -26,8 +29,8 @@ def total_return(mdp: FiniteMDP, pi: np.ndarray, score: np.ndarray, gamma: float
         mdp, pi, score, gamma: see the module.
         baseline: b, a number or a table `[S]` or, with a horizon, `[H, S]`.
     """
-    chain, u = _scores(mdp, pi, score, gamma)
-    return sum_of_totals(chain, gamma, u, -chain.at_live(baseline)[..., None, None] * u)
+    chain, live_score = _scores(mdp, pi, score, gamma)
+    return sum_of_totals(chain, gamma, live_score, ONE, -chain.at_live(baseline)[..., None])
 
 
 def reward_to_go(
@@ -45,9 +48,9 @@ def reward_to_go(
         baseline: b, a number or a table `[S]` or, with a horizon, `[H, S]`.
         discount_states: the factor γ^t, without which γ < 1 gives another mean than ∇J.
     """
-    chain, u = _scores(mdp, pi, score, gamma)
-    w = -chain.at_live(baseline)[..., None, None] * u
-    return sum_to_go(chain, _reward(chain), gamma, u, w, gamma if discount_states else 1.0)
+    chain, live_score = _scores(mdp, pi, score, gamma)
+    decay = gamma if discount_states else 1.0
+    return sum_to_go(chain, _rewards(chain), gamma, live_score, ONE, -chain.at_live(baseline)[..., None], decay)
 
 
 def gae(
@@ -71,14 +74,17 @@ def gae(
     """
     if not 0.0 <= lam <= 1.0:
         raise ValueError(f"lam={lam} is outside [0, 1]")
-    chain, u = _scores(mdp, pi, score, gamma)
-    now = chain.at_live(value)
-    if mdp.horizon is not None:
-        now = np.broadcast_to(now, (chain.times, now.shape[1]))
-    following = np.zeros((len(now), len(mdp.transition)))
+    chain, live_score = _scores(mdp, pi, score, gamma)
+    now = np.broadcast_to(chain.at_live(value), (chain.times, len(chain.live)))
+    following = np.zeros((chain.times, len(mdp.transition)))
     following[:, chain.live] = chain.ahead(now)
-    delta = _reward(chain) + gamma * following[:, None, None, :] - now[..., None, None]
-    return sum_to_go(chain, delta, gamma * lam, u, np.zeros_like(u), gamma if discount_states else 1.0)
+    reward = mdp.reward[chain.live]
+
+    def errors(t: int) -> Reach:
+        return Reach(chain, reward + gamma * following[t] - now[t, :, None, None])
+
+    decay = gamma if discount_states else 1.0
+    return sum_to_go(chain, errors, gamma * lam, live_score, ONE, np.zeros((1, len(now[0]), 1)), decay)
 
 
 def best_baseline(
@@ -159,9 +165,9 @@ def return_times_score(
     A baseline with share 1/n of the episode's own return shifts the mean gradient by -ρ/n. What
     was earned before an action is uncorrelated with its score, so ρ = E[Σ_t (d γ)^t G_t ∇log π].
     """
-    chain, u = _scores(mdp, pi, score, gamma)
     decay = gamma * (gamma if discount_states else 1.0)
-    return sum_to_go(chain, _reward(chain), gamma, u, np.zeros_like(u), decay).mean
+    chain, live_score = _scores(mdp, pi, score, gamma)
+    return sum_to_go(chain, _rewards(chain), gamma, live_score, ONE, np.zeros((1, len(chain.live), 1)), decay).mean
 
 
 def _with_features(
@@ -178,15 +184,12 @@ def _with_features(
         raise ValueError(f"returns={returns!r} is not one of 'rtg', 'total'")
     if features.ndim != 2 or len(features) != len(mdp.transition):
         raise ValueError(f"features {features.shape} must be [S, F] with S = {len(mdp.transition)}")
-    chain, u = _scores(mdp, pi, score, gamma)
-    with_feature = [features[chain.live, i, None, None] * u for i in range(features.shape[1])]
-    zeros = [np.zeros_like(u)]
-    stacked_u = np.concatenate([u, *zeros * len(with_feature)], -1)
-    stacked_w = np.concatenate([*zeros, *with_feature], -1)
+    chain, live_score = _scores(mdp, pi, score, gamma)
+    slope = np.eye(1 + features.shape[1])[0]
+    offset = np.concatenate((np.zeros((len(chain.live), 1)), features[chain.live]), -1)[None]
     if returns == "total":
-        return sum_of_totals(chain, gamma, stacked_u, stacked_w)
-    decay = gamma if discount_states else 1.0
-    return sum_to_go(chain, _reward(chain), gamma, stacked_u, stacked_w, decay)
+        return sum_of_totals(chain, gamma, live_score, slope, offset)
+    return sum_to_go(chain, _rewards(chain), gamma, live_score, slope, offset, gamma if discount_states else 1.0)
 
 
 def _scores(mdp: FiniteMDP, pi: np.ndarray, score: np.ndarray, gamma: float) -> tuple[Chain, np.ndarray]:
@@ -196,8 +199,10 @@ def _scores(mdp: FiniteMDP, pi: np.ndarray, score: np.ndarray, gamma: float) -> 
         raise ValueError(
             f"the score table is {score.shape}, this MDP needs [S, A, P] = {(*mdp.transition.shape[:2], 'P')}"
         )
-    return chain, score[None, chain.live]
+    return chain, score[chain.live]
 
 
-def _reward(chain: Chain) -> np.ndarray:
-    return chain.mdp.reward[None, chain.live]
+def _rewards(chain: Chain) -> Callable[[int], Reach]:
+    """The moves with the problem's rewards, the same at every time."""
+    reach = Reach(chain, chain.mdp.reward[chain.live])
+    return lambda t: reach

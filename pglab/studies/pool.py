@@ -6,13 +6,12 @@ from multiprocessing.connection import wait
 from typing import Any, Protocol
 
 from pglab.errors import InputError
-from pglab.processes import start
+from pglab.processes import SINGLE_THREAD, start
 from pglab.studies.messages import Check, Checked, Done, Event, Failed, Job
 from pglab.studies.plan import Shard
 
 STANDARD_ERROR = 2  # that of this process; `sys.stderr` is none in a notebook
 LAST = (Checked, Done, Failed)  # of an order
-SINGLE = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 
 
 class Pool(Protocol):
@@ -99,7 +98,7 @@ class _Worker:
     """
 
     def __init__(self) -> None:
-        self._process, self.connection = start("pglab.studies.worker", SINGLE, stdout=STANDARD_ERROR)
+        self._process, self.connection = start("pglab.studies.worker", SINGLE_THREAD, stdout=STANDARD_ERROR)
         self.has_order = False
 
     def send(self, order: Check | Job) -> None:

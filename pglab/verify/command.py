@@ -1,17 +1,12 @@
 """From the estimators that were asked for to the report on them."""
 
-import multiprocessing
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
-from rich.progress import Progress
 
 from pglab.cli import command
 from pglab.errors import InputError
@@ -19,7 +14,8 @@ from pglab.settings import canonical
 from pglab.studies.asked import Composed, arm_name, study_name
 from pglab.studies.plan import check_numbers
 from pglab.studies.provenance import versions
-from pglab.verify.estimator import Finding, build_effort, check, found, places, solved
+from pglab.verify.estimator import Finding, Settings, build_effort, check, found, places, solved
+from pglab.verify.parallel import in_parallel
 from pglab.verify.point import Point, judge
 from pglab.verify.report import show, write
 
@@ -50,7 +46,7 @@ def verify_all(jobs: Sequence[Composed]) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write to {folder} ({error.strerror}); choose another results_dir=PATH") from error
-    findings = _in_parallel(estimators, jobs[0].settings["workers"] or len(os.sched_getaffinity(0)))
+    findings = _judged(estimators, jobs[0].settings["workers"] or len(os.sched_getaffinity(0)))
     show(findings, console)
     files = write(findings, {"command": sys.argv[1:], "versions": versions()}, folder)
     counts = {
@@ -75,35 +71,17 @@ def _distinct(jobs: Sequence[Composed]) -> dict[str, Mapping[str, Any]]:
     return by_name
 
 
-def _in_parallel(estimators: Mapping[str, Mapping[str, Any]], workers: int) -> list[Finding]:
-    """Judges every estimator at every point, in processes with one thread of arithmetic each."""
-    tasks = [(name, *place) for name, settings in estimators.items() for place in places(settings)]
-    judged: dict[tuple[str, str, int], tuple[Point, list[dict[str, Any]]]] = {}
-    context, terminal = multiprocessing.get_context("spawn"), Console(stderr=True)
-    with (
-        ProcessPoolExecutor(min(workers, len(tasks)), context, _begin_worker) as pool,
-        Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress,
-    ):
-        bar = progress.add_task("verifying", total=len(tasks))
-        futures = {pool.submit(_judge, estimators[task[0]], *task[1:]): task for task in tasks}
-        try:
-            for future in as_completed(futures):
-                judged[futures[future]] = future.result()
-                progress.advance(bar)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+def _judged(estimators: Mapping[str, Settings], workers: int) -> list[Finding]:
+    """Judges every estimator at every point."""
+    tasks = [(name, settings, *place) for name, settings in estimators.items() for place in places(settings)]
+    judged = in_parallel(_judge, [task[1:] for task in tasks], workers)
     findings = []
     for name, settings in estimators.items():
-        points, cosines = zip(*(judged[name, *place] for place in places(settings)), strict=True)
-        findings.append(found(name, settings, list(points), [row for rows in cosines for row in rows]))
+        own = [result for task, result in zip(tasks, judged, strict=True) if task[0] == name]
+        cosines = [row for _, rows in own for row in rows]
+        findings.append(found(name, settings, [point for point, _ in own], cosines))
     return findings
 
 
-def _begin_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    torch.set_num_threads(1)
-
-
-def _judge(settings: Mapping[str, Any], problem: str, seed: int) -> tuple[Point, list[dict[str, Any]]]:
+def _judge(settings: Settings, problem: str, seed: int) -> tuple[Point, list[dict[str, Any]]]:
     return judge(solved(settings, problem, seed), build_effort(settings), len(places(settings)))

@@ -11,7 +11,9 @@ from pglab.envs.finite import FiniteMDP
 from pglab.errors import InputError
 from pglab.exact.estimators import reward_to_go
 from pglab.exact.sampling import head_fault
-from pglab.verify.point import Effort, Point, Setting, Verdict, solve
+from pglab.verify.parts import unchecked_reasons, without_bias
+from pglab.verify.point import Effort, Point, Verdict
+from pglab.verify.setting import Setting, solve
 
 Settings = Mapping[str, Any]
 NEARLY = 0.1  # relative: a suspicion is worth saying
@@ -71,7 +73,7 @@ def found(estimator: str, settings: Settings, points: list[Point], cosines: list
     if fault is None and any(point.verdict == "wrong" for point in points):
         fault = _fault(settings_solved, points)
     verdict: Verdict = "wrong" if fault else points[0].verdict
-    because = fault or (_declared_bias(points, declared) if declared else _unbiased(points))
+    because = fault or (_declared_bias(points, settings_solved) if declared else _unbiased(points))
     return Finding(estimator, declared, verdict, because, points, cosines)
 
 
@@ -113,26 +115,32 @@ def _unbiased(points: list[Point]) -> str:
     )
 
 
-def _declared_bias(points: list[Point], declared: tuple[str, ...]) -> str:
-    biases = [100 * point.relative_bias for point in points]
+def _declared_bias(points: list[Point], solved: list[Setting]) -> str:
+    arm = solved[0].arm
+    biases, cosines = [100 * point.relative_bias for point in points], [point.cosine for point in points]
+    said = f"{', '.join(arm.bias)}; relative bias {min(biases):+.3g} to {max(biases):+.3g} %"
     as_exact = [point.z_of_mean for point in points if point.z_of_mean is not None]
-    known = f"; equal to its exact mean where that is known (largest z {max(as_exact):.1f})" if as_exact else ""
-    return f"{', '.join(declared)}; relative bias {min(biases):+.3g} to {max(biases):+.3g} %{known}"
+    if as_exact:
+        said += f"; equal to its exact mean where that is known (largest z {max(as_exact):.1f})"
+    if not without_bias(arm).bias and len(as_exact) < len(points):
+        said += "; without what it declares, its mean is ∇J"
+    if unchecked := unchecked_reasons(arm):
+        said += (
+            f"; cosine with ∇J {min(cosines):.3f} to {max(cosines):.3f}, and more cannot be checked of "
+            f"“{', '.join(unchecked)}”: there is no setting without it"
+        )
+    return said
 
 
 def _fault(solved: list[Setting], points: list[Point]) -> str:
-    """What is wrong with a mean that is not what it should be."""
-    wrong = [(setting, point) for setting, point in zip(solved, points, strict=True) if point.verdict == "wrong"]
-    setting, worst = max(wrong, key=lambda pair: pair[1].z)
-    undeclared = not setting.arm.bias
-    said = "its mean is not ∇J, and it declares no bias" if undeclared else "its mean is not what its bias makes of ∇J"
-    z = worst.z if undeclared or worst.z_of_mean is None else worst.z_of_mean
+    """The worst fault of a mean that is not what it should be, with a cause that would explain it."""
+    worst, fault = max(((point, point.fault) for point in points if point.fault), key=lambda pair: pair[1].z)
     where = (
-        f"{worst.problem}, seed {worst.seed}: z = {z:.1f}, relative bias {100 * worst.relative_bias:+.3g} %, "
-        f"cosine {worst.cosine:.3f}"
+        f"{worst.problem}, seed {worst.seed}: z = {fault.z:.1f}, relative bias {100 * fault.relative_bias:+.3g} %, "
+        f"cosine {fault.cosine:.3f}"
     )
-    suspicion = _suspicion(solved, points) if undeclared else None
-    return f"{said} ({where}){'; ' + suspicion if suspicion else ''}"
+    suspicion = _suspicion(solved, points) if fault.undeclared else None
+    return f"{fault.said} ({where}){'; ' + suspicion if suspicion else ''}"
 
 
 def _suspicion(solved: list[Setting], points: list[Point]) -> str | None:

@@ -1,6 +1,6 @@
-"""The exact mean and covariance of a batch's estimate, where they are known."""
+"""The exact mean and variance of a batch's estimate, where they are known."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,11 @@ from pglab.envs.finite import FiniteMDP
 from pglab.exact import estimators
 from pglab.exact.enumeration import enumerate_trajectories, estimate_moments
 from pglab.exact.moments import Moments
+from pglab.exact.values import values, visitation
 from pglab.training.arm import Arm
 
 MOST_BATCHES = 200_000  # that are enumerated
-MOST_NUMBERS = 10_000_000  # of second moments by time and state, which are computed all at once
+MOST_NUMBERS = 2_000_000_000  # of vectors by time, state and action, that a formula goes through: a minute or two
 State = dict[str, torch.Tensor]
 
 
@@ -32,17 +33,35 @@ class Tables:
     score: np.ndarray
 
 
-def expected(arm: Arm, tables: Tables, state: State) -> Moments | None:
-    """Mean and covariance of the estimate from a batch of `arm.batch.episodes` episodes; None: not known.
+@dataclass(frozen=True)
+class Expected:
+    """What is known exactly of an estimate.
 
-    The weighting is run on every batch that there can be where these are few; elsewhere the
-    closed forms of `pglab.exact` hold for pglab's own weightings.
+    Attributes:
+        mean: `[P]`.
+        variance: total variance; None where only the mean is known.
+        is_independent: whether the mean comes from a formula that runs no code of the estimator.
+        contradiction: the mean when the weighting is run on every batch there can be, beside such
+            a formula; None where either is missing.
+    """
+
+    mean: np.ndarray
+    variance: float | None
+    is_independent: bool
+    contradiction: np.ndarray | None
+
+
+def expected(arm: Arm, tables: Tables, state: State) -> Expected | None:
+    """What is known of the estimate from a batch of `arm.batch.episodes` episodes; None: nothing.
+
+    The formulas of `pglab.exact` hold for pglab's own weightings and baselines. Where there are few
+    batches, the weighting is run on every one of them.
 
     Args:
         state: critic and memory at the parameter point, see `Pipeline.state`.
     """
     estimator, episodes = arm.estimator, arm.batch.episodes
-    plain = estimator.entropy_bonus == 0 and estimator.clip_norm is None and estimator.min_episode_length <= 1
+    plain = estimator.clip_norm is None and estimator.min_episode_length <= 1
     if not plain or episodes is None or estimator.truncation != "end":
         return None
     # All scores lie in the span of a few directions; the rest of the P dimensions is empty.
@@ -50,26 +69,48 @@ def expected(arm: Arm, tables: Tables, state: State) -> Moments | None:
     _, size, directions = np.linalg.svd(scores, full_matrices=False)
     basis = directions[size > 1e-12 * size.max()]
     reduced = Tables(tables.mdp, tables.pi, tables.score @ basis.T)
-    moments = _moments(arm, reduced, state, episodes)
-    if moments is None:
+    by_formula, by_running = _by_formula(arm, reduced, state, episodes), _by_running(arm, reduced, state, episodes)
+    if by_formula is None and by_running is None:
         return None
-    return Moments(moments.mean @ basis, basis.T @ moments.covariance @ basis)
+    bonus = _entropy_gradient(arm, reduced)
+    means = [None if known is None else (known.mean + bonus) @ basis for known in (by_formula, by_running)]
+    variances = [known.variance for known in (by_running, by_formula) if known and np.isfinite(known.variance)]
+    mean, other = means if by_formula else reversed(means)
+    assert mean is not None
+    return Expected(mean, variances[0] if variances and not bonus.any() else None, by_formula is not None, other)
 
 
-def _moments(arm: Arm, tables: Tables, state: State, episodes: int) -> Moments | None:
+def _by_running(arm: Arm, tables: Tables, state: State, episodes: int) -> Moments | None:
     estimator = arm.estimator
-    critic = _critic_table(arm, tables.mdp, state)
-    memory = {name.removeprefix("memory/"): part for name, part in state.items() if name.startswith("memory/")}
-    reduction = "episodes" if estimator.reduction == "sum" else estimator.reduction
-    if _is_short(tables, int(MOST_BATCHES ** (1 / episodes))):
-        return estimate_moments(
-            tables.mdp, tables.pi, tables.score, arm.psi,
-            episodes, critic, reduction, estimator.normalize, MOST_BATCHES, memory,
-        )  # fmt: skip
-    times, rank = tables.mdp.horizon or 1, tables.score.shape[-1]
-    if reduction != "episodes" or estimator.normalize or times * len(tables.pi) * rank**2 > MOST_NUMBERS:
+    if not _is_short(tables, int(MOST_BATCHES ** (1 / episodes))):
         return None
-    return _closed_form(arm, tables, episodes, critic, memory)
+    reduction = "episodes" if estimator.reduction == "sum" else estimator.reduction
+    return estimate_moments(
+        tables.mdp, tables.pi, tables.score, arm.psi, episodes, _critic_table(arm, tables.mdp, state),
+        reduction, estimator.normalize, MOST_BATCHES, _memory(state),
+    )  # fmt: skip
+
+
+def _by_formula(arm: Arm, tables: Tables, state: State, episodes: int) -> Moments | None:
+    estimator, times = arm.estimator, tables.mdp.horizon or 1
+    numbers = times * tables.pi.size * tables.score.shape[-1]
+    if estimator.reduction == "steps" or estimator.normalize or numbers > MOST_NUMBERS:
+        return None
+    return _closed_form(arm, tables, episodes, _critic_table(arm, tables.mdp, state), _memory(state))
+
+
+def _entropy_gradient(arm: Arm, tables: Tables) -> np.ndarray:
+    """β E[Σ_t ∇H(π(·|s_t))], `[P]`: with ∇H = -Σ_a π log π ∇log π at each state."""
+    bonus = arm.estimator.entropy_bonus
+    if bonus == 0:
+        return np.zeros(tables.score.shape[-1])
+    visits = np.atleast_2d(visitation(tables.mdp, tables.pi, 1.0)).sum(0)
+    log_pi = np.log(np.where(tables.pi > 0, tables.pi, 1.0))
+    return -bonus * np.einsum("s,sa,sap->p", visits, tables.pi * log_pi, tables.score)
+
+
+def _memory(state: State) -> State:
+    return {name.removeprefix("memory/"): part for name, part in state.items() if name.startswith("memory/")}
 
 
 def _critic_table(arm: Arm, mdp: FiniteMDP, state: State) -> np.ndarray | None:
@@ -93,44 +134,74 @@ def _is_short(tables: Tables, limit: int) -> bool:
 
 
 def _closed_form(arm: Arm, tables: Tables, n: int, critic: np.ndarray | None, memory: State) -> Moments | None:
+    """Moments for pglab's own weightings; a covariance of NaN where only the mean is known."""
     weighting: Any = arm.weighting
-    at = (tables.mdp, tables.pi, tables.score, getattr(weighting, "gamma", arm.gamma))
+    kind, mdp = type(weighting), tables.mdp
+    at = (mdp, tables.pi, tables.score, getattr(weighting, "gamma", arm.gamma))
     discount_states = arm.estimator.discount_states
-    constant = _constant(arm.baseline, memory)
-    table = critic if constant is None else constant
-    if type(weighting) is weightings.TotalReturn:
+    if kind is weightings.TotalReturn:
         return _mean_of(n, estimators.total_return(*at))
-    if type(weighting) is weightings.RewardToGo:
+    if kind is weightings.RewardToGo:
         return _mean_of(n, estimators.reward_to_go(*at, discount_states=discount_states))
-    if type(weighting) is weightings.GeneralizedAdvantage and table is not None:
+    if kind is weightings.ExponentSlip and mdp.horizon is not None:
+        slipped = replace(mdp, reward=weighting.gamma**mdp.reward * mdp.reward)
+        return _mean_of(n, estimators.reward_to_go(slipped, *at[1:3], gamma=1.0))
+    table = _table(arm.baseline, n, critic, memory)
+    if kind is weightings.GeneralizedAdvantage and table is not None:
         return _mean_of(n, estimators.gae(*at, weighting.lam, table, discount_states))
-    if type(weighting) is not weightings.ReturnMinusBaseline:
+    if kind is weightings.GeneralizedAdvantage and type(arm.baseline) is baselines.LeaveOneOut:
+        # The others' mean return is independent of the episode, and the estimate is affine in it.
+        mean_return = values(mdp, tables.pi, weighting.gamma).objective
+        return _only_mean(estimators.gae(*at, weighting.lam, mean_return, discount_states).mean)
+    if kind is not weightings.ReturnMinusBaseline:
         return None
     if table is not None and weighting.returns == "total":
         return _mean_of(n, estimators.total_return(*at, baseline=table))
     if table is not None:
         return _mean_of(n, estimators.reward_to_go(*at, table, discount_states))
-    has_mean_zero = np.abs((tables.pi[..., None] * tables.score).sum(1)).max() < 1e-6
-    if n == 1 or not has_mean_zero or type(arm.baseline) not in (baselines.LeaveOneOut, baselines.BatchMean):
+    if np.abs((tables.pi[..., None] * tables.score).sum(1)).max() > 1e-6:  # a score without mean zero
         return None
-    others = estimators.leave_one_out(*at, n, weighting.returns, discount_states)
     if type(arm.baseline) is baselines.LeaveOneOut:
-        return others
-    if weighting.returns == "total":  # R_i - mean = (1 - 1/n) (R_i - mean of the others)
-        return Moments((1 - 1 / n) * others.mean, (1 - 1 / n) ** 2 * others.covariance)
-    mean = others.mean - estimators.return_times_score(*at, discount_states) / n
-    return Moments(mean, np.full_like(others.covariance, np.nan))
+        return estimators.leave_one_out(*at, n, weighting.returns, discount_states)
+    share = _own_share(arm.baseline, n, memory)
+    if share is None:
+        return None
+    decayed = discount_states and weighting.returns == "rtg"
+    return _only_mean(
+        _without_baseline(weighting, at, discount_states) - share * estimators.return_times_score(*at, decayed)
+    )
 
 
-def _constant(baseline: Any, memory: State) -> float | None:
-    """What a baseline subtracts at every step of every episode, if it is the same for all."""
-    if type(baseline) is baselines.NoBaseline:
+def _without_baseline(
+    weighting: weightings.ReturnMinusBaseline, at: tuple[Any, ...], discount_states: bool
+) -> np.ndarray:
+    if weighting.returns == "total":
+        return estimators.total_return(*at).mean
+    return estimators.reward_to_go(*at, discount_states=discount_states).mean
+
+
+def _own_share(baseline: Any, n: int, memory: State) -> float | None:
+    """The share of an episode's own return in a baseline that is otherwise independent of the episode."""
+    if type(baseline) is baselines.BatchMean:
+        return 1 / n
+    if type(baseline) is baselines.RunningMean and baseline.include_current:
+        return 1 / (n + float(memory["episodes"][0]))
+    return None
+
+
+def _table(baseline: Any, n: int, critic: np.ndarray | None, memory: State) -> np.ndarray | float | None:
+    """What a baseline subtracts in each state, if that is the same in every batch."""
+    if type(baseline) is baselines.NoBaseline or (type(baseline) is baselines.LeaveOneOut and n == 1):
         return 0.0
     if type(baseline) is baselines.Constant:
         return baseline.value
     if type(baseline) is baselines.RunningMean and not baseline.include_current and memory:
         return float(memory["total"][0] / memory["episodes"][0])
-    return None
+    return critic if type(baseline) is baselines.Value else None
+
+
+def _only_mean(mean: np.ndarray) -> Moments:
+    return Moments(mean, np.full((len(mean), len(mean)), np.nan))
 
 
 def _mean_of(n: int, one: Moments) -> Moments:

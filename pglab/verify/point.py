@@ -5,27 +5,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
-from pglab.envs.finite import FiniteMDP
-from pglab.exact.gradients import gradient_by_theorem
-from pglab.exact.moments import Moments
-from pglab.exact.policy import policy_table, score_table
-from pglab.exact.sampling import sampled_tables
-from pglab.exact.values import visitation
 from pglab.results.summary import mean_interval
-from pglab.training.arm import Arm
-from pglab.training.bundle import Shapes
-from pglab.verify.expected import Tables, expected
-from pglab.verify.measure import Pipeline, drawn
+from pglab.verify.measure import Pipeline
+from pglab.verify.sample import cosine_to
+from pglab.verify.setting import Setting
+from pglab.verify.trial import Fault, Trial, fault_of_a_part
 
 Verdict = Literal["unbiased", "biased as declared", "wrong"]
 
 FALSE_ALARM = 1e-3  # probability of calling an estimator wrong by chance, before a second sample must agree
-RELATIVE_WIDTH = 0.05  # half the interval of the relative bias: precise enough
-FIRST_BATCHES = 1000
-ROUNDING = 1e-6  # of single precision, relative
-ENOUGH = 100  # batches that touch a parameter, for its mean to be nearly normal
 
 
 @dataclass(frozen=True)
@@ -69,6 +58,7 @@ class Point:
         exact_variance, variance: None where the exact one is not known.
         episodes_for_snr_1: episodes in a batch whose signal ‖∇J‖ equals its noise.
         verdict: at this point.
+        fault: what is wrong there, or None.
     """
 
     problem: str
@@ -89,51 +79,15 @@ class Point:
     variance: float
     episodes_for_snr_1: float
     verdict: Verdict
-
-
-@dataclass(frozen=True)
-class Setting:
-    """An estimator on a problem at the parameters of a seed, solved.
-
-    Attributes:
-        tables: π as it is played and the score that is used.
-        gradient: ∇J of what is played, `[P]`.
-        length: mean length of an episode.
-        head_fault: what is wrong between the head's `sample` and `log_prob`, or None.
-    """
-
-    shapes: Shapes
-    arm: Arm
-    problem: str
-    seed: int
-    tables: Tables
-    gradient: np.ndarray
-    length: float
-    head_fault: str | None
-
-
-def solve(shapes: Shapes, arm: Arm, problem: str, mdp: FiniteMDP, seed: int, head_fault: str | None) -> Setting:
-    """The exact side. ∇J of a faulty head is that of the policy that it samples.
-
-    Raises:
-        ValueError: there is none: the policy may never end, …
-    """
-    policy, named = shapes.policy(), drawn(shapes, arm, seed)
-    score = score_table(mdp, policy, named)
-    if head_fault is None:
-        pi, true_score = policy_table(mdp, policy, named), score
-    else:
-        pi, true_score = sampled_tables(mdp, policy, named)
-    gradient = gradient_by_theorem(mdp, pi, true_score, arm.gamma)
-    length = float(visitation(mdp, pi, 1.0).sum())
-    return Setting(shapes, arm, problem, seed, Tables(mdp, pi, score), gradient, length, head_fault)
+    fault: Fault | None
 
 
 def judge(setting: Setting, effort: Effort, points: int) -> tuple[Point, list[dict[str, object]]]:
     """Measures until it is precise enough, and compares.
 
     A mean that differs from what it should be is called wrong only if a second sample, of the
-    same size and drawn afresh, differs too.
+    same size and drawn afresh, differs too. Where a bias is declared and no independent exact mean
+    accounts for it, the parts are measured without it.
 
     Args:
         points: at how many points the estimator is judged, for the size of z that chance allows.
@@ -141,73 +95,21 @@ def judge(setting: Setting, effort: Effort, points: int) -> tuple[Point, list[di
     Returns:
         The point, and a row for each batch size with the mean cosine to ∇J.
     """
-    pipeline = Pipeline.begin(setting.shapes, setting.arm, setting.seed)
-    exact, declared = expected(setting.arm, setting.tables, pipeline.state), bool(setting.arm.bias)
-    sample = _Sample(setting, pipeline, effort.batches)
-    should_be = (exact.mean if exact else None) if declared else setting.gradient
-    wrong = False
-    if should_be is not None:
-        largest = stats.norm.isf(FALSE_ALARM / 2 / points / len(should_be))
-        wrong = sample.z(should_be) > largest
-        wrong = wrong and _Sample(setting, pipeline, effort.batches, first=len(sample.estimates)).z(should_be) > largest
-    if exact and not declared:
-        wrong |= bool(np.abs(exact.mean - setting.gradient).max() > ROUNDING * max(np.abs(setting.gradient).max(), 1.0))
-    verdict: Verdict = "wrong" if wrong else "biased as declared" if declared else "unbiased"
-    return _point(setting, sample, exact, verdict), _cosines(setting, pipeline, effort)
+    trial = Trial.begin(setting, effort.batches, FALSE_ALARM / points)
+    declared = bool(setting.arm.bias)
+    fault = trial.fault()
+    if fault is None and declared and setting.head_fault is None and not trial.is_known:
+        fault = fault_of_a_part(trial)
+    verdict: Verdict = "wrong" if fault else "biased as declared" if declared else "unbiased"
+    return _point(trial, fault, verdict), _cosines(setting, trial.sample.pipeline, effort)
 
 
-class _Sample:
-    """Estimates `[R, P]`: as many as it takes to know the relative bias well, or all that are allowed."""
-
-    def __init__(self, setting: Setting, pipeline: Pipeline, most: int, first: int = 0) -> None:
-        self._gradient = setting.gradient
-        batch = setting.arm.batch
-        steps = batch.steps or setting.length * (batch.episodes or 1)
-        count = min(FIRST_BATCHES, most)
-        self.estimates = pipeline.estimates(first, count, steps)
-        while len(self.estimates) < most and not self._is_precise():
-            count = min(len(self.estimates), most - len(self.estimates))
-            more = pipeline.estimates(first + len(self.estimates), count, steps)
-            self.estimates = np.concatenate((self.estimates, more))
-        self.mean, self.standard_error = self.estimates.mean(0), _standard_error(self.estimates)
-
-    def relative_bias(self) -> tuple[float, float, float]:
-        """Of the mean along ∇J, and the ends of its 95 % Student-t interval; NaN where ∇J = 0."""
-        square = self._gradient @ self._gradient
-        return mean_interval(self.estimates @ self._gradient / square - 1.0) if square else (np.nan, np.nan, np.nan)
-
-    def z(self, mean: np.ndarray) -> float:
-        """The largest difference from `mean`, in standard errors.
-
-        A parameter that few batches touch (that of a state which is hardly ever visited) has no
-        standard error to speak of. Such parameters are taken together: what counts is the
-        difference of their sum, with the signs of `mean`; if few batches touch any of them, nothing.
-        """
-        seen = (self.estimates != 0).sum(0) >= ENOUGH
-        rare = (self.estimates[:, ~seen] * np.sign(mean[~seen])).sum(1, keepdims=True)
-        if (rare != 0).sum() < ENOUGH:
-            rare = rare[:, :0]
-        estimates = np.concatenate((self.estimates[:, seen], rare), 1)
-        expected = np.append(mean[seen], np.abs(mean[~seen]).sum())[: estimates.shape[1]]
-        difference = np.abs(estimates.mean(0) - expected)
-        return float((difference / _standard_error(estimates)).max(initial=0.0))
-
-    def _is_precise(self) -> bool:
-        _, low, high = self.relative_bias()
-        return high - low <= 2 * RELATIVE_WIDTH
-
-
-def _standard_error(estimates: np.ndarray) -> np.ndarray:
-    """Of the means of the columns `[R, P]`, with what single precision rounds away."""
-    error = estimates.std(0, ddof=1) / np.sqrt(len(estimates))
-    return np.hypot(error, ROUNDING * np.abs(estimates).mean(0).max(initial=0.0) + 1e-12)
-
-
-def _point(setting: Setting, sample: _Sample, exact: Moments | None, verdict: Verdict) -> Point:
+def _point(trial: Trial, fault: Fault | None, verdict: Verdict) -> Point:
+    setting, sample, exact = trial.setting, trial.sample, trial.exact
     gradient, batch = setting.gradient, setting.arm.batch
     episodes = batch.episodes or (batch.steps or 0) / setting.length
     variance = float(np.sum(sample.estimates.var(0, ddof=1))) * episodes
-    exact_variance = exact.variance * episodes if exact and np.isfinite(exact.variance) else None
+    exact_variance = exact.variance * episodes if exact and exact.variance is not None else None
     square = float(gradient @ gradient)
     relative_bias, low, high = sample.relative_bias()
     return Point(
@@ -224,11 +126,12 @@ def _point(setting: Setting, sample: _Sample, exact: Moments | None, verdict: Ve
         relative_bias=relative_bias,
         low=low,
         high=high,
-        cosine=float(_cosine(sample.mean[None], gradient)[0]),
+        cosine=sample.cosine(),
         exact_variance=exact_variance,
         variance=variance,
         episodes_for_snr_1=(variance if exact_variance is None else exact_variance) / square if square else np.inf,
         verdict=verdict,
+        fault=fault,
     )
 
 
@@ -240,14 +143,8 @@ def _cosines(setting: Setting, pipeline: Pipeline, effort: Effort) -> list[dict[
     rows = []
     for size in effort.cosine_episodes:
         estimates = pipeline.with_batch(size).estimates(0, effort.cosine_batches, setting.length * size)
-        mean, low, high = mean_interval(_cosine(estimates, setting.gradient))
+        mean, low, high = mean_interval(cosine_to(estimates, setting.gradient))
         rows.append(
             {"problem": setting.problem, "seed": setting.seed, "batch": size, "cosine": mean, "low": low, "high": high}
         )
     return rows
-
-
-def _cosine(estimates: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-    """Of each row `[R, P]` with ∇J `[P]`; 0 where either is zero: no direction is no right one."""
-    lengths = np.linalg.norm(estimates, axis=-1) * np.linalg.norm(gradient)
-    return np.divide(estimates @ gradient, lengths, out=np.zeros(len(estimates)), where=lengths > 0)

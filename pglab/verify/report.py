@@ -19,7 +19,7 @@ from pglab.verify.estimator import Finding
 from pglab.verify.point import Point
 
 STYLES = {"unbiased": "green", "biased as declared": "yellow", "wrong": "bold red"}
-VECTORS = ("exact_gradient", "exact_mean", "mean", "standard_error")
+NO_SCALARS = ("exact_gradient", "exact_mean", "mean", "standard_error", "fault")
 CAPTION = """\
 |∇J|: norm of the exact gradient; mean: of the estimates, along ∇J. z: the largest difference between
 the two in any parameter, in standard errors. Relative bias: of the mean along ∇J, with its 95 %
@@ -65,8 +65,8 @@ def frames(findings: list[Finding]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _scalars(point: Point) -> dict[str, Any]:
-    """All but the vectors."""
-    return {name: value for name, value in vars(point).items() if name not in VECTORS}
+    """The numbers and words of a point."""
+    return {name: value for name, value in vars(point).items() if name not in NO_SCALARS}
 
 
 def _cells(point: Point) -> list[Text]:

@@ -1,0 +1,95 @@
+"""What is known exactly of an estimate: formulas held against every batch there can be."""
+
+import numpy as np
+import pytest
+import torch
+
+from pglab.algorithms.baselines import BatchMean, Constant, LeaveOneOut, NoBaseline, RunningMean
+from pglab.algorithms.losses import Estimator
+from pglab.algorithms.weightings import (
+    ExponentSlip,
+    GeneralizedAdvantage,
+    ReturnMinusBaseline,
+    RewardToGo,
+    TotalReturn,
+    unbiased_setting,
+)
+from pglab.envs.problems import random_mdp
+from pglab.exact.gradients import fisher_information, gradient_by_theorem
+from pglab.training.arm import Arm, BatchSize
+from pglab.verify.expected import Expected, Tables, expected
+from pglab.verify.parts import without_bias
+from tests.exact.exact_cases import Case, case_on
+
+GAMMA = 0.8
+MEMORY = {"memory/total": torch.tensor([1.5]).double(), "memory/episodes": torch.tensor([4.0]).double()}
+CASE = case_on(random_mdp(2, states=2, actions=2, branching=2, end=0.3, horizon=2), 3)
+BASELINES = (
+    NoBaseline(), Constant(0.7), BatchMean(), LeaveOneOut(), RunningMean(), RunningMean(include_current=True),
+)  # fmt: skip
+WEIGHTINGS = (
+    TotalReturn(GAMMA),
+    *(RewardToGo(GAMMA, kept) for kept in (False, True)),
+    ExponentSlip(GAMMA),
+    *(
+        ReturnMinusBaseline(GAMMA, b, returns, kept)
+        for b in BASELINES
+        for returns in ("rtg", "total")
+        for kept in (False, True)
+    ),
+    *(GeneralizedAdvantage(GAMMA, 0.6, b, True) for b in BASELINES if not getattr(b, "bias", ())),
+)
+
+
+def arm_of(weighting, episodes: int = 2, **estimator) -> Arm:
+    settings = Estimator(**{"reduction": "episodes", "discount_states": True, **estimator})
+    size = BatchSize(episodes=episodes)
+    return Arm(weighting, None, None, settings, size, GAMMA, updates=1, seeds=[0])  # type: ignore[arg-type]
+
+
+def known(arm: Arm, tables: Tables | None = None) -> Expected:
+    found = expected(arm, tables or Tables(*CASE.tables), MEMORY)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("episodes", [1, 2])
+@pytest.mark.parametrize("weighting", WEIGHTINGS, ids=repr)
+def test_the_formula_of_every_weighting_has_the_mean_of_all_batches(weighting, episodes):
+    found = known(arm_of(weighting, episodes))
+    assert found.is_independent
+    assert found.contradiction == pytest.approx(found.mean, abs=1e-12)
+
+
+def test_the_batch_mean_shrinks_the_gradient_by_one_part_in_the_number_of_episodes():
+    gradient = gradient_by_theorem(*CASE.tables, GAMMA)
+    found = known(arm_of(ReturnMinusBaseline(GAMMA, BatchMean(), "total"), episodes=4))
+    assert found.mean == pytest.approx(gradient * 3 / 4, abs=1e-12)
+
+
+def test_the_entropy_bonus_adds_the_gradient_of_the_entropy_along_the_episode():
+    # Around the uniform policy H(π) = log A - ½ θᵀ F θ, with the Fisher information F of a step.
+    theta = {name: 1e-5 * part for name, part in CASE.parameters.items()}
+    nearly_uniform = Tables(*Case(CASE.mdp, CASE.policy, theta).tables)
+    plain, with_bonus = (
+        known(arm_of(RewardToGo(GAMMA, True), entropy_bonus=bonus), nearly_uniform) for bonus in (0.0, 2.0)
+    )
+    fisher = fisher_information(nearly_uniform.mdp, nearly_uniform.pi, nearly_uniform.score)
+    expected_bonus = -2.0 * fisher @ np.concatenate([part.numpy().ravel() for part in theta.values()])
+    assert np.abs(expected_bonus).max() > 1e-6
+    assert with_bonus.mean - plain.mean == pytest.approx(expected_bonus, abs=1e-9)
+    assert plain.variance is not None
+    assert with_bonus.variance is None
+
+
+@pytest.mark.parametrize("weighting", [w for w in WEIGHTINGS if not isinstance(w, ExponentSlip)], ids=repr)
+def test_without_what_it_declares_every_built_in_part_has_the_gradient_as_its_mean(weighting):
+    choices = {"reduction": "steps", "normalize": True, "clip_norm": 1.0, "min_episode_length": 3}
+    plain = without_bias(arm_of(weighting, entropy_bonus=0.3, truncation="bootstrap", **choices))
+    assert plain.bias == ()
+    assert known(plain).mean == pytest.approx(gradient_by_theorem(*CASE.tables, GAMMA), abs=1e-12)
+
+
+def test_a_part_that_declares_nothing_is_its_own_unbiased_setting():
+    weighting = ReturnMinusBaseline(1.0, Constant(2.0))
+    assert unbiased_setting(weighting) is weighting
