@@ -12,6 +12,7 @@ import pglab
 PACKAGE = Path(pglab.__file__).resolve().parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 MATHEMATICS = ("algorithms", "models", "envs")
+COMMAND = ("cli", "errors", "studies")
 MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "errors": (),
     "settings": (),
@@ -33,7 +34,7 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "compose": ("errors", "studies"),
     "cli": ("compose", "errors", "studies"),
     "study": ("cli", "errors", "results", "store", "studies"),
-    "verify": (*MATHEMATICS, "build", "cli", "errors", "exact", "processes", "results", "settings", "studies", "training"),
+    "verify": (*MATHEMATICS, *COMMAND, "build", "exact", "processes", "results", "settings", "training"),
     "play": (*MATHEMATICS, "build", "errors", "results", "store", "watching"),
     "mirror": ("tracking",),
     "benchmark": None,
