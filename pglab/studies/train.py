@@ -86,7 +86,11 @@ def train(composed: Sequence[Composed], command: str = "") -> Trained:
         console.table(forecast(plan))
         return Trained(plan, Outcome())
     trained = _train_claimed(plan, console)
-    _report(trained, console)
+    try:
+        _report(trained, console)
+    except KeyboardInterrupt:
+        trained.outcome.interrupted = True
+        console.say(f"Interrupted. Everything is stored in {plan.folder}; the same command again says what came of it.")
     return trained
 
 
