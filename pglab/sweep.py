@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -110,10 +111,10 @@ def _folders(config_name: str, config_dir: str | Path | None) -> list[Path]:
 
 def _search_path(given: list[Override], folders: Sequence[Path]) -> tuple[list[str], list[Override]]:
     """The override that has Hydra find further folders, beside those that were asked for; and the overrides left."""
-    path = [f"file://{folder}" for folder in folders]
+    path: list[Any] = [f"file://{folder}" for folder in folders]
     for override in given:
-        if override.key_or_group == "hydra.searchpath":
-            path += override.value() or []
+        asked = override.value() if override.key_or_group == "hydra.searchpath" else None
+        path += asked if isinstance(asked, list) else []
     left = [override for override in given if override.key_or_group != "hydra.searchpath"]
     return [f"hydra.searchpath={json.dumps(path)}"] if path else [], left
 

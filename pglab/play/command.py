@@ -10,10 +10,11 @@ from statistics import fmean
 
 import numpy as np
 
-from pglab.build import build_shapes
+from pglab.build import build_stored
 from pglab.envs.drawing import Drawing
 from pglab.errors import InputError
 from pglab.play.stored import StoredPolicy, find_policy
+from pglab.results.shown import shown, shown_lines
 from pglab.store.atomic import write
 from pglab.watching.episode import Player, line_of
 from pglab.watching.film import check_film, film
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     else:
         return 0
-    print(f"error: {problem}", file=sys.stderr)
+    print(f"error: {shown_lines(problem)}", file=sys.stderr)
     return BAD_INPUT
 
 
@@ -63,6 +64,13 @@ def _parser() -> argparse.ArgumentParser:
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--render", choices=("human", "ansi"), help="in a window, or as text: a line for each step")
     shown.add_argument("--video", type=Path, metavar="FILE", help="film the episodes; FILE ends in .gif or .mp4")
+    parser.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="build parts of the study that come from this module, too: running a part runs its code (repeatable)",
+    )
     return parser
 
 
@@ -87,14 +95,14 @@ def _run(given: Sequence[str]) -> tuple[str | None, int | None]:
 
 
 def _watch(stored: StoredPolicy, asked: argparse.Namespace) -> None:
-    shapes = build_shapes({**stored.settings, "device": "cpu"})
+    shapes = build_stored(stored.settings, asked.trust)
     player = Player(shapes.world, shapes.policy(), stored.flat(shapes.policy().model.layout), stored.seed, asked.greedy)
     mode = FILMED if asked.video else asked.render
     if mode in (FILMED, "human"):
         check_drawn(shapes.world, mode, f"--video {asked.video}" if asked.video else "--render human")
     if stored.trouble:
-        print(f"note: {stored.trouble}", file=sys.stderr)
-    print(f"{stored.arm}, seed {stored.seed}: {stored.told}")
+        print(f"note: {shown(stored.trouble)}", file=sys.stderr)
+    print(f"{shown(stored.arm)}, seed {stored.seed}: {stored.told}")
     scores: list[tuple[float, int]] = []
     with drawn(shapes.world, mode) if can_be_drawn(shapes.world, mode) else nullcontext() as drawing:
         pictures = _pictures(player, drawing, asked, scores)

@@ -57,7 +57,8 @@ class ArmFolder:
         except (FileNotFoundError, NotADirectoryError):
             if self.has_results():
                 raise DamagedError(
-                    f"{self.path / ABOUT} is gone: put back a copy of it, or move {self.path} away to train the arm anew"
+                    f"{self.path / ABOUT} is gone: put back a copy of it, or move {self.path} away to train the arm "
+                    "anew"
                 ) from None
             return None
 
@@ -75,6 +76,9 @@ class ArmFolder:
             columns, rows = file.metadata.num_columns, file.metadata.num_rows
             if rows * columns * 8 > max(ROOMY, DENSEST * len(content)):
                 raise ValueError(f"{len(content):,} bytes claim to be {rows:,} rows of {columns} columns")
+            for column in file.schema_arrow:
+                if not pa.types.is_primitive(column.type):
+                    raise ValueError(f"column {column.name} holds {column.type}, and a table of ours only numbers")
             return file.read().to_pandas()
         except (pa.ArrowException, ValueError, OSError, MemoryError) as error:
             raise DamagedError(f"{self.path / name} is damaged ({error}); {self._remedy}") from error

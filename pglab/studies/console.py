@@ -11,7 +11,9 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
+from pglab.results.shown import shown_lines
 from pglab.studies.plan import Plan
 
 EVERY = 2.0  # seconds between two plain lines at first; a fifth of the time so far later on
@@ -37,7 +39,7 @@ class Console:
 
     def say(self, text: str) -> None:
         """One line, word-wrapped to the terminal."""
-        self._terminal.print(text, markup=False, soft_wrap=True)
+        self._terminal.print(shown_lines(text), markup=False, soft_wrap=True)
 
     def start(self, plan: Plan) -> None:
         self._plan = plan
@@ -104,7 +106,7 @@ class Console:
             of = arm.settings["updates"]
             left = arm.updates_left - self._updates[number]
             update = of - left // self._missing[number]
-            table.add_row(arm.name, str(self._missing[number]), f"{update}/{of}", self._mean(number))
+            table.add_row(Text(arm.name), str(self._missing[number]), f"{update}/{of}", self._mean(number))
         hidden = sum(missing > 0 for missing in self._missing) - MOST_ARMS
         if hidden > 0:
             table.add_row(f"… and {hidden} more", "", "", "")

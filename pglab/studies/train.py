@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from pglab.results import IncompleteStudy, compare, load, load_evaluation, scores, summarize
 from pglab.store.lock import claimed, holder
@@ -208,6 +209,6 @@ def _table(study: Trained, summary: pd.DataFrame) -> Table:
     for row, left in zip(summary.to_dict("records"), unfinished, strict=True):
         interval = "-" if pd.isna(row["low"]) else f"{row['low']:.1f} to {row['high']:.1f}"
         score = "-" if pd.isna(row["score"]) else f"{row['score']:.1f}"
-        cells = [row["arm"], str(row["seeds"]), score, interval, f"{row['env_steps']:,}", str(row["diverged"])]
+        cells = [Text(row["arm"]), str(row["seeds"]), score, interval, f"{row['env_steps']:,}", str(row["diverged"])]
         table.add_row(*cells, *([str(left)] if unfinished.any() else []))
     return table

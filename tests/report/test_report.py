@@ -15,7 +15,7 @@ import pytest
 from pglab.report.command import main
 from pglab.report.content import Question, content
 from pglab.results import compare, describe_arms, effect_across, load, load_evaluation, scores
-from pglab.studies.claim import claimed
+from pglab.store.lock import claimed
 from tests.report.made_study import NASTY, change_run, write_arm, write_grid
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pglab.sealed import seal
-from pglab.studies.saved import Saved, encode
+from pglab.store.sealed import seal
+from pglab.store.states import Saved, encode
 
 
 def rtg(study: Path) -> Path:
