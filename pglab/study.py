@@ -70,7 +70,7 @@ def _plan(path: Path, overrides: Sequence[str], config_dir: Path | None) -> None
     Raises:
         InputError: it is not one study, or the command would be refused.
     """
-    one_study(path, "--plan")
+    one_study(path, "--plan is for")
     from pglab.cli import compose_runs  # these bring Hydra along, which the table does without
     from pglab.studies.train import train
 

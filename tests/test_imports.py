@@ -14,25 +14,27 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MATHEMATICS = ("algorithms", "models", "envs")
 MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "errors": (),
+    "settings": (),
+    "processes": (),
     "algorithms": MATHEMATICS,
     "models": MATHEMATICS,
     "envs": MATHEMATICS,
     "exact": MATHEMATICS,
     "testing": (*MATHEMATICS, "exact", "training"),
     "training": (*MATHEMATICS, "exact"),
-    "results": ("sealed", "unfinished"),
-    "sealed": (),
-    "unfinished": ("sealed",),
     "build": (*MATHEMATICS, "errors", "training"),
     "watching": (*MATHEMATICS, "errors", "training"),
-    "studies": (*MATHEMATICS, "build", "errors", "results", "sealed", "training", "unfinished", "watching"),
+    "store": ("errors",),
+    "results": ("errors", "settings", "store"),
+    "report": ("errors", "results", "settings", "store"),
+    "studies": ("build", "errors", "processes", "results", "settings", "store", "training", "watching"),
+    "tracking": ("errors", "processes", "report", "results", "settings", "store"),
     "compose": ("errors", "studies"),
-    "cli": ("compose", "errors", "sealed", "studies"),
-    "study": ("cli", "errors", "results", "studies"),
-    "verify": (*MATHEMATICS, "build", "cli", "errors", "exact", "results", "studies", "training"),
-    "play": (*MATHEMATICS, "build", "errors", "results", "sealed", "studies", "unfinished", "watching"),
-    "mirror": ("errors", "report", "results", "sealed", "studies", "unfinished"),
-    "report": ("errors", "results", "sealed", "studies"),
+    "cli": ("compose", "errors", "studies"),
+    "study": ("cli", "errors", "results", "store", "studies"),
+    "verify": (*MATHEMATICS, "build", "cli", "errors", "exact", "results", "settings", "studies", "training"),
+    "play": (*MATHEMATICS, "build", "errors", "results", "store", "watching"),
+    "mirror": ("tracking",),
     "benchmark": None,
     "__main__": ("cli",),
     "__init__": ("cli", "results"),
@@ -85,6 +87,16 @@ def modules_after(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
+def test_the_store_imports_neither_torch_nor_anything_that_trains_or_judges():
+    loaded = modules_after("import pglab.store.writer, pglab.store.folder")
+    assert not {"torch", "hydra", "wandb", "gymnasium", "scipy", "pglab.results", "pglab.studies"} & loaded
+
+
+def test_no_file_is_long():
+    lengths = {str(file.relative_to(PACKAGE)): len(file.read_text().splitlines()) for file in FILES}
+    assert {file: lines for file, lines in lengths.items() if lines > 300} == {}
+
+
 def test_reading_results_imports_neither_torch_nor_hydra_nor_wandb():
     loaded = modules_after("import pglab, pglab.results")
     assert "pglab.results.load" in loaded
@@ -102,7 +114,7 @@ def test_results_can_be_read_as_the_final_line_of_a_study_says():
 def test_planning_a_study_imports_neither_torch_nor_wandb(tmp_path: Path):
     plan = f"make_plan(compose_runs(['weighting=total,rtg', 'results_dir={tmp_path}']))"
     loaded = modules_after(f"from pglab.cli import compose_runs\nfrom pglab.studies.plan import make_plan\n{plan}")
-    assert "pglab.studies.study" in loaded
+    assert "pglab.studies.train" in loaded
     assert not {"torch", "wandb", "gymnasium"} & loaded
 
 
@@ -113,6 +125,6 @@ def test_looking_at_a_study_imports_neither_torch_nor_hydra_nor_wandb():
 
 
 def test_uploading_a_study_loads_what_draws_its_summary_only_when_there_is_one_to_draw():
-    loaded = modules_after("import pglab.mirror.command")
-    assert "pglab.mirror.summary_run" in loaded
+    loaded = modules_after("import pglab.tracking.command")
+    assert "pglab.tracking.summary_run" in loaded
     assert not {"torch", "hydra", "wandb", "matplotlib", "seaborn", "statsmodels", "pglab.report.page"} & loaded

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
 
-from pglab.studies.worker import Worker
+from pglab.studies.pool import LocalPool
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "analysis").glob("*.ipynb"))
@@ -114,9 +114,9 @@ def test_the_exact_table_of_baselines_is_what_the_text_says_of_it():
 
 def test_a_worker_starts_where_standard_error_has_no_descriptor_as_in_a_notebook(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    worker = Worker()
-    assert worker.alive
-    worker.stop()
+    pool = LocalPool(1)
+    pool.check([])
+    pool.stop()
 
 
 @pytest.mark.slow

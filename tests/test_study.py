@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pglab.studies.claim import claimed
+from pglab.store.lock import claimed
 from pglab.study import main
 from tests.results import scale
 from tests.results.edited import begin, checkpoint, edit, rtg

@@ -13,6 +13,8 @@ import pglab
 from analysis.paper import stored
 from analysis.paper.checks import Check
 from analysis.paper.figure import Figure, Study
+from pglab.errors import DamagedError
+from pglab.store.reader import ArmFolder
 
 FILE = "manifest.json"
 LIBRARIES = ("matplotlib", "numpy", "pandas", "scipy", "seaborn", "torch")
@@ -69,22 +71,26 @@ def text(entries: Mapping[str, Entry]) -> str:
 
 
 def _study(study: Study, quick: bool) -> Entry:
-    arms = {file.parent.name: _arm(file) for file in stored.arms(study, quick)}
+    arms = {arm.path.name: _arm(arm) for arm in stored.arms(study, quick)}
     return {"commands": [" ".join(["python -m pglab -m", *command]) for command in study.commands(quick)], "arms": arms}
 
 
-def _arm(file: Path) -> Entry:
+def _arm(arm: ArmFolder) -> Entry:
     """Of an arm its settings, what computed its runs, and the files with its numbers."""
     try:
-        about = json.loads(file.read_text())
-    except ValueError:  # a damaged one is told of when it is read
-        return {"damaged": _digest(file)}
-    sizes = {
-        name: (file.parent / name).stat().st_size if (file.parent / name).is_file() else 0
-        for name in sorted(about.get("files", {}))
+        record = arm.record()
+        assert record is not None
+    except DamagedError as error:  # told of when it is read
+        return {"damaged": str(error)}
+    files = record.files or {}
+    sizes = {name: path.stat().st_size if (path := arm.path / name).is_file() else 0 for name in sorted(files)}
+    told = {
+        "identity": dict(record.identity),
+        "provenance": [dict(made) for made in record.provenance],
+        "versions": dict(record.versions),
+        "files": {name: list(digests) for name, digests in files.items()},
     }
-    told = {key: about.get(key) for key in ("identity", "provenance", "versions", "files")}
-    runs = Counter(f"{run.get('updates')} updates, {run.get('status')}" for run in about.get("runs", {}).values())
+    runs = Counter(f"{run.updates} updates, {run.status}" for run in record.runs.values())
     return told | {"runs": dict(sorted(runs.items())), "sizes": sizes}
 
 

@@ -1,19 +1,20 @@
-"""Which of the stored arms are those that a study asks for now."""
+"""The stored arms that a study asks for now, among all that its folder holds."""
 
 import json
 import re
 import warnings
 from collections.abc import Sequence
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from analysis.paper.figure import Study
+from pglab.errors import DamagedError
 from pglab.results import IncompleteStudy, load
-
-OURS = ("seed", "seeds", "updates", "study", "results_dir", "workers", "logger.mode", "on_mismatch")  # change no arm
+from pglab.settings import Decides, decides
+from pglab.store.folder import studies_in
+from pglab.store.reader import ArmFolder
 
 
 def read(study: Study, quick: bool) -> pd.DataFrame:
@@ -25,7 +26,7 @@ def read(study: Study, quick: bool) -> pd.DataFrame:
         FileNotFoundError, DamagedError, IncompleteStudy: it is not, or not wholly, there.
     """
     folder = study.folder(quick)
-    names = [file.parent.name for file in arms(study, quick)]
+    names = [arm.path.name for arm in arms(study, quick)]
     asked = sum(prod(len(_values(swept)) for swept in _of_arm(sweep).values()) for sweep in study.sweeps)
     if len(names) != asked:
         raise FileNotFoundError(f"{folder} holds {len(names)} of the {asked} arms that were asked for")
@@ -35,22 +36,26 @@ def read(study: Study, quick: bool) -> pd.DataFrame:
     return rows[rows["seed"] < (study.quick if quick else study.seeds)].reset_index(drop=True)
 
 
-def arms(study: Study, quick: bool) -> list[Path]:
-    """The `arm.json` of every stored arm that one of the study's commands asks for."""
-    return [file for file in sorted(study.folder(quick).glob("*/arm.json")) if _is_asked(file, study.sweeps)]
-
-
-def _is_asked(file: Path, sweeps: Sequence[Sequence[str]]) -> bool:
+def arms(study: Study, quick: bool) -> list[ArmFolder]:
+    """Every stored arm that one of the study's commands asks for; none where nothing is stored."""
     try:
-        overrides = json.loads(file.read_text())["overrides"]
-    except (ValueError, KeyError):  # damaged: told of when it is read
+        found = studies_in(study.folder(quick))
+    except FileNotFoundError:
+        return []
+    return [arm for one in found for arm in one.arms if _is_asked(arm, study.sweeps)]
+
+
+def _is_asked(arm: ArmFolder, sweeps: Sequence[Sequence[str]]) -> bool:
+    try:
+        record = arm.record()
+    except DamagedError:  # told of when it is read
         return True
-    return any(_fits(_of_arm(overrides), _of_arm(sweep)) for sweep in sweeps)
+    return record is not None and any(_fits(_of_arm(record.overrides), _of_arm(sweep)) for sweep in sweeps)
 
 
 def _of_arm(overrides: Sequence[str]) -> dict[str, str]:
     pairs = (override.split("=", 1) for override in overrides)
-    return {key: value for key, value in pairs if key not in OURS}
+    return {key: value for key, value in pairs if Decides.NUMBERS in decides(key) or Decides.NAME in decides(key)}
 
 
 def _fits(given: dict[str, str], sweep: dict[str, str]) -> bool:

@@ -84,7 +84,7 @@ def origin(folder: Path) -> Origin:
         FileNotFoundError: there is no study.
         DamagedError: there are several, or `folder` is one arm of one; or a file is not what was written.
     """
-    study = one_study(folder, "a report")
+    study = one_study(folder, "a report is of")
     arms = sorted((arm.seen(UPDATES)[0] for arm in study.arms), key=lambda record: record.order)
     runs = {record.arm: record.runs for record in arms}
     states = Counter(run.status for of_arm in runs.values() for run in of_arm.values())

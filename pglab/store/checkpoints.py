@@ -11,7 +11,7 @@ import pandas as pd
 from pglab.errors import DamagedError
 from pglab.store.atomic import write
 from pglab.store.sealed import seal, unseal
-from pglab.store.states import Saved, encode
+from pglab.store.states import NO_ROWS, Saved, decode, encode
 
 CHECKPOINTS = ("checkpoint.bin", "checkpoint.previous.bin")  # the newer one first
 
@@ -34,6 +34,12 @@ def last_checkpoint(
         else:
             return arrays, f"{damaged[0]}; the checkpoint before it is used" if damaged else None
     return {}, f"{'; '.join(damaged)}; what was not finished begins anew" if damaged else None
+
+
+def read_checkpoint(folder: Path) -> tuple[list[Saved], pd.DataFrame, str | None]:
+    """The last checkpoint that is whole, with its rows; and what is to be said of one that is not."""
+    arrays, trouble = last_checkpoint(folder)
+    return (*decode(arrays), trouble) if arrays else ([], NO_ROWS, trouble)
 
 
 def store_checkpoint(folder: Path, saved: list[Saved], rows: pd.DataFrame) -> None:

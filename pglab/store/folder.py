@@ -50,7 +50,7 @@ def one_study(path: Path, purpose: str) -> StudyFolder:
     """The study whose folder this is.
 
     Args:
-        purpose: that needs a whole study, such as "a report".
+        purpose: that needs a whole study, such as "a report is of".
 
     Raises:
         FileNotFoundError: there is none.
@@ -58,7 +58,7 @@ def one_study(path: Path, purpose: str) -> StudyFolder:
     """
     found = studies_in(path)
     if [study.path for study in found] != [path.resolve()]:
-        raise InputError(f"{purpose} is of one study, and {path} is none; {found[0].path} is one")
+        raise InputError(f"{purpose} one study, and {path} is none; {found[0].path} is one")
     return found[0]
 
 

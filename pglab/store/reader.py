@@ -57,8 +57,7 @@ class ArmFolder:
         except (FileNotFoundError, NotADirectoryError):
             if self.has_results():
                 raise DamagedError(
-                    f"{self.path / ABOUT} is gone: put back a copy of it, or move {self.path} away to train the arm "
-                    "anew"
+                    f"{self.path / ABOUT} is gone: put back a copy of it, or move {self.path} away to train anew"
                 ) from None
             return None
 

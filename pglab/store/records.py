@@ -10,6 +10,7 @@ from pglab.store.sealed import seal_text, unseal_text
 
 FORMAT = 2
 LARGEST_SEED = 2**63 - 1  # what a column of whole numbers holds
+READABLE = (1, 2)  # 1 has no checksums, and is not written to
 Status = Literal["finished", "diverged", "running", "stopped", "failed"]
 ENDED: tuple[Status, ...] = ("finished", "diverged")
 Checksums = Mapping[str, tuple[str | None, ...]]
@@ -64,6 +65,7 @@ class ArmRecord:
         files: of each file with results the checksums that it may have (None: it may be missing); None where
             an earlier version left none.
         runs: by seed.
+        format: of the file that this was read from.
     """
 
     arm: str
@@ -78,6 +80,7 @@ class ArmRecord:
     steps_per_second: float = 0.0
     files: Checksums | None = field(default_factory=dict)
     runs: Mapping[int, RunRecord] = field(default_factory=dict)
+    format: int = FORMAT
 
     @property
     def order(self) -> tuple[str, int, str]:
@@ -90,7 +93,7 @@ class ArmRecord:
 
     def sealed(self) -> bytes:
         """The content of `arm.json`."""
-        content = {"format": FORMAT} | {one.name: getattr(self, one.name) for one in fields(self)}
+        content = {"format": FORMAT} | {one.name: getattr(self, one.name) for one in fields(self)[:-1]}
         content["runs"] = {str(seed): _described(run) for seed, run in self.runs.items()}
         return seal_text({name: value for name, value in content.items() if value is not None})
 
@@ -111,8 +114,8 @@ def parse(path: Path, text: bytes | None = None) -> ArmRecord:
         content = unseal_text(path, text)
     except DamagedError as error:
         raise DamagedError(f"{error}; {remedy}") from error
-    if (written := content.get("format")) != FORMAT:
-        raise DamagedError(f"{path} has format {written}, and this version reads {FORMAT}: move {path.parent} away")
+    if (written := content.get("format", FORMAT)) not in READABLE:
+        raise DamagedError(f"{path} has format {written!r:.50}, and this version reads {READABLE[-1]}")
     try:
         return _parsed(content)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
@@ -141,6 +144,7 @@ def _parsed(content: Mapping[str, Any]) -> ArmRecord:
         steps_per_second=float(content.get("steps_per_second", 0.0)),
         files=None if files is None else {str(name): tuple(digests) for name, digests in files.items()},
         runs={_seed(seed): _run(run) for seed, run in content["runs"].items()},
+        format=content.get("format", FORMAT),
     )
 
 

@@ -15,12 +15,12 @@ import yaml
 
 from pglab.errors import InputError
 from pglab.store.atomic import remove_left_over, write
-from pglab.store.checkpoints import CHECKPOINTS, last_checkpoint, remove_damaged_checkpoint, store_checkpoint
+from pglab.store.checkpoints import CHECKPOINTS, remove_damaged_checkpoint
 from pglab.store.films import FOLDER, film_file
 from pglab.store.reader import ABOUT, EVALUATION, POLICIES, RESULTS, STATES, UPDATES, ArmFolder
 from pglab.store.records import ArmRecord, RunRecord
 from pglab.store.sealed import pack, seal
-from pglab.store.states import NO_ROWS, Saved, decode, encode
+from pglab.store.states import NO_ROWS, Saved, encode
 
 FILES = (*CHECKPOINTS, *RESULTS, STATES, "config.yaml", ABOUT)  # `arm.json` is the last to go
 
@@ -162,15 +162,6 @@ class ArmWriter:
         (self.folder / FOLDER).mkdir(exist_ok=True)
         write(file := film_file(self.folder, seed, update), content)
         return file
-
-    def store_checkpoint(self, saved: list[Saved], rows: pd.DataFrame) -> None:
-        """Stores what unfinished runs can go on from, with the rows that led to it."""
-        store_checkpoint(self.folder, saved, rows)
-
-    def checkpoint(self) -> tuple[list[Saved], pd.DataFrame, str | None]:
-        """The last checkpoint that is whole, with its rows; and what is to be said of one that is not."""
-        arrays, trouble = last_checkpoint(self.folder)
-        return (*decode(arrays), trouble) if arrays else ([], NO_ROWS, trouble)
 
     def finished(self, seeds: set[int]) -> tuple[list[Saved], pd.DataFrame]:
         """The states of runs that are finished, and their rows with a column `diverged`, all false."""

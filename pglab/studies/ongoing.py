@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from pglab.store.checkpoints import read_checkpoint, store_checkpoint
 from pglab.store.states import NO_ROWS, Saved, join
 from pglab.store.writer import ArmWriter
 
@@ -20,7 +21,7 @@ class Ongoing:
 
     def __init__(self, files: ArmWriter, starts: dict[int, int], finished: set[int]) -> None:
         self._files = files
-        unfinished, rows, _ = files.checkpoint()
+        unfinished, rows, _ = read_checkpoint(files.folder)
         states, ended_rows = files.finished(finished)
         record = files.files.record()
         ended = {seed: run.updates for seed, run in record.runs.items() if run.ended} if record else {}
@@ -61,7 +62,7 @@ class Ongoing:
         current = [part.of(s for s, of in self._saved.items() if of is part) for part in parts.values()]
         rows = self.rows(self._saved)
         upto = rows["seed"].map({seed: part.update for seed, part in self._saved.items()})
-        self._files.store_checkpoint(current, rows[rows["update"] <= upto])
+        store_checkpoint(self._files.folder, current, rows[rows["update"] <= upto])
 
     def rows(self, seeds: Iterable[int]) -> pd.DataFrame:
         """The rows so far of some runs, by seed and update."""

@@ -114,10 +114,7 @@ def make_plan(composed: Sequence[Composed], command: str = "") -> Plan:
     for one in composed:
         _check_values(one.settings)
     _check_one_study(composed)
-    runs = [run for one in composed for run in runs_of(one)]
-    if not runs:
-        raise InputError("the sweep is empty: it names no value for at least one key")
-    arms, seeds = _distinct_arms(runs)
+    arms, seeds = _distinct_arms([run for one in composed for run in runs_of(one)])
     for arm, of_arm in zip(arms, seeds, strict=True):
         if len(set(of_arm)) < len(of_arm):
             twice = next(seed for seed in sorted(of_arm) if of_arm.count(seed) > 1)
@@ -125,17 +122,18 @@ def make_plan(composed: Sequence[Composed], command: str = "") -> Plan:
     folder = Path(composed[0].settings["results_dir"]) / study_name(composed[0])
     planned = []
     for arm, of_arm in zip(arms, seeds, strict=True):
-        files = ArmWriter(folder, _described(arm), arm.settings)
+        files = writer_of(folder, arm)
         planned.append(PlannedArm(arm, tuple(of_arm), standing_of(files, arm, of_arm), files))
     return Plan(folder, tuple(planned), command=command, **_work(planned))
 
 
-def _described(arm: ArmConfig) -> ArmRecord:
-    """The arm as `arm.json` is to describe it, before anything is trained."""
+def writer_of(study: Path, arm: ArmConfig) -> ArmWriter:
+    """Where an arm of a study is stored."""
     composed = arm.composed
-    return ArmRecord(
+    described = ArmRecord(
         arm.name, dict(composed.choices), dict(composed.given), arm.identity, composed.overrides, versions()
     )
+    return ArmWriter(study, described, arm.settings)
 
 
 def _work(arms: Sequence[PlannedArm]) -> dict[str, Any]:
@@ -191,6 +189,8 @@ def _check_values(settings: Mapping[str, Any]) -> None:
 
 def _check_one_study(composed: Sequence[Composed]) -> None:
     """Raises InputError where runs of one command differ in where or how they are to be trained."""
+    if not composed:
+        raise InputError("the sweep is empty: it names no value for at least one key")
     for key in [key for key, role in KEYS.items() if Decides.COMMAND in role and key in composed[0].settings]:
         for one in composed:
             differing = difference(composed[0].settings[key], one.settings[key], key)

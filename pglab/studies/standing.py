@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pglab.errors import InputError
 from pglab.settings import difference
-from pglab.store.records import ArmRecord
+from pglab.store.checkpoints import read_checkpoint
+from pglab.store.records import FORMAT, ArmRecord
 from pglab.store.states import Saved
 from pglab.store.writer import ArmWriter
 from pglab.studies.asked import ArmConfig
@@ -43,6 +44,8 @@ def standing_of(files: ArmWriter, arm: ArmConfig, seeds: Iterable[int]) -> Stand
     record = files.files.record()
     if record is None:
         return Standing((), dict.fromkeys(seeds, 0))
+    if record.format != FORMAT:
+        raise InputError(f"{files.folder} has format {record.format}, and {FORMAT} is written now: move it away")
     choice, notes = arm.settings["on_mismatch"], []
     if not _holds_anything(files, record):  # as after a first failure of one's own component
         choice = "rerun"
@@ -80,13 +83,13 @@ def standing_of(files: ArmWriter, arm: ArmConfig, seeds: Iterable[int]) -> Stand
 
 def resumable_parts(files: ArmWriter, finished: set[int]) -> tuple[list[Saved], str | None]:
     """The states that unfinished runs, and these finished ones, can go on from; and what is wrong with them."""
-    unfinished, _, trouble = files.checkpoint()
+    unfinished, _, trouble = read_checkpoint(files.folder)
     return [*files.finished(finished)[0], *unfinished], trouble
 
 
 def _holds_anything(files: ArmWriter, record: ArmRecord) -> bool:
     """Some run of the arm has made an update that is still there."""
-    return any(run.updates for run in record.runs.values()) or bool(files.checkpoint()[0])
+    return any(run.updates for run in record.runs.values()) or bool(read_checkpoint(files.folder)[0])
 
 
 def _mismatch(files: ArmWriter, arm: ArmConfig, record: ArmRecord, choice: OnMismatch) -> str | None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-
 from pglab.mirror.answer import LocalStudy, studies_below
 from pglab.mirror.server import MirrorError, Place
+
 from pglab.report.content import Content, Question, content
 from pglab.report.page import page
 from tests.conftest import CommandLine

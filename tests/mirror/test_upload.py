@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-
 from pglab.mirror.command import AT_ONCE, WORTH
-from pglab.results import load, load_evaluation
 from pglab.studies.films import film_file
+
+from pglab.results import load, load_evaluation
 from pglab.watching.film import film
 from tests.mirror.wandb_server import ENTITY, Refused, StoredRun, WandbServer
 

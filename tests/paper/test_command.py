@@ -12,7 +12,7 @@ from analysis.paper import command, manifest, stored
 from analysis.paper.catalogue import FIGURES
 from analysis.paper.marks import MARKED
 from pglab import cli
-from pglab.sealed import seal_text, unseal_text
+from pglab.store.sealed import seal_text, unseal_text
 from tests.paper.conftest import FIGURE
 
 
@@ -151,7 +151,7 @@ def test_arms_and_seeds_that_a_study_does_not_ask_for_are_not_drawn(build):
     about["overrides"] = [text.replace("weighting=total", "weighting=gae") for text in about["overrides"]]
     (moved / "arm.json").write_bytes(seal_text(about))
     (study,) = FIGURE.studies
-    assert {file.parent.name for file in stored.arms(study, False)} == {other.name, build.arm("rtg").name}
+    assert {file.path.name for file in stored.arms(study, False)} == {other.name, build.arm("rtg").name}
     assert "former" not in set(stored.read(study, False)["arm"])
     assert set(stored.read(replace(study, seeds=2), False)["seed"]) == {0, 1}
     build()

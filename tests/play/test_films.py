@@ -11,10 +11,10 @@ from PIL import Image
 
 from pglab.cli import compose_runs
 from pglab.play.command import main
+from pglab.store.states import Saved
 from pglab.studies import worker
+from pglab.studies.messages import Check, Film, Job, Slice
 from pglab.studies.plan import make_plan
-from pglab.studies.saved import Saved
-from pglab.studies.worker import Check, Film, Job, Slice
 from tests.play.conftest import RTG, SMALL, TOTAL
 from tests.studies.conftest import mirrored_run
 
@@ -125,6 +125,6 @@ def test_a_world_that_cannot_be_filmed_is_refused_before_training():
 def test_films_can_be_turned_on_and_off_without_training_anything_anew(filmed: Path, every: int):
     composed = compose_runs([*COMMAND, f"render_every={every}", f"results_dir={filmed.parent}"])
     plan = make_plan(composed)
-    assert (plan.missing, [len(progress.done) for progress in plan.progress]) == (0, [2, 2])
+    assert (plan.missing, [len(arm.standing.done) for arm in plan.arms]) == (0, [2, 2])
     (filmed_arm, _) = plan.arms
     assert replace(filmed_arm, composed=compose_runs([*COMMAND])[0]).identity == filmed_arm.identity

@@ -47,7 +47,7 @@ def write_study(folder: Path, arms: int, seeds: int, updates: int, episodes: int
         scored = np.repeat(draws.normal(number, 10, size=seeds), episodes)
         evaluation.assign(**{"return": scored}).to_parquet(arm / "evaluation.parquet", index=False)
         about = {
-            "format": 1,
+            "format": 2,
             "arm": arm.name,
             "choices": choices,
             "versions": {"pglab": "0.1.0"},

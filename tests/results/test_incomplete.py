@@ -12,16 +12,17 @@ import pytest
 
 from pglab.results import IncompleteStudy, load, load_evaluation
 from pglab.results.incomplete import incomplete, missing
+from pglab.store.records import RunRecord, Status
 from tests.results import scale
 
 LONG = 5
 
 
-def run(status: str = "finished", updates: int = LONG, asked: int = LONG) -> dict:
-    return {"status": status, "updates": updates, "asked": asked}
+def run(status: Status = "finished", updates: int = LONG, asked: int = LONG) -> RunRecord:
+    return RunRecord(status, updates, asked)
 
 
-def arm(*seeds: int, **described) -> dict[int, dict]:
+def arm(*seeds: int, **described) -> dict[int, RunRecord]:
     return {seed: run(**described) for seed in seeds}
 
 
@@ -77,7 +78,7 @@ def test_a_missing_seed_is_said_once_with_its_arm(edited, read):
 
 
 def test_everything_that_is_missing_is_in_one_message_and_every_row_in_the_frame(edited):
-    study = edited(lambda runs: runs.update({"0": run("stopped", 1, 2), "7": run("failed", 0, 2)}))
+    study = edited(lambda runs: runs.update({"0": vars(run("stopped", 1, 2)), "7": vars(run("failed", 0, 2))}))
     lines = said(study).splitlines()
     assert len(lines) == 5
     assert "no seed 7, which other arms have: " in lines[1]
@@ -146,7 +147,7 @@ def test_diverged_runs_are_counted_apart_where_rows_are_missing_for_it():
 
 
 def test_the_command_shows_its_table_and_no_warning(edited, tiny, command_line, tmp_path: Path):
-    edited(lambda runs: runs.update({"1": run("stopped", 1, 2)}), "total")
+    edited(lambda runs: runs.update({"1": vars(run("stopped", 1, 2))}), "total")
     again = command_line(["weighting=rtg", "seed=0", "study=small", *tiny], tmp_path)
     assert again.returncode == 0
     assert "Study small" in again.stdout

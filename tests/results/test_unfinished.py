@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from pglab.results import DamagedError, IncompleteStudy, load, load_evaluation
-from pglab.results import stored as stored_module
-from pglab.studies.claim import claimed
+from pglab.store.lock import claimed
+from pglab.store.reader import ArmFolder
+from pglab.store.records import ArmRecord
 from tests.results.edited import begin, checkpoint, edit, rtg
 
 pytestmark = pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")
@@ -127,15 +128,15 @@ def test_a_damaged_arm_json_is_named(copied_study: Path, content: str):
 
 
 def test_a_file_that_is_replaced_while_it_is_read_is_read_anew(copied_study: Path, monkeypatch: pytest.MonkeyPatch):
-    arm, before, checked = rtg(copied_study), load(copied_study), stored_module._checked
+    arm, before, checked = rtg(copied_study), load(copied_study), ArmFolder.table
     edit(arm, lambda about: about["files"].update({"updates.parquet": ["0" * 64]}))
 
-    def meanwhile(path: Path, about: dict) -> pd.DataFrame:
-        if path.parent == arm and "files" in about and about["files"][path.name] == ["0" * 64]:
+    def meanwhile(files: ArmFolder, name: str, record: ArmRecord) -> pd.DataFrame | None:
+        if files.path == arm and record.files and record.files[name] == ("0" * 64,):
             edit(arm, lambda now: now.pop("files"))  # the writer gets to the end of what it was at
-        return checked(path, about)
+        return checked(files, name, record)
 
-    monkeypatch.setattr(stored_module, "_checked", meanwhile)
+    monkeypatch.setattr(ArmFolder, "table", meanwhile)
     pd.testing.assert_frame_equal(load(copied_study), before)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pglab.results import IncompleteStudy, load, load_evaluation
-from pglab.sealed import unseal, unseal_text
+from pglab.store.sealed import unseal, unseal_text
 
 RESULTS = ("updates.parquet", "evaluation.parquet", "policies.npz", "states.bin")
 

@@ -10,11 +10,11 @@ import pytest
 
 import pglab
 from pglab.cli import compose_runs
+from pglab.store.states import Saved
 from pglab.studies import worker
+from pglab.studies.messages import Checkpoint, Job, Slice
 from pglab.studies.ongoing import Ongoing
 from pglab.studies.plan import make_plan
-from pglab.studies.saved import Saved
-from pglab.studies.worker import Checkpoint, Job, Slice
 
 MOST = 0.03
 GRID = ["weighting=baseline", "baseline=value", "seeds=50", "updates=40", "evaluation.episodes=0"]

@@ -49,7 +49,7 @@ def whole(tmp_path_factory, contents) -> dict[str, bytes]:
 def test_more_updates_go_on_from_the_last_one(tmp_path: Path, contents, whole):
     train(tmp_path, "updates=5")
     plan = make_plan(compose_runs([*GRID, f"results_dir={tmp_path}", "updates=12"]))
-    assert [progress.starts for progress in plan.progress] == [{0: 5, 1: 5, 2: 5}] * 2
+    assert [arm.standing.starts for arm in plan.arms] == [{0: 5, 1: 5, 2: 5}] * 2
     train(tmp_path, "updates=12")
     assert numbers(contents, tmp_path / "s") == whole
 
@@ -59,7 +59,7 @@ def test_more_seeds_and_arms_leave_the_others_as_they_are(tmp_path: Path, conten
     train(tmp_path, "updates=5", "weighting=baseline", "seed=1")
     train(tmp_path, "updates=12", "weighting=baseline", "seed=0,1")
     plan = make_plan(compose_runs([*GRID, f"results_dir={tmp_path}", "updates=12"]))
-    assert [progress.done for progress in plan.progress] == [(0, 1), ()]
+    assert [arm.standing.done for arm in plan.arms] == [(0, 1), ()]
     train(tmp_path, "updates=12")
     assert numbers(contents, tmp_path / "s") == whole
 

@@ -12,12 +12,11 @@ import pytest
 
 import pglab
 from pglab.cli import compose_runs
-from pglab.errors import InputError
+from pglab.errors import DamagedError, InputError
 from pglab.results import load, load_evaluation
-from pglab.sealed import DamagedError
-from pglab.studies.checkpoints import Checkpoints
+from pglab.store.checkpoints import read_checkpoint, remove_damaged_checkpoint, store_checkpoint
+from pglab.studies.asked import Composed
 from pglab.studies.plan import make_plan
-from pglab.studies.run import Composed
 from tests.studies.faults import abouts, edit_about, results, until
 
 GRID = (
@@ -79,7 +78,7 @@ def refusal(composed: list[Composed]) -> str | None:
 
 def starts(study: Path) -> set[int]:
     plan = make_plan(compose_runs(grid(study)))
-    return {start for progress in plan.progress for start in progress.starts.values()}
+    return {start for arm in plan.arms for start in arm.standing.starts.values()}
 
 
 @pytest.mark.slow
@@ -98,16 +97,16 @@ def test_a_checkpoint_that_is_cut_or_changed_anywhere_is_refused_and_the_one_bef
 ):
     study = copied(killed, tmp_path)
     for arm in study.iterdir():
-        last, checkpoints = arm / "checkpoint.bin", Checkpoints(arm)
+        last = arm / "checkpoint.bin"
         content = last.read_bytes()
-        parts, _, said = checkpoints.read()
+        parts, _, said = read_checkpoint(arm)
         latest = parts[0].update
         assert said is None
         bad = [content[:cut] for cut in range(0, len(content), 1024)] + [content + b"\0"]
         bad += [flipped(content, place) for place in range(0, len(content), 97)]
         for broken in bad:
             last.write_bytes(broken)
-            parts, rows, said = checkpoints.read()
+            parts, rows, said = read_checkpoint(arm)
             assert parts[0].update < latest
             assert set(rows.groupby("seed")["update"].last()) == {parts[0].update}
             assert said is not None
@@ -139,12 +138,11 @@ def test_a_whole_checkpoint_is_not_lost_to_a_broken_newer_one(tmp_path: Path, ki
     study = copied(killed, tmp_path)
     (arm, _) = study.iterdir()
     (arm / "checkpoint.bin").write_bytes(b"")
-    checkpoints = Checkpoints(arm)
-    good, rows, _ = checkpoints.read()
-    checkpoints.remove_damaged()
-    checkpoints.store(good, rows)
+    good, rows, _ = read_checkpoint(arm)
+    remove_damaged_checkpoint(arm)
+    store_checkpoint(arm, good, rows)
     (arm / "checkpoint.bin").write_bytes(b"")  # the power is cut again
-    assert checkpoints.read()[0][0].update == good[0].update
+    assert read_checkpoint(arm)[0][0].update == good[0].update
 
 
 @pytest.mark.slow
@@ -167,7 +165,7 @@ def test_a_changed_file_with_results_is_named_and_nothing_is_overwritten(
     if name == "arm.json":
         path.write_bytes(content)
         plan = make_plan(more)
-        assert [progress.done for progress in plan.progress] == [(0, 1)] * 2
+        assert [arm.standing.done for arm in plan.arms] == [(0, 1)] * 2
     else:
         assert harmless == 0
     path.unlink()

@@ -9,7 +9,7 @@ import pytest
 from pglab.cli import compose_runs
 from pglab.results import load, load_evaluation
 from pglab.studies.plan import make_plan
-from pglab.studies.study import train
+from pglab.studies.train import train
 
 EXPERIMENT = """# @package _global_
 defaults:

@@ -13,11 +13,11 @@ import pytest
 
 from pglab.cli import compose_runs
 from pglab.results import load
+from pglab.store.writer import ArmWriter, Ended
 from pglab.studies.console import Console
 from pglab.studies.execute import execute
 from pglab.studies.plan import make_plan
-from pglab.studies.store import ArmFiles, Ended
-from pglab.studies.study import ready_workers
+from pglab.studies.train import ready_pool
 
 PROMISED = 2.0  # seconds from Ctrl-C to the end
 ENDLESS = ("updates=100000", "workers=2", "study=long")
@@ -151,18 +151,18 @@ def test_ctrl_c_before_training_writes_nothing(command_line, tmp_path: Path):
 def test_a_finished_shard_is_kept_when_ctrl_c_comes_while_it_is_stored(
     tmp_path: Path, tiny: Sequence[str], monkeypatch: pytest.MonkeyPatch
 ):
-    add, interrupted = ArmFiles.add, []
+    add, interrupted = ArmWriter.add, []
 
-    def add_interrupted_once(files: ArmFiles, ended: Ended) -> None:
+    def add_interrupted_once(files: ArmWriter, ended: Ended) -> None:
         if files.folder.name.endswith("rtg") and not interrupted:
             interrupted.append(files)
             raise KeyboardInterrupt
         add(files, ended)
 
-    monkeypatch.setattr(ArmFiles, "add", add_interrupted_once)
+    monkeypatch.setattr(ArmWriter, "add", add_interrupted_once)
     sweep = ["weighting=total,rtg,baseline", "seed=0,1", *tiny, "workers=1", f"results_dir={tmp_path}"]
     plan = make_plan(compose_runs(sweep))
-    outcome = execute(plan, ready_workers(plan), Console())
+    outcome = execute(plan, ready_pool(plan), Console())
     assert outcome.interrupted
     assert len(outcome.status) == 6
     assert set(outcome.status.values()) == {"finished"}

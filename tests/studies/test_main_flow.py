@@ -131,7 +131,7 @@ def test_more_updates_continue_the_same_sequence_of_numbers(copied_study: Path, 
 def test_only_what_is_missing_is_planned(copied_study: Path, tiny):
     here = [*tiny, "study=small", f"results_dir={copied_study.parent}"]
     plan = make_plan(compose_runs(["weighting=rtg", "seed=4,1,3,2", *here]))
-    assert plan.progress[0].done == (1, 2)
+    assert plan.arms[0].standing.done == (1, 2)
     assert [seeds for shard in plan.shards for _, seeds in shard.arms] == [[4, 3]]
 
 

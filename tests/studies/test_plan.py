@@ -7,8 +7,8 @@ import pytest
 
 from pglab.cli import compose_runs
 from pglab.errors import InputError
+from pglab.studies.asked import Composed
 from pglab.studies.plan import Plan, make_plan
-from pglab.studies.run import Composed
 
 
 @pytest.fixture(autouse=True)
@@ -146,19 +146,19 @@ def test_what_a_command_has_only_once_cannot_be_swept(default: Composed, key: st
 def test_a_sweep_over_seeds_gives_one_arm_with_a_row_for_each():
     plan = planned("weighting=total,rtg", "seed=3,1,2")
     assert [arm.name for arm in plan.arms] == ["weighting=total", "weighting=rtg"]
-    assert plan.seeds == ((3, 1, 2), (3, 1, 2))
+    assert [arm.seeds for arm in plan.arms] == [(3, 1, 2), (3, 1, 2)]
 
 
 def test_seeds_counts_on_from_seed():
     plan = planned("seed=5", "seeds=3")
-    assert plan.seeds == ((5, 6, 7),)
+    assert [arm.seeds for arm in plan.arms] == [(5, 6, 7)]
     assert plan.arms[0].name == "default"
 
 
 def test_an_arm_is_named_after_what_was_set_whatever_the_order():
     first, second = (planned(*order) for order in (["gamma=0.5", "head=sigmoid"], ["head=sigmoid", "gamma=0.5"]))
     assert first.arms[0].name == second.arms[0].name == "gamma=0.5,head=sigmoid"
-    assert first.store.folder == second.store.folder == Path("results/gamma,head")
+    assert first.folder == second.folder == Path("results/gamma,head")
 
 
 def test_how_and_where_to_train_is_no_part_of_a_name():
@@ -172,7 +172,7 @@ def test_how_and_where_to_train_is_no_part_of_a_name():
         "results_dir=there",
     )
     assert plan.arms[0].name == "default"
-    assert plan.store.folder == Path("there/default")
+    assert plan.folder == Path("there/default")
 
 
 def test_runs_of_the_same_shapes_share_a_bundle():

@@ -5,7 +5,8 @@ from pathlib import PurePosixPath
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pglab.studies.run import Composed, canonical, runs_of, study_name
+from pglab.settings import canonical
+from pglab.studies.asked import Composed, runs_of, study_name
 
 SETTINGS = {"seed": 0, "seeds": None, "study": None}
 

@@ -9,11 +9,13 @@ import pytest
 
 from pglab.cli import compose_runs
 from pglab.errors import InputError
-from pglab.studies.films import films_of
-from pglab.studies.progress import progress_of
+from pglab.store.films import films_of
+from pglab.store.records import RunRecord
+from pglab.store.writer import Ended, prepare
+from pglab.studies.asked import ArmConfig
+from pglab.studies.plan import writer_of
 from pglab.studies.provenance import provenance
-from pglab.studies.run import ArmConfig
-from pglab.studies.store import Ended, Store
+from pglab.studies.standing import standing_of
 
 
 @pytest.fixture(scope="module")
@@ -22,29 +24,29 @@ def arm() -> ArmConfig:
     return ArmConfig("some", composed)
 
 
-def add(store: Store, arm: ArmConfig, seed: int, status: str = "finished", value: float = 0.0) -> None:
+def add(store: Path, arm: ArmConfig, seed: int, status: str = "finished", value: float = 0.0) -> None:
     """Adds a made-up run of two updates and three evaluation episodes."""
     updates = pd.DataFrame({"seed": [seed, seed], "update": [1, 2], "loss": [value, value]})
     evaluation = pd.DataFrame({"seed": [seed] * 3, "episode": [1, 2, 3], "return": [value] * 3, "length": [1] * 3})
-    runs = {seed: {"status": status, "updates": 2, "asked": 2}}
-    files = store.arm(arm)
+    runs = {seed: RunRecord(status, 2, 2)}
+    files = writer_of(store, arm)
     files.begin({seed: 0}, provenance(arm.settings), anew=False)
     files.add(Ended(runs, updates, evaluation, {seed: {"weight": np.full((2, 3), value)}}))
 
 
-def done(store: Store, arm: ArmConfig) -> set[int]:
-    return set(progress_of(store.arm(arm), arm, range(20)).done)
+def done(store: Path, arm: ArmConfig) -> set[int]:
+    return set(standing_of(writer_of(store, arm), arm, range(20)).done)
 
 
-def stored(store: Store, arm: ArmConfig) -> tuple[dict, pd.DataFrame, dict[str, np.ndarray]]:
-    folder = store.folder / arm.name
+def stored(store: Path, arm: ArmConfig) -> tuple[dict, pd.DataFrame, dict[str, np.ndarray]]:
+    folder = store / arm.name
     with np.load(folder / "policies.npz", allow_pickle=False) as policies:
         arrays = {name: policies[name] for name in policies.files}
     return json.loads((folder / "arm.json").read_text())["runs"], pd.read_parquet(folder / "updates.parquet"), arrays
 
 
 def test_seeds_are_kept_in_order_whatever_the_order_they_come_in(tmp_path: Path, arm: ArmConfig):
-    store = Store(tmp_path)
+    store = tmp_path
     for seed in (10, 2, 7):
         add(store, arm, seed, value=float(seed))
     runs, updates, policies = stored(store, arm)
@@ -55,7 +57,7 @@ def test_seeds_are_kept_in_order_whatever_the_order_they_come_in(tmp_path: Path,
 
 
 def test_a_run_takes_the_place_of_an_earlier_one_of_its_seed(tmp_path: Path, arm: ArmConfig):
-    store = Store(tmp_path)
+    store = tmp_path
     add(store, arm, 0, status="stopped", value=1.0)
     add(store, arm, 1, value=1.0)
     assert done(store, arm) == {1}
@@ -70,17 +72,17 @@ def test_a_run_takes_the_place_of_an_earlier_one_of_its_seed(tmp_path: Path, arm
     ("status", "ended"), [("finished", True), ("diverged", True), ("stopped", False), ("failed", False)]
 )
 def test_only_a_run_that_ended_is_not_trained_again(tmp_path: Path, arm: ArmConfig, status: str, ended: bool):
-    add(Store(tmp_path), arm, 0, status=status)
-    assert done(Store(tmp_path), arm) == ({0} if ended else set())
+    add(tmp_path, arm, 0, status=status)
+    assert done(tmp_path, arm) == ({0} if ended else set())
 
 
 def test_a_write_that_fails_leaves_the_files_as_they_were(tmp_path: Path, arm: ArmConfig, contents):
-    store = Store(tmp_path)
+    store = tmp_path
     add(store, arm, 0)
     before = contents(tmp_path)
     bad = pd.DataFrame({"seed": [1], "update": [1], "loss": [object()]})  # no parquet column
     with pytest.raises(Exception, match="loss"):
-        store.arm(arm).add(Ended({1: {"status": "finished", "updates": 1, "asked": 2}}, bad))
+        writer_of(store, arm).add(Ended({1: RunRecord("finished", 1, 2)}, bad))
     after = contents(tmp_path)
     assert after.keys() == before.keys()
     assert {name for name in after if after[name] != before[name]} <= {"some/config.yaml"}
@@ -92,13 +94,13 @@ def test_a_folder_that_cannot_be_made_is_refused_with_the_reason(tmp_path: Path)
     with pytest.raises(
         InputError, match=r"cannot write to .*file/study \(Not a directory\); choose another results_dir"
     ):
-        Store(tmp_path / "file" / "study").prepare()
+        prepare(tmp_path / "file" / "study")
 
 
 def test_films_lie_in_one_folder_and_go_with_what_is_trained_anew(tmp_path: Path, arm: ArmConfig):
-    store = Store(tmp_path)
+    store = tmp_path
     add(store, arm, seed=0)
-    files = store.arm(arm)
+    files = writer_of(store, arm)
     paths = [files.keep_film(seed, update, b"film") for seed, update in ((0, 50), (0, 5), (10, 5))]
     folder = tmp_path / arm.name / "videos"
     assert sorted(path.relative_to(folder).name for path in paths) == sorted(path.name for path in folder.iterdir())
