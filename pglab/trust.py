@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from pglab.errors import InputError
-from pglab.results.shown import shown
 
 PACKAGE = Path(__file__).resolve().parent
 COMPONENTS = ("algorithms", "envs", "models", "training")  # subpackages of pglab
@@ -29,17 +28,17 @@ def check_trusted(settings: Any, trusted: Collection[str] = ()) -> None:
         if name.partition(".")[0] in trusted or _is_component(name) or _is_optimizer(name):
             continue
         top = name.partition(".")[0]
-        flag = f"; if you trust it, say so with --trust {shown(top)}" if top.isidentifier() else ""
+        flag = f"; --trust {top} builds parts of that module all the same" if top.isidentifier() else ""
         raise InputError(
-            f"the settings name {shown(name)}, which is no component of pglab and no optimizer of torch{flag}"
+            f"the settings would call {name!r:.200}, which is no component of pglab and no optimizer of torch{flag}"
         )
 
 
 def _named(tree: Any) -> Iterator[str]:
     """Everything that building some settings would look up: targets, and modules of Gymnasium ids."""
     if isinstance(tree, Mapping):
-        target = str(tree.get("_target_", ""))
-        if target:
+        target = str(tree.get("_target_"))
+        if "_target_" in tree:
             yield target
         if target.startswith("hydra.utils.get_"):  # a class or function itself, not a call of it
             yield str(tree.get("path"))
@@ -50,7 +49,7 @@ def _named(tree: Any) -> Iterator[str]:
         for part in tree:
             yield from _named(part)
     elif isinstance(tree, str) and "${" in tree:
-        raise InputError(f"the settings hold the interpolation {shown(tree)}, and stored ones hold none")
+        raise InputError(f"the settings hold the interpolation {tree!r:.200}, and stored ones hold none")
     elif isinstance(tree, str) and (found := re.fullmatch(r"([^\W\d][\w.]*):\S*", tree)):
         yield found[1]  # Gymnasium imports `module` of `module:Name-v0`
 
@@ -71,4 +70,8 @@ def _is_optimizer(name: str) -> bool:
         return False
     optim = importlib.import_module("torch.optim")
     found = vars(optim).get(name.removeprefix("torch.optim."))
-    return inspect.isclass(found) and issubclass(found, optim.Optimizer) and found.__module__.startswith("torch.optim.")
+    return (
+        inspect.isclass(found)
+        and issubclass(found, optim.Optimizer)
+        and f"{found.__module__}.".startswith("torch.optim.")
+    )

@@ -25,16 +25,9 @@ def test_an_override_is_one_wherever_it_stands(line: str):
 
 
 def test_hydra_gets_all_overrides_in_one_piece_and_every_option_with_its_value():
-    asked = parse("gamma=1 --cfg job ~seed -m -cn other --package x +a=b".split())
-    assert asked.for_hydra() == [
-        "gamma=1",
-        "~seed",
-        "+a=b",
-        "--multirun",
-        "--config-name=other",
-        "--package=x",
-        "--cfg=job",
-    ]
+    asked = parse(["gamma=1", "--cfg", "job", "~seed", "-m", "-cn", "other", "--package", "x", "+a=b"])
+    options = ["--multirun", "--config-name=other", "--package=x", "--cfg=job"]
+    assert asked.for_hydra() == ["gamma=1", "~seed", "+a=b", *options]
     assert not asked.trains
 
 

@@ -22,15 +22,18 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "exact": MATHEMATICS,
     "testing": (*MATHEMATICS, "exact", "training"),
     "training": (*MATHEMATICS, "exact"),
-    "build": (*MATHEMATICS, "errors", "training"),
+    "trust": ("errors",),
+    "build": (*MATHEMATICS, "errors", "training", "trust"),
     "watching": (*MATHEMATICS, "errors", "training"),
     "store": ("errors",),
     "results": ("errors", "settings", "store"),
     "report": ("errors", "results", "settings", "store"),
     "studies": ("build", "errors", "processes", "results", "settings", "store", "training", "watching"),
     "tracking": ("errors", "processes", "report", "results", "settings", "store"),
+    "arguments": ("errors",),
     "compose": ("errors", "studies"),
-    "cli": ("compose", "errors", "studies"),
+    "sweep": ("compose", "errors", "studies"),
+    "cli": ("arguments", "compose", "errors", "results", "studies", "sweep"),
     "study": ("cli", "errors", "results", "store", "studies"),
     "verify": (*MATHEMATICS, "build", "cli", "errors", "exact", "results", "settings", "studies", "training"),
     "play": (*MATHEMATICS, "build", "errors", "results", "store", "watching"),
@@ -39,7 +42,7 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "__main__": ("cli",),
     "__init__": ("cli", "results"),
 }
-KNOWS_HYDRA = {"cli", "compose", "build"}
+KNOWS_HYDRA = {"cli", "compose", "sweep", "build"}
 
 
 def part_of(file: Path) -> str:

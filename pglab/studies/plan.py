@@ -18,7 +18,6 @@ from pglab.studies.provenance import versions
 from pglab.studies.standing import OnMismatch, Standing, standing_of
 
 
-
 @dataclass(frozen=True)
 class Shard:
     """Runs that one worker trains as one bundle: arms by their number in the plan, and seeds."""
