@@ -1,6 +1,6 @@
 """From a resolved configuration to components: the one caller of `hydra.utils.instantiate`."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,7 +16,6 @@ from pglab.training.arm import Arm
 from pglab.training.bundle import Shapes
 from pglab.training.diagnostics import GradientDiagnostics, NoDiagnostics
 from pglab.training.randomness import generator
-from pglab.trust import check_trusted
 
 Settings = Mapping[str, Any]
 
@@ -29,27 +28,6 @@ def build_shapes(settings: Settings) -> Shapes:
     return Shapes(
         world, build_component(settings, "head"), build_component(settings, "network"), settings["lanes"], device
     )
-
-
-def build_stored(settings: Settings, trusted: Collection[str] = ()) -> Shapes:
-    """The same from the settings of a stored study, which may be a stranger's, for one episode at a time.
-
-    Args:
-        trusted: top-level modules whose parts may be built, beside those of pglab and torch.optim.
-
-    Raises:
-        InputError: something else would be built, or what is there does not fit together.
-    """
-    built = {group: settings.get(group) for group in ("env", "head", "network")}
-    try:
-        check_trusted(built, trusted)
-        shapes = build_shapes({**built, "device": "cpu", "lanes": 1})
-        shapes.policy().model.layout  # noqa: B018
-    except InputError:
-        raise
-    except (Exception, RecursionError) as error:
-        raise InputError(f"the stored settings make no policy ({type(error).__name__}: {error})") from error
-    return shapes
 
 
 def build_arm(settings: Settings, seeds: list[int]) -> Arm:

@@ -7,10 +7,33 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pglab.build import build_shapes
 from pglab.errors import InputError
+from pglab.training.bundle import Shapes
 
 PACKAGE = Path(__file__).resolve().parent
 COMPONENTS = ("algorithms", "envs", "models", "training")  # subpackages of pglab
+
+
+def build_stored(settings: Mapping[str, Any], trusted: Collection[str] = ()) -> Shapes:
+    """World, head and network from the settings of a stored study, to play one episode at a time.
+
+    Args:
+        trusted: top-level modules whose parts may be built, beside those of pglab and torch.optim.
+
+    Raises:
+        InputError: something else would be built, or what is there does not fit together.
+    """
+    built = {group: settings.get(group) for group in ("env", "head", "network")}
+    try:
+        check_trusted(built, trusted)
+        shapes = build_shapes({**built, "device": "cpu", "lanes": 1})
+        shapes.policy().model.layout  # noqa: B018
+    except InputError:
+        raise
+    except (Exception, RecursionError) as error:
+        raise InputError(f"the stored settings make no policy ({type(error).__name__}: {error})") from error
+    return shapes
 
 
 def check_trusted(settings: Any, trusted: Collection[str] = ()) -> None:

@@ -10,12 +10,12 @@ from statistics import fmean
 
 import numpy as np
 
-from pglab.build import build_stored
 from pglab.envs.drawing import Drawing
 from pglab.errors import InputError
 from pglab.play.stored import StoredPolicy, find_policy
 from pglab.results.shown import shown
 from pglab.store.atomic import write
+from pglab.trust import build_stored
 from pglab.watching.episode import Player, line_of
 from pglab.watching.film import check_film, film
 from pglab.watching.stage import FILMED, can_be_drawn, check_drawn, drawn

@@ -19,8 +19,10 @@ from pglab.studies.asked import Composed
 from pglab.studies.console import Console
 from pglab.studies.execute import execute
 from pglab.studies.forecast import forecast
+from pglab.studies.outside import outside
 from pglab.studies.plan import Plan, make_plan
 from pglab.studies.pool import LocalPool, Pool
+from pglab.studies.provenance import foreign_targets
 from pglab.studies.recorder import Outcome
 
 FAILED, INTERRUPTED = 1, 130  # exit statuses
@@ -83,6 +85,9 @@ def train(composed: Sequence[Composed], command: str = "") -> Trained:
             console.say(f"note: {arm.name}: this weighting uses no baseline, so baseline={chosen} changes nothing")
         for note in arm.standing.notes:
             console.say(f"note: {note}")
+    begun = [arm.settings for arm in plan.arms if arm.standing.starts]
+    if said := outside({target for settings in begun for target in foreign_targets(settings)}):
+        console.say(f"note: {said}")
     if plan.settings["plan"]:
         console.table(forecast(plan))
         return Trained(plan, Outcome())
