@@ -61,7 +61,7 @@ def check_components(settings: Settings) -> None:
     _fits("optimizer", lambda: check_rows_apart(arm.optimizer))
     build_diagnostics(settings)
     if not callable(arm.weighting):
-        raise InputError(f"weighting: {arm.weighting} cannot be called with a batch; its YAML needs a _target_")
+        raise InputError(f"weighting: {arm.weighting} cannot be called with a batch")
     chosen = build_component(settings, "baseline")  # right even where the weighting uses none
     if hasattr(chosen, "critic"):
         if hasattr(chosen, "optimizer"):
@@ -76,6 +76,8 @@ def check_components(settings: Settings) -> None:
 
 
 def build_component(settings: Settings, group: str) -> Any:
+    if not isinstance(settings[group], Mapping) or "_target_" not in settings[group]:
+        raise InputError(f"{group}={settings[group]!r:.100} is no component; its YAML needs a _target_")
     try:
         return instantiate(settings[group], _convert_="all")
     except InstantiationException as error:

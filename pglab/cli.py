@@ -4,7 +4,6 @@ import os
 import shlex
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,22 +11,17 @@ from types import FrameType
 
 import hydra
 import pandas as pd
-from hydra import compose, initialize_config_dir
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
-from hydra.types import RunMode
-from omegaconf import DictConfig, open_dict
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from omegaconf import DictConfig
 
-from pglab.compose import CONF, CONFIG, composed, explain, unnamed_choice
+from pglab.arguments import Arguments, parse
+from pglab.compose import CONF, CONFIG, composed
 from pglab.errors import InputError
+from pglab.results.shown import shown_lines
 from pglab.studies.asked import Composed
 from pglab.studies.train import INTERRUPTED, train
+from pglab.sweep import compose_runs, explained, plain_jobs
 
 BAD_INPUT = 2  # exit status
 
@@ -62,37 +56,59 @@ def command(
         together: does all jobs of the command line.
         one_by_one: does one job, where a launcher or sweeper wants them so.
     """
-    handed_in: list[Composed] = []
-    problems: list[InputError] = []
-
-    def task(config: DictConfig) -> float | None:
-        if not _hands_in(HydraConfig.get()):
-            return one_by_one(composed(config, HydraConfig.get()))
-        try:
-            handed_in.append(composed(config, HydraConfig.get()))
-        except InputError as error:  # raised here, Hydra would print a heading of its own
-            problems.append(error)
-
+    interrupted = "Interrupted; nothing was written."
     try:
         _listen_for_interruption()
-        with _arguments() as plain_sweep:
-            hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
-        if problems:
-            raise problems[0]
-        return together(handed_in) if handed_in or plain_sweep else 0
+        asked = parse(sys.argv[1:])
+        jobs = _plain_jobs(asked, config_name)
+        if jobs is not None:
+            return together(jobs)
+        interrupted = "Interrupted. What the jobs have stored is kept; the same command again trains what is missing."
+        _run_by_hydra(asked, config_name, lambda config: one_by_one(composed(config, HydraConfig.get())))
+        return 0
     except InputError as error:
         message = str(error)
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        message = explain(error, config_name)
-    except ValueError as error:
-        message = unnamed_choice(error, sys.argv[1:])
     except OSError as error:
         message = f"cannot store the results: {error}"
     except KeyboardInterrupt:
-        print("Interrupted; nothing was written.", file=sys.stderr)
+        print(interrupted, file=sys.stderr)
         return INTERRUPTED
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {shown_lines(message)}", file=sys.stderr)
     return BAD_INPUT
+
+
+def _plain_jobs(asked: Arguments, config_name: str) -> list[Composed] | None:
+    """The jobs, where it is for us to have them done; None where it is for Hydra."""
+    if not asked.trains:
+        return None
+    folder, name = asked.options.get("config_dir"), asked.options.get("config_name", config_name)
+    return plain_jobs(asked.overrides, None if folder is None else str(folder), str(name), asked.sweeps)
+
+
+def _run_by_hydra(asked: Arguments, config_name: str, task: Callable[[DictConfig], float | None]) -> None:
+    """Hands the command to Hydra: to its launchers and sweepers, or to an option such as `--cfg`.
+
+    Raises:
+        InputError: Hydra refuses it.
+    """
+    GlobalHydra.instance().clear()
+    with explained(config_name, asked.overrides), _as_hydra_takes_it(asked):
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
+
+
+@contextmanager
+def _as_hydra_takes_it(asked: Arguments) -> Iterator[None]:
+    """Puts the command line in order, and has errors come to us as exceptions, not as Hydra's prints."""
+    given, full_error = list(sys.argv), os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = [given[0], *asked.for_hydra()]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = given
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if full_error is not None:
+            os.environ["HYDRA_FULL_ERROR"] = full_error
 
 
 def _listen_for_interruption() -> None:
@@ -132,77 +148,3 @@ def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> 
     if study.outcome.interrupted:
         raise KeyboardInterrupt
     return study.rows()
-
-
-def compose_runs(overrides: Sequence[str], config_dir: str | Path | None = None) -> list[Composed]:
-    """Composes what `python -m pglab -m OVERRIDES` would train, without training it."""
-    if config_dir is not None and not Path(config_dir).is_dir():
-        raise InputError(f"config_dir={config_dir} is not a folder")
-    search = [] if config_dir is None else [f'hydra.searchpath=["file://{Path(config_dir).resolve()}"]']
-    GlobalHydra.instance().clear()
-    asked = []
-    try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            with_sweep = OverridesParser.create().parse_overrides([*_own_sweep(overrides, search), *overrides])
-            (jobs,) = BasicSweeper.split_arguments(with_sweep, None)
-            for job in jobs:
-                config = compose(CONFIG, [*search, *job], return_hydra_config=True)
-                hydra_config = config.hydra
-                with open_dict(config):
-                    del config["hydra"]
-                asked.append(composed(config, hydra_config))
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        raise InputError(explain(error, CONFIG)) from error
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError(unnamed_choice(error, overrides)) from error
-    return asked
-
-
-def _own_sweep(overrides: Sequence[str], search: Sequence[str]) -> list[str]:
-    """What the chosen configuration sweeps itself (`hydra.sweeper.params`), as overrides to go before those given."""
-    given = OverridesParser.create().parse_overrides(list(overrides))
-    fixed = [str(override.input_line) for override in given if not override.is_sweep_override()]
-    params = compose(CONFIG, [*search, *fixed], return_hydra_config=True).hydra.sweeper.params
-    return [f"{key}={values}" for key, values in (params or {}).items()]
-
-
-def _hands_in(config: HydraConf) -> bool:
-    """Whether Hydra only composes here: its other launchers and sweepers want each job trained."""
-    parts = (config.launcher._target_, config.sweeper._target_)
-    return config.mode == RunMode.RUN or all(".Basic" in part for part in parts)
-
-
-def _first_override(arguments: Sequence[str]) -> int:
-    """The place of the first `key=value` that is not an option's value; past the end where there is none."""
-    for place in range(1, len(arguments)):
-        before, argument = arguments[place - 1], arguments[place]
-        takes_value = place > 1 and before.startswith("-") and before not in ("-m", "--multirun")
-        if "=" in argument and not argument.startswith("-") and not takes_value:
-            return place
-    return len(arguments)
-
-
-@contextmanager
-def _arguments() -> Iterator[bool]:
-    """Prepares the command line for Hydra; yields whether it is a sweep of Hydra's basic kind.
-
-    Hydra's own sweeper leaves a `multirun.yaml` in its sweep folder, of no use here: it goes to
-    a temporary one. Errors come to us as exceptions, not as Hydra's prints.
-    """
-    given, full_error = list(sys.argv), os.environ.get("HYDRA_FULL_ERROR")
-    sweeps = any(argument in ("-m", "--multirun") for argument in given)
-    plain = sweeps and not any(a.startswith(("hydra/launcher=", "hydra/sweeper=")) for a in given)
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            if plain:  # beside the other overrides: Hydra takes those in one piece only
-                first = _first_override(given)
-                sys.argv = [*given[:first], f"hydra.sweep.dir={folder}", *given[first:]]
-            yield plain
-    finally:
-        sys.argv = given
-        os.environ.pop("HYDRA_FULL_ERROR")
-        if full_error is not None:
-            os.environ["HYDRA_FULL_ERROR"] = full_error

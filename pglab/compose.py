@@ -78,7 +78,8 @@ def explain(error: Exception, config_name: str) -> str:
         return f"a configuration file is no YAML: {' '.join(text.split())}"
     if key := re.search(r"Could not override '([^']+)'", text):
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            defaults = OmegaConf.to_container(compose(config_name))
+            known = config_name if (CONF / f"{config_name}.yaml").exists() else CONFIG
+            defaults = OmegaConf.to_container(compose(known))
         return _unknown(key[1], {**_plain(defaults), **dict(_leaves(defaults))})
     if group := re.search(r"Could not find '(.+)/([^/']*)'\s+Available options in '.*':\n((?:\t.*\n?)+)", text):
         return f"{group[1]}={group[2]} is not a choice; choose one of {', '.join(group[3].split())}"

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 SINGLE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+STOPS = (signal.SIGINT, signal.SIGTERM)
 PARENT_CHECK = 0.5  # seconds between two looks at whether the parent is still there
 
 
@@ -29,13 +30,17 @@ def start(module: str, variables: Mapping[str, str], **options: Any) -> tuple[su
     ours, theirs = Pipe()
     descriptor = theirs.fileno()
     path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
-    process = subprocess.Popen(
-        [sys.executable, "-c", f"from pglab.processes import be_child; be_child({module!r}, {descriptor})"],
-        pass_fds=[descriptor],
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, **variables, "PYTHONPATH": path},
-        **options,
-    )
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # which the child has from its first moment
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-c", f"from pglab.processes import be_child; be_child({module!r}, {descriptor})"],
+            pass_fds=[descriptor],
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **variables, "PYTHONPATH": path},
+            **options,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     theirs.close()
     return process, ours
 
@@ -45,8 +50,9 @@ def be_child(module: str, descriptor: int) -> None:
 
     A Ctrl-C or a scheduler's SIGTERM reaches children too; the parent alone decides what becomes of them.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for stop in STOPS:
+        signal.signal(stop, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     importlib.import_module(module).serve(Connection(descriptor))
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from pglab.errors import InputError
 from pglab.results.incomplete import missing_seeds, named_seeds
+from pglab.results.shown import shown, shown_lines
 from pglab.store.folder import one_study
 from pglab.store.records import RunRecord
 from pglab.studies.console import Console
@@ -34,11 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _plan(asked.path, asked.plan, asked.config_dir)
             return 0
     except (InputError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {shown_lines(str(error))}", file=sys.stderr)
         return BAD_INPUT
     console = Console()
     for study, arms in studies:
-        console.say(f"Study {_shown(study.path)}")  # a table would wrap its title to its own width
+        console.say(f"Study {_from_here(study.path)}")  # a table would wrap its title to its own width
         if arms:
             console.table(_table(arms))
         for line in (*_notes(arms), *study.strays):
@@ -73,28 +74,29 @@ def _plan(path: Path, overrides: Sequence[str], config_dir: Path | None) -> None
     from pglab.cli import compose_runs  # these bring Hydra along, which the table does without
     from pglab.studies.train import train
 
-    here = {"study": path.resolve().name, "results_dir": _shown(path.resolve().parent), "plan": True}
+    here = {"study": path.resolve().name, "results_dir": _from_here(path.resolve().parent), "plan": True}
     composed = compose_runs(overrides, config_dir)
     train([replace(one, settings={**one.settings, **here}) for one in composed])
 
 
 def _table(arms: Sequence[ArmOverview]) -> Table:
     """A column for each state that some run is in."""
-    shown = [state for state in STATES if any(getattr(arm, state) for arm in arms) or state == "finished"]
+    states = [state for state in STATES if any(getattr(arm, state) for arm in arms) or state == "finished"]
     under_way = any(arm.running or arm.unfinished for arm in arms)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("arm", overflow="fold")
-    for column in ("seeds", "updates", *shown, *(["at update"] if under_way else []), "disk"):
+    for column in ("seeds", "updates", *states, *(["at update"] if under_way else []), "disk"):
         table.add_column(column, justify="right", no_wrap=True)
     for arm in arms:
+        name = Text(shown(arm.folder.name))
         if arm.trouble and not arm.seeds:
-            table.add_row(Text(arm.folder.name), "?", "?", *["?"] * (len(shown) + under_way), _bytes(arm.size))
+            table.add_row(name, "?", "?", *["?"] * (len(states) + under_way), _bytes(arm.size))
             continue
-        counts = [str(len(getattr(arm, state)) or "-") for state in shown]
+        counts = [str(len(getattr(arm, state)) or "-") for state in states]
         at = [_span(_updates(arm)) if arm.running or arm.unfinished else "-"] if under_way else []
-        table.add_row(Text(arm.folder.name), str(len(arm.seeds)), _span(arm.asked), *counts, *at, _bytes(arm.size))
+        table.add_row(name, str(len(arm.seeds)), _span(arm.asked), *counts, *at, _bytes(arm.size))
     if len(arms) > 1:
-        sums = [str(sum(len(getattr(arm, state)) for arm in arms)) for state in shown]
+        sums = [str(sum(len(getattr(arm, state)) for arm in arms)) for state in states]
         total = ["total", str(sum(len(arm.seeds) for arm in arms)), "", *sums, *([""] if under_way else [])]
         table.add_section()
         table.add_row(*total, _bytes(sum(arm.size for arm in arms)))
@@ -105,9 +107,9 @@ def _notes(arms: Sequence[ArmOverview]) -> Iterable[str]:
     """Lines that a table has no room for."""
     begun = RunRecord("running", 0, 0)  # which seeds there are is all that counts here
     running, failed, made, damaged = kinds = ([], [], [], [])
-    lacking = missing_seeds({arm.folder.name: dict.fromkeys(arm.seeds, begun) for arm in arms if arm.seeds})
+    lacking = missing_seeds({shown(arm.folder.name): dict.fromkeys(arm.seeds, begun) for arm in arms if arm.seeds})
     for arm in arms:
-        name = arm.folder.name
+        name = shown(arm.folder.name)
         if arm.holder:
             running.append(f"{name}: trained now by {arm.holder}")
         for error, of_error in groupby(arm.failed, key=lambda one: one[1]):
@@ -134,7 +136,7 @@ def _span(numbers: Sequence[int]) -> str:
     return f"{numbers[0]:,}" if numbers[0] == numbers[-1] else f"{numbers[0]:,} to {numbers[-1]:,}"
 
 
-def _shown(folder: Path) -> str:
+def _from_here(folder: Path) -> str:
     """From here, where it is below."""
     return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
 

@@ -25,23 +25,26 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "testing": (*MATHEMATICS, "exact"),
     "training": (*MATHEMATICS, "bits", "exact"),
     "build": (*MATHEMATICS, "errors", "training"),
+    "trust": ("build", "errors", "training"),
     "watching": (*MATHEMATICS, "errors", "training"),
     "store": ("errors",),
     "results": ("errors", "settings", "store"),
     "report": ("errors", "results", "settings", "store"),
     "studies": ("build", "errors", "processes", "results", "settings", "store", "tracking", "training", "watching"),
     "tracking": ("errors", "processes", "report", "results", "settings", "store"),
+    "arguments": ("errors",),
     "compose": ("errors", "studies"),
-    "cli": ("compose", "errors", "studies"),
+    "sweep": ("compose", "errors", "studies"),
+    "cli": ("arguments", "compose", "errors", "results", "studies", "sweep"),
     "study": ("cli", "errors", "results", "store", "studies"),
     "verify": (*MATHEMATICS, *COMMAND, "build", "exact", "processes", "results", "settings", "training"),
-    "play": (*MATHEMATICS, "build", "errors", "results", "store", "watching"),
+    "play": (*MATHEMATICS, "errors", "results", "store", "trust", "watching"),
     "mirror": ("tracking",),
     "benchmark": None,
     "__main__": ("cli",),
     "__init__": ("cli", "results"),
 }
-KNOWS_HYDRA = {"cli", "compose", "build"}
+KNOWS_HYDRA = {"cli", "compose", "sweep", "build"}
 
 
 def part_of(file: Path) -> str:

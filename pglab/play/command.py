@@ -10,11 +10,12 @@ from statistics import fmean
 
 import numpy as np
 
-from pglab.build import build_shapes
 from pglab.envs.drawing import Drawing
 from pglab.errors import InputError
 from pglab.play.stored import StoredPolicy, find_policy
+from pglab.results.shown import shown
 from pglab.store.atomic import write
+from pglab.trust import build_stored
 from pglab.watching.episode import WatchedPolicy, line_of
 from pglab.watching.film import check_film, film
 from pglab.watching.stage import FILMED, can_be_drawn, check_drawn, drawn
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     else:
         return 0
-    print(f"error: {problem}", file=sys.stderr)
+    print(f"error: {shown(problem)}", file=sys.stderr)
     return BAD_INPUT
 
 
@@ -60,9 +61,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--episodes", type=int, default=1, metavar="N", help="how many to play (1)")
     parser.add_argument("--greedy", action="store_true", help="the most probable action in place of a sampled one")
-    shown = parser.add_mutually_exclusive_group()
-    shown.add_argument("--render", choices=("human", "ansi"), help="in a window, or as text: a line for each step")
-    shown.add_argument("--video", type=Path, metavar="FILE", help="film the episodes; FILE ends in .gif or .mp4")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--render", choices=("human", "ansi"), help="in a window, or as text: a line for each step")
+    way.add_argument("--video", type=Path, metavar="FILE", help="film the episodes; FILE ends in .gif or .mp4")
+    parser.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="build parts of the study that come from this module, too: running a part runs its code (repeatable)",
+    )
     return parser
 
 
@@ -87,25 +95,25 @@ def _run(given: Sequence[str]) -> tuple[str | None, int | None]:
 
 
 def _watch(stored: StoredPolicy, asked: argparse.Namespace) -> None:
-    shapes = build_shapes({**stored.settings, "device": "cpu"})
+    shapes = build_stored(stored.settings, asked.trust)
     policy = shapes.policy()
     player = WatchedPolicy(shapes.world, policy, stored.flat(policy.model.layout), stored.seed, asked.greedy)
     mode = FILMED if asked.video else asked.render
     if mode in (FILMED, "human"):
         check_drawn(shapes.world, mode, f"--video {asked.video}" if asked.video else "--render human")
     if stored.trouble:
-        print(f"note: {stored.trouble}", file=sys.stderr)
-    print(f"{stored.arm}, seed {stored.seed}: {stored.told}")
+        print(f"note: {shown(stored.trouble)}", file=sys.stderr)
+    print(f"{shown(stored.arm)}, seed {stored.seed}: {stored.told}")
     scores: list[tuple[float, int]] = []
     with drawn(shapes.world, mode) if can_be_drawn(shapes.world, mode) else nullcontext() as drawing:
-        pictures = _pictures(player, drawing, asked, scores)
+        moments = _pictures(player, drawing, asked, scores)
         if asked.video:
             assert drawing is not None
-            write(asked.video, film(pictures, drawing.fps, asked.video.suffix.lower()))
-            shown = sum(length + 1 for _, length in scores)
-            print(f"Video: {asked.video}   ({shown} pictures, {drawing.fps:g} a second)")
+            write(asked.video, film(moments, drawing.fps, asked.video.suffix.lower()))
+            pictures = sum(length + 1 for _, length in scores)
+            print(f"Video: {asked.video}   ({pictures} pictures, {drawing.fps:g} a second)")
         else:
-            deque(pictures, maxlen=0)  # plays them
+            deque(moments, maxlen=0)  # plays them
     if len(scores) > 1:
         returns, lengths = zip(*scores, strict=True)
         print(f"mean of {len(scores)}: return {fmean(returns):.6g}, length {fmean(lengths):.6g}")

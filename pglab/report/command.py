@@ -15,6 +15,7 @@ from pglab.report.page import page
 from pglab.results.intervals import Method
 from pglab.results.pairs import Test
 from pglab.results.scores import How
+from pglab.results.shown import shown, shown_lines
 from pglab.store.atomic import write
 
 BAD_INPUT, INTERRUPTED = 2, 130  # exit statuses
@@ -25,38 +26,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     question = Question(asked.score, asked.threshold, asked.control, asked.interval, asked.test, asked.difference)
     try:
+        file = _place(asked.study, asked.output)
         while True:
             seen = _state(asked.study)  # before it is read: what changes meanwhile is not missed
-            if report(asked.study, question, asked.watch) or asked.watch is None:
+            if report(asked.study, question, file, asked.watch) or asked.watch is None:
                 break
             while _state(asked.study) == seen:
                 time.sleep(asked.watch)
     except (InputError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {shown_lines(str(error))}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0
 
 
-def report(study: Path, question: Question, watch: int | None = None) -> bool:
-    """Writes `report/index.html` into a study's folder, and says so; returns whether the study is complete.
+def report(study: Path, question: Question, file: Path, watch: int | None = None) -> bool:
+    """Writes the page on a study, and says so; tells whether the study is complete.
 
     Args:
+        file: the page; its folder is made where there is none.
         watch: seconds after which a browser is to read the page anew, while the study is incomplete.
 
     Raises:
-        InputError: the path is not one study, or what is asked does not fit it.
+        InputError: the path is not one study, or what is asked does not fit it, or the page cannot be written.
         DamagedError: a file of the study is not what was written.
     """
     found = content(study, question)
     complete = found.origin.complete
     text = page(found, refresh=None if complete else watch)
-    file = study / "report" / "index.html"
-    file.parent.mkdir(exist_ok=True)
-    write(file, text.encode())
-    print(f"{file}   ({found.origin.runs}{'' if complete else '; the study is incomplete'})", flush=True)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write(file, text.encode())
+    except OSError as error:
+        raise InputError(f"cannot write {file} ({error.strerror}); --output PATH writes the page elsewhere") from error
+    print(f"{shown(str(file))}   ({found.origin.runs}{'' if complete else '; the study is incomplete'})", flush=True)
     return complete
+
+
+def _place(study: Path, output: Path | None) -> Path:
+    """The page's file; an output that is a folder, or ends in no `.html`, is the folder that gets it."""
+    if output is None:
+        if (study / "report").is_symlink():
+            raise InputError(f"{study / 'report'} is a link out of the study; --output PATH writes the page elsewhere")
+        return study / "report" / "index.html"
+    return output if output.suffix == ".html" and not output.is_dir() else output / "index.html"
 
 
 def _state(study: Path) -> dict[str, int]:
@@ -71,10 +85,16 @@ def _state(study: Path) -> dict[str, int]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pglab.report",
-        description="One page about a study, the answer first: STUDY/report/index.html.",
+        description="One page about a study, the answer first, in STUDY/report/index.html or where --output says.",
         allow_abbrev=False,
     )
     parser.add_argument("study", type=Path, metavar="STUDY", help="folder of a study")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="PATH",
+        help="the page, or a folder for it, in place of STUDY/report/index.html; such as for a read-only study",
+    )
     parser.add_argument(
         "--score",
         choices=get_args(How),

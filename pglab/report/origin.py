@@ -10,6 +10,7 @@ from typing import Any
 from pglab import settings
 from pglab.results.digits import counted
 from pglab.results.incomplete import missing
+from pglab.results.shown import shown, shown_lines
 from pglab.store.folder import one_study
 from pglab.store.reader import UPDATES
 from pglab.store.records import ArmRecord, RunRecord
@@ -103,7 +104,7 @@ def origin(folder: Path) -> Origin:
             for seed, run in of_arm.items()
             if run.status in ("diverged", "failed")
         ),
-        commands=tuple(dict.fromkeys(command for record in arms for command in record.commands)),
+        commands=tuple(dict.fromkeys(shown(command) for record in arms for command in record.commands)),
         differing={
             arm: {key: of_arm.get(key, "–") for key in keys if key not in shared} for arm, of_arm in described.items()
         },
@@ -115,7 +116,8 @@ def origin(folder: Path) -> Origin:
 
 
 def _fault(arm: str, seed: int, run: RunRecord) -> Fault:
-    return Fault(arm, seed, run.status, run.updates, run.asked, run.last_line, (run.error or "").strip())
+    error = shown_lines((run.error or "").strip())
+    return Fault(arm, seed, run.status, run.updates, run.asked, shown(run.last_line), error)
 
 
 def _settings(record: ArmRecord) -> dict[str, str]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pglab.errors import DamagedError
 
+NO_FILE = "is no ordinary file, in the place of one of the study's"
+
 
 def read(path: Path) -> bytes:
     """The content of an ordinary file.
@@ -15,14 +17,22 @@ def read(path: Path) -> bytes:
         FileNotFoundError: there is nothing.
         OSError: it cannot be read.
     """
+    with open(opened(path, os.O_RDONLY), "rb") as file:
+        return file.read()
+
+
+def opened(path: Path, flags: int) -> int:
+    """The descriptor of an ordinary file, to be closed by the caller; raises as `read` does."""
     try:
         # Without O_NONBLOCK a pipe that nobody writes to would keep us waiting for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
     except OSError as error:
         if path.is_symlink():
             raise DamagedError(f"{path} is a link, and files of a study are not followed out of it") from error
+        if path.exists() and not path.is_file():
+            raise DamagedError(f"{path} {NO_FILE}") from error
         raise
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise DamagedError(f"{path} is no file: a study holds files and folders only")
-        return file.read()
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise DamagedError(f"{path} {NO_FILE}")
+    return descriptor

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pglab.errors import DamagedError
+from pglab.store.files import opened
 
 LOCK = "lock"
 
@@ -22,7 +22,7 @@ def claimed(folder: Path) -> Iterator[bool]:
     which is gone holds nothing, on whatever host it was.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = _opened(folder, os.O_RDWR | os.O_CREAT)
+    descriptor = opened(folder / LOCK, os.O_RDWR | os.O_CREAT)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,7 +39,7 @@ def claimed(folder: Path) -> Iterator[bool]:
 def holder(folder: Path) -> str | None:
     """Names who trains the arm in this folder now; None where nobody does."""
     try:
-        descriptor = _opened(folder, os.O_RDONLY)
+        descriptor = opened(folder / LOCK, os.O_RDONLY)
     except FileNotFoundError:
         return None
     try:
@@ -49,16 +49,6 @@ def holder(folder: Path) -> str | None:
         return _named(os.pread(descriptor, 4096, 0))
     finally:
         os.close(descriptor)
-
-
-def _opened(folder: Path, flags: int) -> int:
-    path = folder / LOCK
-    try:
-        return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
-    except OSError as error:
-        if (path.exists() and not path.is_file()) or path.is_symlink():
-            raise DamagedError(f"{path} is no ordinary file; delete it") from error
-        raise
 
 
 def _named(content: bytes) -> str:

@@ -75,6 +75,9 @@ class ArmFolder:
             columns, rows = file.metadata.num_columns, file.metadata.num_rows
             if rows * columns * 8 > max(ROOMY, DENSEST * len(content)):
                 raise ValueError(f"{len(content):,} bytes claim to be {rows:,} rows of {columns} columns")
+            for column in file.schema_arrow:
+                if not pa.types.is_primitive(column.type):
+                    raise ValueError(f"column {column.name} holds {column.type}, and a table of ours only numbers")
             return file.read().to_pandas()
         except (pa.ArrowException, ValueError, OSError, MemoryError) as error:
             raise DamagedError(f"{self.path / name} is damaged ({error}); {self._remedy}") from error

@@ -9,6 +9,7 @@ from pglab.errors import DamagedError
 from pglab.store.sealed import seal_text, unseal_text
 
 FORMAT = 2
+LARGEST_SEED = 2**63 - 1  # what a column of whole numbers holds
 READABLE = (1, 2)  # 1 has no checksums, and is not written to
 Status = Literal["finished", "diverged", "running", "stopped", "failed"]
 ENDED: tuple[Status, ...] = ("finished", "diverged")
@@ -142,9 +143,15 @@ def _parsed(content: Mapping[str, Any]) -> ArmRecord:
         provenance=tuple(dict(_mapping(made)) for made in content.get("provenance", ())),
         steps_per_second=float(content.get("steps_per_second", 0.0)),
         files=None if files is None else {str(name): tuple(digests) for name, digests in files.items()},
-        runs={int(seed): _run(run) for seed, run in content["runs"].items()},
+        runs={_seed(seed): _run(run) for seed, run in content["runs"].items()},
         format=content.get("format", FORMAT),
     )
+
+
+def _seed(name: str) -> int:
+    if not (name.isascii() and name.isdigit()) or int(name) > LARGEST_SEED:
+        raise ValueError(f"{name!r:.50} is no seed")
+    return int(name)
 
 
 def _run(run: Mapping[str, Any]) -> RunRecord:

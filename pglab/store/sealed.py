@@ -10,7 +10,7 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from pglab.store.files import read
 
 MAGIC = b"pglab-arrays-1\n"
 DIGEST = 32  # bytes of a sha256
+DEEPEST = 100  # mappings and lists within each other in a text file
 HEADER = 4096  # bytes that NumPy's description of an array takes at most here
 
 
@@ -104,6 +105,7 @@ def unseal_text(path: Path, text: bytes | None = None) -> dict[str, Any]:
         content = json.loads(read(path) if text is None else text)
         if not isinstance(content, dict):
             raise DamagedError(f"{path} is damaged: it is no JSON object")
+        _check_depth(content)
         whole = content.pop("checksum", None) in (None, _checksum(content))
     except RecursionError as error:
         raise DamagedError(f"{path} is damaged: it is nested too deeply") from error
@@ -117,6 +119,20 @@ def unseal_text(path: Path, text: bytes | None = None) -> dict[str, Any]:
             "if it was changed on purpose)"
         )
     return content
+
+
+def _check_depth(content: Mapping[str, Any]) -> None:
+    """Raises RecursionError where mappings and lists are nested more deeply than ours ever are."""
+    level: list[Any] = [content]
+    for _ in range(DEEPEST):
+        level = [part for one in level if isinstance(one, dict | list) for part in _parts(one)]
+        if not level:
+            return
+    raise RecursionError
+
+
+def _parts(tree: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return tree.values() if isinstance(tree, dict) else tree
 
 
 def _text(content: Mapping[str, Any]) -> bytes:

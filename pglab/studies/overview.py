@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from pglab.errors import DamagedError
@@ -113,11 +114,10 @@ def _made_by(record: ArmRecord) -> Iterable[tuple[tuple[int, ...], tuple[str, ..
     made = record.provenance
     if len(seeds) < 2 or not all(number < len(made) for numbers in seeds for number in numbers):
         return
-    before = None
-    for numbers in sorted(seeds):
-        differences = () if before is None else tuple(changed(made[before], made[numbers[-1]]))
-        yield tuple(seeds[numbers]), differences
-        before = numbers[-1]
+    ways = sorted(seeds)
+    differences = [tuple(changed(made[old[-1]], made[new[-1]])) for old, new in pairwise(ways)]
+    if any(differences):  # an earlier version recorded less, which alone is none
+        yield from zip((tuple(seeds[way]) for way in ways), [(), *differences], strict=True)
 
 
 def _size(folder: Path) -> int:

@@ -11,13 +11,11 @@ from typing import Any, get_args
 
 from pglab.errors import InputError
 from pglab.settings import KEYS, Decides, canonical, difference
-from pglab.store.records import ArmRecord
+from pglab.store.records import LARGEST_SEED, ArmRecord
 from pglab.store.writer import ArmWriter
 from pglab.studies.asked import ArmConfig, Composed, Run, runs_of, study_name
 from pglab.studies.provenance import versions
 from pglab.studies.standing import OnMismatch, Standing, standing_of
-
-LARGEST_SEED = 2**63 - 1  # what a column of whole numbers holds
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
+from pglab.studies.chip import NAMES, kernels
 from pglab.studies.own_code import Stamp, is_installed, own_files, stamp
 
 LIBRARIES = ("torch", "numpy", "gymnasium")
@@ -27,6 +28,7 @@ def provenance(settings: Mapping[str, Any]) -> dict[str, str]:
     - `pglab`: a hash over the package's files that take part in training;
     - `near_sighted.py`, `mypkg/sub.py`, …: a hash of each file of the user's own that a component
       (every `_target_` in `settings`, at any depth) comes from, and of those that such a file imports;
+    - `cpu capability`, `chip`, `MKL_CBWR`: see `pglab.studies.chip`;
     - by the name of its distribution, the version of any other library that a `_target_` is from.
 
     Files are found and read, never executed, and read again only when written anew; versions are
@@ -36,7 +38,7 @@ def provenance(settings: Mapping[str, Any]) -> dict[str, str]:
     Args:
         settings: an arm's resolved configuration.
     """
-    targets = sorted({name for name in _targets(settings) if name.partition(".")[0] not in ("pglab", *LIBRARIES)})
+    targets = foreign_targets(settings)
     found = {name: _version(name) for targeted in targets for name in _distributions(targeted)}
     for hint, file in own_files(targets).items():
         try:
@@ -45,15 +47,23 @@ def provenance(settings: Mapping[str, Any]) -> dict[str, str]:
             continue
     always = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
     always |= {name: _version(name) for name in LIBRARIES}
-    return always | {"pglab": _own_digest()} | dict(sorted(found.items()))
+    return always | {"pglab": _own_digest()} | kernels() | dict(sorted(found.items()))
+
+
+def foreign_targets(settings: Mapping[str, Any]) -> list[str]:
+    """The dotted names of components that are neither pglab's nor of a library of which the version is kept."""
+    return sorted({name for name in _targets(settings) if name.partition(".")[0] not in ("pglab", *LIBRARIES)})
 
 
 def changed(there: Mapping[str, str], here: Mapping[str, str]) -> list[str]:
-    """A phrase for each difference between two provenances, by name: `torch is 2.12.0 there and 2.13.0 here`."""
+    """A phrase for each difference between two provenances, by name: `torch is 2.12.0 there and 2.13.0 here`.
+
+    What an earlier version did not record of the processor is passed over.
+    """
     phrases = []
     for name in sorted(there.keys() | here.keys()):
         old, new = there.get(name), here.get(name)
-        if old == new:
+        if old == new or (old is None and name in NAMES):
             continue
         if old is None or new is None:
             phrases.append(f"{name} is {'new' if old is None else 'gone'}")

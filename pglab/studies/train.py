@@ -17,8 +17,10 @@ from pglab.studies.console import Console
 from pglab.studies.ending import say_next, say_results, say_what_became
 from pglab.studies.execute import execute
 from pglab.studies.forecast import forecast
+from pglab.studies.outside import outside
 from pglab.studies.plan import Plan, make_plan
 from pglab.studies.pool import LocalPool, Pool
+from pglab.studies.provenance import foreign_targets
 from pglab.studies.recorder import Outcome
 from pglab.tracking.live import Followed, Follower
 from pglab.tracking.sweep import report_objective
@@ -82,6 +84,9 @@ def train(composed: Sequence[Composed], command: str = "") -> Trained:
             console.say(f"note: {arm.name}: this weighting uses no baseline, so baseline={chosen} changes nothing")
         for note in arm.standing.notes:
             console.say(f"note: {note}")
+    begun = [arm.settings for arm in plan.arms if arm.standing.starts]
+    if said := outside({target for settings in begun for target in foreign_targets(settings)}):
+        console.say(f"note: {said}")
     if plan.settings["plan"]:
         console.table(forecast(plan))
         return Trained(plan, Outcome())
@@ -91,15 +96,24 @@ def train(composed: Sequence[Composed], command: str = "") -> Trained:
         mirrored = follower.finish(trained.outcome.interrupted)
     finally:
         follower.stop()
-    if say_what_became(console, trained.plan, trained.outcome):
-        updates = trained.rows()
-        say_results(console, trained.plan, updates, trained.evaluation())
-        say_next(console, trained.plan, trained.outcome, updates["status"].unique().tolist(), mirrored)
+    try:
+        _say_how_it_went(trained, console, mirrored)
+    except KeyboardInterrupt:
+        trained.outcome.interrupted = True
+        console.say(f"Interrupted. Everything is stored in {plan.folder}; the same command again says what came of it.")
     logger = plan.settings["logger"]
     told = trained.exit_status == 0 and logger["mode"] != "disabled"
     if lost := told and report_objective(trained.objective, logger["timeout"]):
         console.say(lost)
     return trained
+
+
+def _say_how_it_went(trained: Trained, console: Console, mirrored: str | None) -> None:
+    plan, outcome = trained.plan, trained.outcome
+    if say_what_became(console, plan, outcome):
+        updates = trained.rows()
+        say_results(console, plan, updates, trained.evaluation())
+        say_next(console, plan, outcome, updates["status"].unique().tolist(), mirrored)
 
 
 def _followed(plan: Plan) -> Followed:

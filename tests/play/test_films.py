@@ -127,4 +127,4 @@ def test_films_can_be_turned_on_and_off_without_training_anything_anew(filmed: P
     plan = make_plan(composed)
     assert (plan.missing, [len(arm.standing.done) for arm in plan.arms]) == (0, [2, 2])
     (filmed_arm, _) = plan.arms
-    assert replace(filmed_arm, composed=compose_runs([*COMMAND])[0]).identity == filmed_arm.identity
+    assert replace(filmed_arm.arm, composed=compose_runs([*COMMAND])[0]).identity == filmed_arm.arm.identity

@@ -155,6 +155,37 @@ def test_a_question_that_does_not_fit_is_one_error_and_nothing_is_written(
     assert not (copy / "report").exists()
 
 
+@pytest.mark.parametrize("place", ["page.html", "folder", "made/folder", "made/page.html"])
+def test_the_page_can_be_written_elsewhere_and_the_study_stays_as_it_is(
+    grid: Path, page: str, contents, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
+):
+    (tmp_path / "folder").mkdir()
+    before = contents(grid)
+    assert main([str(grid), "--output", str(tmp_path / place)]) == 0
+    file = tmp_path / place if place.endswith(".html") else tmp_path / place / "index.html"
+    assert file.read_text() == page
+    assert capsys.readouterr().out.startswith(f"{file}   (24 runs")
+    assert contents(grid) == before
+
+
+@pytest.mark.parametrize("obstacle", ["a file", "a link"])
+def test_a_study_that_cannot_take_the_page_is_one_error_that_names_the_flag(
+    grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], obstacle: str
+):
+    copy = shutil.copytree(grid, tmp_path / "grid", ignore=shutil.ignore_patterns("report"))
+    if obstacle == "a file":
+        (copy / "report").touch()
+    else:
+        (tmp_path / "elsewhere").mkdir()
+        (copy / "report").symlink_to(tmp_path / "elsewhere")
+    assert main([str(copy)]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "--output PATH" in err
+    assert not (tmp_path / "elsewhere" / "index.html").exists()
+    assert main([str(copy), "--output", str(tmp_path / "page.html")]) == 0
+
+
 def test_no_study_several_studies_and_damaged_files_are_refused(grid: Path, capsys, copied_study: Path, tmp_path: Path):
     for path in (tmp_path / "nothing", grid.parent, grid / "optimizer.lr=0.1,weighting=rtg"):
         assert main([str(path)]) == 2

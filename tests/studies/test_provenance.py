@@ -16,9 +16,10 @@ import pytest
 import pglab
 from pglab.cli import compose_runs
 from pglab.studies import provenance as module
+from pglab.studies.chip import NAMES
 from pglab.studies.provenance import changed, provenance
 
-VERSIONS = {"python", "torch", "numpy", "gymnasium"}
+VERSIONS = {"python", "torch", "numpy", "gymnasium", *NAMES}
 PACKAGE = Path(pglab.__file__).resolve().parent
 HASH = r"[0-9a-f]{16}"
 
