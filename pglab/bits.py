@@ -1,4 +1,4 @@
-"""What keeps a run's bits the same, alone and in any company.
+"""Kernels and shapes that keep a run's bits the same, alone and in any company.
 
 A run's numbers must not depend on what is computed beside them. On a CPU with one thread they keep
 their bits as long as the following holds, and everything that computes several runs at once goes

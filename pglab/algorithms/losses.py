@@ -76,7 +76,7 @@ class Estimator:
         )
 
     def scale(self, steps: Tensor, episodes: Tensor) -> Tensor:
-        """What the sum over a run's steps is multiplied by, `[K]`, from its counts `[K]`."""
+        """The factor on the sum over a run's steps, `[K]`, from its counts `[K]`."""
         if self.reduction == "sum":
             return torch.ones_like(steps, dtype=torch.float32)
         count = steps if self.reduction == "steps" else episodes

@@ -99,5 +99,5 @@ def frames_per_second(env: gymnasium.Env) -> float:
 
 
 def as_picture(rendered: Any) -> Picture:
-    """What `gymnasium.Env.render` returned."""
+    """The picture in what `gymnasium.Env.render` returned."""
     return rendered if rendered is None or isinstance(rendered, str) else np.asarray(rendered, dtype=np.uint8)

@@ -127,7 +127,7 @@ class FiniteMDP:
 
 
 def _first_fault(rows: np.ndarray) -> str:
-    """Which row is no distribution, and why."""
+    """Names the first row that is no distribution, and why."""
     row = np.argwhere((rows < 0).any(-1) | ~(np.abs(rows.sum(-1) - 1.0) <= 1e-9))[0]
     at = f"[{', '.join(str(int(i)) for i in row)}] " if len(row) else ""
     return (

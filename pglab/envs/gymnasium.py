@@ -130,7 +130,7 @@ class GymnasiumWorld:
         return _Drawn(GymnasiumWorld(self.id, {**self._kwargs, "render_mode": mode}), window=mode == "human")
 
     def render(self) -> Any:
-        """What the first lane's environment shows of itself."""
+        """The picture that the first lane's environment shows of itself."""
         return self._banks[0].render()[0]  # type: ignore[index]
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What an environment must offer to be played in many lanes at once."""
+"""The contract of an environment that is played in many lanes at once."""
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -12,7 +12,7 @@ State = tuple[Tensor, ...]
 
 
 class Step(NamedTuple):
-    """What follows an action in every lane.
+    """The consequence of an action in every lane.
 
     `truncated` is for a world that cuts episodes by a rule of its own; None where only
     `horizon` does. Such a world must stand still after it, so that its last observation stays.

@@ -18,7 +18,7 @@ from pglab.models.networks import ParameterShapes
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each named parameter lies in the flat row."""
+    """The places of the named parameters in the flat row."""
 
     shapes: ParameterShapes
 

@@ -1,4 +1,4 @@
-"""Whether an estimate has the mean ∇J: exactly, over every batch that small problems can give."""
+"""A check that an estimate has the mean ∇J: exactly, over every batch that small problems can give."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

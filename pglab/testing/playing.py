@@ -68,7 +68,7 @@ class Draws:
 
 
 class Play(NamedTuple):
-    """What was seen in T steps of some lanes.
+    """All that was seen in T steps of some lanes.
 
     Attributes:
         observation: first one included, `[T + 1, ..., D]`.

@@ -75,7 +75,7 @@ class Subject:
         return random_batch(*leading, episodes=episodes, steps=steps, seed=seed, value=self.critic, dtype=dtype)
 
     def memories(self, *leading: int) -> Iterator[Memory]:
-        """What `batch.memory` may hold: nothing, and what was kept of an earlier batch."""
+        """The possible contents of `batch.memory`: nothing, and what was kept of an earlier batch."""
         yield {}
         if self.remember is not None:
             earlier = self.batch(*leading, seed=1)

@@ -67,7 +67,7 @@ class Arm:
 
     @property
     def has_critic(self) -> bool:
-        """Whether the baseline learns a value function (see `pglab.algorithms.critics`)."""
+        """Tells whether the baseline learns a value function (see `pglab.algorithms.critics`)."""
         return hasattr(self.baseline, "critic")
 
     @property

@@ -20,7 +20,7 @@ from pglab.training.arm import Arm
 from pglab.training.diagnostics import GradientDiagnostics, Witness, diagnosed, measured
 from pglab.training.episodes import Episodes
 from pglab.training.measures import Measures, measure
-from pglab.training.randomness import generator
+from pglab.training.randomness import Streams, generator
 from pglab.training.rollout import Player, Target
 from pglab.training.runs import Runs
 from pglab.training.trainee import Trainee, alike, column
@@ -111,7 +111,8 @@ class Bundle:
         """Plays each run's present policy for as many episodes, on streams of the evaluation's own."""
         shapes, runs, k = self._shapes, self._runs, len(self._runs.seed)
         target, unknown = Target(np.zeros(k, dtype=np.int64), np.full(k, episodes)), np.full(k, np.nan)
-        played = shapes.player(shapes.world, self._policy, runs.parameters, runs.evaluation, target, unknown)
+        keys = Streams.of(runs.seed.tolist(), "evaluation_", shapes.device)
+        played = shapes.player(shapes.world, self._policy, runs.parameters, keys, target, unknown)
         returns, length = (x.reshape(-1, episodes) for x in (played.returns(), played.length))
         return [Evaluation(returns[rows], length[rows]) for rows in runs.arms]
 
@@ -182,7 +183,7 @@ class Bundle:
         assert self._diagnostics is not None
         return measured(
             self._policy, self._shapes.world, witness, self._runs.parameters, played, kept, psi, entropy_weight,
-            self._runs.training.problems, self._diagnostics.exact_states,
+            self._runs.keys.problems, self._diagnostics.exact_states,
         )  # fmt: skip
 
     def _column(self, trainees: Sequence[Trainee], of: Callable[[Arm], Any]) -> np.ndarray:

@@ -92,7 +92,7 @@ class GradientDiagnostics:
             raise ValueError(f"exact_states={self.exact_states} must be at least 0 (0: no exact value)")
 
     def due(self, updates: np.ndarray) -> np.ndarray:
-        """Whether the update after so many others is measured, `[K]`."""
+        """Tells whether the update after so many others is measured, `[K]`."""
         return updates % self.every == 0
 
 
@@ -105,7 +105,7 @@ def diagnosed(plain: Measures, columns: dict[str, np.ndarray], due: np.ndarray) 
 
 @dataclass(frozen=True)
 class Witness:
-    """What only the state before an update can tell about it.
+    """Facts about an update that only the state before it can tell.
 
     Attributes:
         training: the arms that made the update.
@@ -242,7 +242,7 @@ def optimal_share(world: Any, problems: Tensor, episodes: Episodes) -> np.ndarra
 
 
 def is_distribution(head: Any, space: Discrete) -> bool:
-    """Whether exp(log_prob) of a head sums to 1; one that is wrong on purpose has no KL and no exact J."""
+    """Tells whether exp(log_prob) of a head sums to 1; one that is wrong on purpose has no KL and no exact J."""
     logits = torch.linspace(-2.0, 2.0, 32 * head.width(space)).reshape(32, -1)
     chosen = torch.arange(space.size)[:, None].expand(-1, 32)
     total = torch.stack([head.log_prob(logits, action) for action in chosen]).exp().sum(0)
@@ -256,7 +256,7 @@ def _log_probs(policy: Policy, logits: Tensor, actions: int) -> Tensor:
 
 
 def _by_steps(arm: Arm) -> bool:
-    """Whether a random number of steps, not of episodes, is what the estimate is a ratio over."""
+    """Tells whether a random number of steps, not of episodes, is what the estimate is a ratio over."""
     reduction = arm.estimator.reduction
     return reduction == "steps" or (reduction == "sum" and arm.batch.steps is not None)
 

@@ -34,22 +34,22 @@ class Episodes:
 
     @property
     def start(self) -> np.ndarray:
-        """Where each episode's first step lies, `[M]`."""
+        """Position of each episode's first step, `[M]`."""
         return np.cumsum(self.length) - self.length
 
     @property
     def last(self) -> np.ndarray:
-        """Where each episode's last step lies, `[M]`."""
+        """Position of each episode's last step, `[M]`."""
         return self.start + self.length - 1
 
     @cached_property
     def terminates(self) -> Tensor:
-        """Whether the problem itself ended after a step, `[S + 1]`, boolean."""
+        """Steps after which the problem itself ended, `[S + 1]`, boolean."""
         return self._at_last_steps(self.terminated)
 
     @cached_property
     def truncates(self) -> Tensor:
-        """Whether a time limit cut the episode after a step, `[S + 1]`, boolean."""
+        """Steps after which a time limit cut the episode, `[S + 1]`, boolean."""
         return self._at_last_steps(self.truncated)
 
     def count(self, runs: int) -> np.ndarray:

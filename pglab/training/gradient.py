@@ -50,7 +50,7 @@ def policy_gradient(
     gradient = torch.zeros_like(parameters)
     loss, entropy, steps = (torch.zeros(len(parameters), device=parameters.device) for _ in range(3))
     for rows, index in step_blocks(episodes.run, episodes.length, parameters.device, only=only):
-        mask = index < len(psi) - 1
+        mask = (index < len(psi) - 1).to(psi)
         leaves = layout.leaves(parameters[rows])
         logits = policy.model(leaves, episodes.obs[index])
         log_prob = policy.head.log_prob(logits, episodes.action[index])
@@ -62,7 +62,7 @@ def policy_gradient(
         gradient.index_add_(0, rows, layout.gradient(block_loss.sum(), leaves))
         loss.index_add_(0, rows, block_loss.detach())
         entropy.index_add_(0, rows, block_entropy.detach())
-        steps.index_add_(0, rows, mask.sum(-1).float())
+        steps.index_add_(0, rows, mask.sum(-1))
     return Gradient(gradient, loss, entropy / steps.clamp(min=1))
 
 

@@ -1,4 +1,4 @@
-"""How far a batch's gradient is from its mean, as told by groups of its own episodes.
+"""The distance of a batch's gradient from its mean, as told by groups of its own episodes.
 
 The estimate ĝ of a run is a sum over episodes, hence over groups of whole episodes: ĝ = Σ_m c_m.
 The c_m are independent draws, and what they differ by says how noisy their sum is.

@@ -21,7 +21,7 @@ class Runs:
         arms: which rows belong to each arm.
         seed: `[K]`.
         asked: updates that the run is to make, `[K]`.
-        training, evaluation: random keys, `[K]` each.
+        keys: random keys of training, `[K]` each.
         update: updates of the run's arm so far, `[K]`.
         env_steps, episodes: how many in all batches so far, `[K]`.
         length: mean length of the last batch's episodes, NaN before the first, `[K]`.
@@ -32,8 +32,7 @@ class Runs:
     arms: tuple[slice, ...]
     seed: np.ndarray
     asked: np.ndarray
-    training: Streams
-    evaluation: Streams
+    keys: Streams
     update: np.ndarray
     env_steps: np.ndarray
     episodes: np.ndarray
@@ -52,8 +51,7 @@ class Runs:
             arms=tuple(slice(end - size, end) for end, size in zip(ends, sizes, strict=True)),
             seed=np.array(every),
             asked=np.repeat(updates, sizes),
-            training=Streams.of(every, "", device),
-            evaluation=Streams.of(every, "evaluation_", device),
+            keys=Streams.of(every, "", device),
             update=np.zeros(k, dtype=np.int64),
             env_steps=np.zeros(k, dtype=np.int64),
             episodes=np.zeros(k, dtype=np.int64),
@@ -64,13 +62,13 @@ class Runs:
 
     @property
     def active(self) -> np.ndarray:
-        """Whether a run trains on, `[K]`."""
+        """Tells which runs train on, `[K]`, boolean."""
         return ~self.diverged & (self.update < self.asked)
 
     @property
     def coming(self) -> Streams:
         """Keys of the coming update."""
-        return self.training.of_update(torch.from_numpy(self.update).to(self.parameters.device))
+        return self.keys.of_update(torch.from_numpy(self.update).to(self.parameters.device))
 
     def members(self, active: np.ndarray) -> list[tuple[int, np.ndarray]]:
         """The number of each arm that has a run among `active` `[K]`, boolean, and the rows of these."""
