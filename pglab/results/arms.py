@@ -49,6 +49,8 @@ def describe_arms(scores: pd.DataFrame, interval: Method = "t", level: float = 0
         row |= _statistics(limited.loc[runs.index, "score"].dropna().to_numpy(dtype=float), interval, level)
         horizon, lacking = float(limited["horizon"].iloc[0]), censored(runs)
         if not np.isnan(horizon):
+            if not str(row["interval"]).startswith("none: "):
+                row["interval"] = f"{row['interval']} on pseudo-values"
             row |= _of_times(runs["score"].dropna().to_numpy(dtype=float), ~lacking[runs["score"].notna()].to_numpy())
         status = runs["status"].value_counts()
         counts = {name: int(status.get(name, 0)) for name in COUNTED}

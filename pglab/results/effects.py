@@ -79,7 +79,8 @@ def main_effects(
     of_run = pd.Series([*zip(scores["study"], scores["arm"], strict=True)], scores.index)
     by_seed = scores.assign(of=of_run).pivot(index="seed", columns="of", values="score").astype(float)
     levels = [list(dict.fromkeys(str(text(value)) for value in scores[name])) for name in names]
-    rows, contrasts = [], []
+    rows: list[dict[str, Any]] = []
+    contrasts: list[tuple[pd.DataFrame, np.ndarray, str]] = []
     for moved in _moves(levels, base):
         row = {"factor": " × ".join(names[place] for place in moved)}
         row |= {"level": " × ".join(moved.values()), "control_level": " × ".join(base[place] for place in moved)}
@@ -87,8 +88,8 @@ def main_effects(
         rows.append(row | {"unscored": sum(int(runs[arm]["score"].isna().sum()) for arm in weights)})
         contrasts.append((by_seed[list(weights)], np.array([*weights.values()]), _none(unseen, names)))
     alpha = round(1 - level, 12)
-    number = sum(not np.isnan(_found(*contrast, alpha)["p"]) for contrast in contrasts)
-    found = [_found(*contrast, alpha / max(number, 1)) for contrast in contrasts]
+    number = sum(not np.isnan(_found(*contrast, alpha=alpha)["p"]) for contrast in contrasts)
+    found = [_found(*contrast, alpha=alpha / max(number, 1)) for contrast in contrasts]
     table = pd.DataFrame([row | of for row, of in zip(rows, found, strict=True)], columns=None if rows else COLUMNS)
     table["interval"] = [simultaneous(said, level, number) for said in table["interval"]]
     p = table["p"].to_numpy(dtype=float)

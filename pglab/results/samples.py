@@ -37,7 +37,7 @@ def sample_of(of_arm: pd.DataFrame, of_control: pd.DataFrame) -> Sample:
     entered = [x[x.index.isin(y.index)] if in_pairs else x for x, y in (there, there[::-1])]
     used = [runs.loc[x.index] for runs, x in zip(arms, entered, strict=True)]
     horizon = float(both["horizon"].iloc[0])
-    times = [_times(runs, seeds) for runs, seeds in zip((of_arm, of_control), entered, strict=True)]
+    times = _times(of_arm, entered[0]), _times(of_control, entered[1])
     columns = {
         **{key: of_arm[key].iloc[0] for key in ("measure", "unit", "better")},
         **{"paired": in_pairs, "pairs": len(a) if in_pairs else 0, "n": len(a), "n_control": len(b)},
@@ -50,7 +50,7 @@ def sample_of(of_arm: pd.DataFrame, of_control: pd.DataFrame) -> Sample:
         "correlation": _correlation(a, b) if in_pairs else np.nan,
         "mean": a.mean() if len(a) else np.nan,
         "control_mean": b.mean() if len(b) else np.nan,
-        "p_better": _p_better(*times, in_pairs, str(of_arm["better"].iloc[0])),
+        "p_better": _p_better(times[0], times[1], in_pairs, str(of_arm["better"].iloc[0])),
         "p_logrank": np.nan if np.isnan(horizon) else log_rank(*times[0], *times[1]),
         "env_steps": used[0]["env_steps"].mean(),
         "control_env_steps": used[1]["env_steps"].mean(),

@@ -188,6 +188,7 @@ def test_an_arm_has_its_restricted_mean_and_the_median_of_its_curve():
     low, high = stats.t.interval(0.95, 5, loc=values.mean(), scale=stats.sem(values))
     assert (total["low"], total["high"]) == pytest.approx((low, high))
     assert (total["median"], total["min"], total["capped"], total["n"], total["horizon"]) == (30, 10, 3, 6, 40)
+    assert total["interval"] == "95 % Student-t on pseudo-values"
     assert np.isnan([total[name] for name in ("sd", "iqm", "max", "tolerance_low")]).all()
     assert (rtg["mean"], rtg["capped"], rtg["horizon"]) == (pytest.approx(10 * (3 + 2 / 3)), 2, 40)
     assert np.isnan(rtg["median"])

@@ -143,6 +143,16 @@ def test_the_profile_of_censored_times_is_one_minus_the_curve_of_kaplan_and_meie
     )
 
 
+def test_the_profile_of_an_arm_goes_on_where_all_its_runs_are_there_and_ends_where_the_last_is_cut_off():
+    cut_late = TIMES.assign(
+        arm="a=2", reached=pd.array([True] * 5 + [False], dtype="boolean"), score=[1, 1, 1, 1, 1, 9.0]
+    )
+    both = pd.concat([TIMES.assign(reached=pd.array([True, True, False, True, True, True], dtype="boolean")), cut_late])
+    (axes,) = plots.performance_profile(both.reset_index(drop=True)).axes
+    ends = [(line.get_xdata()[-1], line.get_ydata()[-1]) for line in axes.lines]
+    assert ends == [(pytest.approx(9 + 0.04 * 8), 1.0), (9.0, pytest.approx(5 / 6))]
+
+
 def test_a_run_that_was_cut_off_is_an_open_triangle_and_the_mean_is_the_restricted_one():
     (axes,) = plots.seed_scores(TIMES).axes
     assert labels(axes) == ["a=1 (n = 6, 3 censored)"]

@@ -99,8 +99,7 @@ def grid(seeds: int, apart: bool, spread: float, seed: int) -> pd.DataFrame:
         *[
             arm_of(
                 dict(enumerate(spread * (w == "rtg") + rng.normal(size=seeds), start=100 * n * apart)),
-                weighting=w,
-                **{"optimizer.lr": lr},
+                **{"weighting": w, "optimizer.lr": str(lr)},  # pyright: ignore[reportArgumentType]
             )
             for n, (w, lr) in enumerate(arms)
         ]

@@ -69,7 +69,7 @@ def performance_profile(scores: pd.DataFrame, score: str = "score") -> Figure:
     margin = 0.04 * (high - low) or 1.0
     low, high = low - margin, high + margin
     if lacking.any():
-        steps = {arm: _watched(runs, ~cut[arm], low) for arm, runs in of.items()}
+        steps = {arm: _watched(runs, ~cut[arm], low, high) for arm, runs in of.items()}
     else:
         steps = {arm: _profile(runs, low, high, lower) for arm, runs in of.items()}
     side = "post" if lower else "pre"  # at the very score a run is there
@@ -146,8 +146,13 @@ def _profile(runs: np.ndarray, low: float, high: float, lower: bool) -> tuple[np
     return tau, reached.mean(axis=1), np.full(len(tau), float(len(runs)))
 
 
-def _watched(times: np.ndarray, reached: np.ndarray, low: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Times from low to the last one; the share of runs that are there at each; how many know it as well."""
+def _watched(
+    times: np.ndarray, reached: np.ndarray, low: float, high: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Times from low on; the share of runs that are there at each; how many know it as well.
+
+    They end with the last run that is watched, or at high where all are there.
+    """
     known = ~np.isnan(times)
     times, reached = times[known], reached[known]
     ordered, share, error = survival(times, reached)
@@ -155,5 +160,6 @@ def _watched(times: np.ndarray, reached: np.ndarray, low: float) -> tuple[np.nda
     with np.errstate(divide="ignore", invalid="ignore"):
         number = np.where((share > 0) & (share < 1), (1 - share) / (share * error), watched)
     last = np.r_[ordered[1:] > ordered[:-1], [True] * (len(times) > 0)].astype(bool)
-    of = np.r_[float(len(times)), number[last]]
-    return np.r_[low, ordered[last]], np.r_[0.0, 1 - share[last]], of
+    all_there = np.full(int(len(share) > 0 and share[-1] == 0), 1.0)
+    of = np.r_[float(len(times)), number[last], all_there]
+    return np.r_[low, ordered[last], high * all_there], np.r_[0.0, 1 - share[last], all_there], of
