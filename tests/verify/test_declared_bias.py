@@ -142,8 +142,9 @@ def combinations():
     yield "weighting=baseline,gae baseline=value estimator.truncation=bootstrap", []
 
 
-def check_verdicts(folder: Path, sweep: str, unbiased: list[str]) -> None:
-    done = verify(folder, "-m", *sweep.split(), "seeds=1", "effort.batches=200", NO_COSINES, "workers=2")
+def check_verdicts(folder: Path, sweep: str, unbiased: list[str], *problem: str) -> None:
+    effort = ("seeds=1", "effort.batches=200", NO_COSINES, "workers=2")
+    done = verify(folder, "-m", *sweep.split(), *problem, *effort)
     assert done.returncode == 0, done.stdout + done.stderr
     for name, finding in found(folder).items():
         choices = name.split(",")
@@ -165,7 +166,7 @@ A_DOZEN = [
 
 @pytest.mark.parametrize(("sweep", "unbiased"), A_DOZEN, ids=of_sweep)
 def test_a_dozen_built_in_combinations_keep_their_verdicts(tmp_path, sweep, unbiased):
-    check_verdicts(tmp_path, sweep, unbiased)
+    check_verdicts(tmp_path, sweep, unbiased, *SMALL[:4])
 
 
 @pytest.mark.slow
