@@ -10,6 +10,7 @@ distribution, a table has the wrong shape, or an episode without horizon may nev
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -75,12 +76,16 @@ def gae(
     if not 0.0 <= lam <= 1.0:
         raise ValueError(f"lam={lam} is outside [0, 1]")
     chain, live_score = _scores(mdp, pi, score, gamma)
-    now = np.broadcast_to(chain.at_live(value), (chain.times, len(chain.live)))
+    table = chain.at_live(value)
+    now = np.broadcast_to(table, (chain.times, len(chain.live)))
     following = np.zeros((chain.times, len(mdp.transition)))
     following[:, chain.live] = chain.ahead(now)
     reward = mdp.reward[chain.live]
 
+    @cache
     def errors(t: int) -> Reach:
+        if len(table) == 1 and 0 < t < chain.times - 1:
+            return errors(0)  # V depends on the time only at the horizon
         return Reach(chain, reward + gamma * following[t] - now[t, :, None, None])
 
     decay = gamma if discount_states else 1.0
