@@ -88,7 +88,7 @@ class Follower:
         if self._process:
             self._process.kill()
             self._process.wait()
-            self._listening.join()
+            self._listening.join(HURRY)
             self._connection.close()
 
     def _listen(self) -> None:
