@@ -12,7 +12,7 @@ import pglab
 from pglab.results import load, scores
 from pglab.results.load import load_evaluation
 from pglab.tracking import live
-from tests.tracking.test_upload import check_complete
+from tests.tracking.held import check_complete
 from tests.tracking.wandb_server import ENTITY, WandbServer
 
 CHANGES = ("return returns", "return 2 * returns")
