@@ -13,7 +13,7 @@ from pglab.processes import start
 
 FEW = 12  # runs that are always brought completely
 SHARE = 0.1  # of the time that a command has taken, which more offline runs may take after it
-HURRY = 0.5  # seconds for it after a Ctrl-C
+HURRY = 0.1  # seconds for it after a Ctrl-C: all that is stored can be uploaded later
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Follower:
         if self._process:
             self._process.kill()
             self._process.wait()
-            self._listening.join()
+            self._listening.join(HURRY)
             self._connection.close()
 
     def _listen(self) -> None:

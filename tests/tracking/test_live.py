@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ import pglab
 from pglab.results import load, scores
 from pglab.results.load import load_evaluation
 from pglab.tracking import live
-from tests.tracking.test_upload import check_complete
+from tests.tracking.held import check_complete
 from tests.tracking.wandb_server import ENTITY, WandbServer
 
 CHANGES = ("return returns", "return 2 * returns")
@@ -80,6 +81,26 @@ def test_variables_of_an_agent_merge_no_seeds_and_the_sweeps_own_run_gets_the_ob
     means = scores(load(study), load_evaluation(study))["score"]
     assert trial.summary["objective"] == pytest.approx(means.mean())
     assert (trial.state, trial.history) == ("finished", [])
+
+
+@pytest.mark.slow
+def test_runs_are_shown_while_they_train_and_are_the_same_runs_when_they_have_ended(
+    command_line, tmp_path: Path, wandb_server: WandbServer, variables, online
+):
+    seen: dict[str, tuple[str, int]] = {}
+    with command_line.started([*online, "updates=3000"], tmp_path, **variables) as process:
+        while process.poll() is None and len(seen) < 2:
+            under_way = [run for run in list(wandb_server.runs.values()) if run.state == "running" and run.lines]
+            seen |= {run.name: (run.id, len(run.lines)) for run in under_way}
+            time.sleep(0.05)
+        trains = process.poll() is None
+        out, err = process.communicate(timeout=200)
+    assert (process.returncode, trains, len(seen)) == (0, True, 2), err
+    assert "warning" not in out
+    assert all(rows < 3000 for _, rows in seen.values())
+    runs = wandb_server.named()
+    assert {name: run.id for name, run in runs.items()} == {name: id_ for name, (id_, _) in seen.items()}
+    check_complete(tmp_path / "results" / "online", runs)
 
 
 def test_many_short_runs_are_left_to_one_named_command_where_writing_them_takes_long(

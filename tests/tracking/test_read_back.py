@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from pglab.results import load
-from tests.tracking.wandb_server import ENTITY, StoredRun
+from tests.tracking.stored_run import StoredRun
+from tests.tracking.wandb_server import ENTITY
 
 PROJECT = f"{ENTITY}/pglab"
 

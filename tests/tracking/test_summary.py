@@ -20,8 +20,9 @@ from pglab.tracking.summary import SummarizedStudy, summarized
 from tests.conftest import CommandLine
 from tests.report.made_study import write_arm
 from tests.tracking.conftest import QUICK
+from tests.tracking.stored_run import StoredRun
 from tests.tracking.wandb_artifacts import StoredArtifact
-from tests.tracking.wandb_server import Refused, StoredRun, WandbServer
+from tests.tracking.wandb_server import Refused, WandbServer
 
 RUNS = 3
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -1,51 +1,21 @@
 """W&B gets every run of a study from its files, once, whatever happens on the way."""
 
-import hashlib
 import json
-import math
 import shutil
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 
-from pglab.results import load, load_evaluation
-from pglab.store.films import film_file
+from pglab.results import load_evaluation
 from pglab.tracking.command import AT_ONCE, WORTH
-from pglab.watching.film import film
-from tests.tracking.wandb_server import ENTITY, Refused, StoredRun, WandbServer
+from tests.tracking.held import check_complete, uploads
+from tests.tracking.wandb_server import ENTITY, Refused
 
 RUNS = 6
 assert 1 < min(AT_ONCE, 1 + RUNS // WORTH) < RUNS  # some are uploaded side by side, others wait
-
-
-def uploads(server: WandbServer) -> list[str]:
-    """What the server was asked since the last time that may change a run."""
-    changing = [name for name in server.asked if name in ("UpsertBucket", "file_stream")]
-    server.asked.clear()
-    return changing
-
-
-def equal(there: Any, here: Any) -> bool:
-    return float(there) == here or (math.isnan(float(there)) and math.isnan(here))
-
-
-def check_complete(study: Path, runs: dict[str, StoredRun]) -> None:
-    """Every stored run is there with exactly its rows."""
-    frame = load(study)
-    for (arm, seed), rows in frame.groupby(["arm", "seed"]):
-        run = runs[f"{arm},seed={seed}"]
-        assert run.steps == rows["update"].tolist()
-        assert run.summary["status"] == rows["status"].iloc[0]
-        measures = frame.columns[frame.columns.get_loc("update") : frame.columns.get_loc("status")]
-        for there, here in zip(run.history, rows.to_dict("records"), strict=True):
-            assert all(equal(there.get(name, np.nan), here[name]) for name in measures)
 
 
 def answering(statuses: dict[str, list[int]]):
@@ -95,25 +65,6 @@ def test_a_second_call_uploads_nothing_and_a_lost_record_makes_no_second_run(
     assert uploads(wandb_server)
     assert (len(wandb_server.named()), len(wandb_server.summaries())) == (RUNS, 1)
     check_complete(copied_study, wandb_server.named())
-
-
-@pytest.mark.slow
-def test_only_runs_that_changed_are_uploaded_again(
-    mirror_command, eventful: Path, study: Path, wandb_server, variables
-):
-    assert mirror_command([str(eventful)], eventful, **variables).returncode == 0
-    arm = sorted(eventful.glob("*/arm.json"))[0].parent
-    about = json.loads((arm / "arm.json").read_text())
-    about.pop("checksum", None)
-    about["runs"]["1"] |= {"status": "finished", "updates": 2}
-    (arm / "arm.json").write_text(json.dumps(about))
-    continued = pd.read_parquet(study / arm.name / "updates.parquet").query("seed == 1 and update == 2")
-    updates = pd.concat([pd.read_parquet(arm / "updates.parquet"), continued], ignore_index=True)
-    updates.to_parquet(arm / "updates.parquet", index=False)
-    done = mirror_command([str(eventful)], eventful, **variables)
-    assert done.stdout.splitlines()[0] == f"1 of 1: {arm.name},seed=1", done.stderr
-    check_complete(eventful, wandb_server.named())
-    assert wandb_server.named()[f"{arm.name},seed=1"].state == "finished"
 
 
 @pytest.mark.slow
@@ -239,23 +190,6 @@ def test_an_upload_that_is_ended_is_taken_up_without_duplicates(
     check_complete(copied_study, wandb_server.named())
 
 
-@pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")
-def test_a_study_of_the_version_before_is_uploaded_and_its_notes_are_looked_at_again(
-    mirror_command, tmp_path, wandb_server, variables, read_back
-):
-    study = shutil.copytree(Path(__file__).parents[1] / "store" / "study_of_0_1_0", tmp_path / "earlier")
-    assert mirror_command([str(study)], tmp_path, **variables).returncode == 0
-    check_complete(study, wandb_server.named())
-    pd.testing.assert_frame_equal(read_back(f"{ENTITY}/pglab"), load(study))
-    ((place, known),) = json.loads((study / "mirrored.json").read_text()).items()
-    ids = {name: run.id for name, run in wandb_server.named().items()}
-    (study / "mirrored.json").write_text(json.dumps({place: {one: [2, "finished"] for one in known}}))
-    done = mirror_command([str(study)], tmp_path, **variables)
-    assert f"Uploaded {len(ids)} of {len(ids)} runs" in done.stdout
-    assert {name: run.id for name, run in wandb_server.named().items()} == ids
-    assert json.loads((study / "mirrored.json").read_text()) == {place: known}
-
-
 def test_a_wrong_key_is_said_in_one_line_and_changes_nothing(
     mirror_command, copied_study, wandb_server, variables, contents
 ):
@@ -292,77 +226,6 @@ def test_waiting_for_a_server_has_an_end(mirror_command, copied_study, wandb_ser
     assert line.startswith("error: W&B has an incomplete mirror: it could not be reached, or took nothing, ")
 
 
-def change(arm: Path, file: str, changed: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
-    """Changes rows of a file, as a rerun or a copy from elsewhere does."""
-    about = json.loads((arm / "arm.json").read_text())
-    about.pop("checksum", None)
-    about.pop("files", None)
-    (arm / "arm.json").write_text(json.dumps(about))
-    changed(pd.read_parquet(arm / file)).to_parquet(arm / file, index=False)
-
-
-def test_numbers_that_changed_take_the_place_of_the_old_ones(
-    mirror_command, copied_study, wandb_server, variables, read_back
-):
-    assert mirror_command([str(copied_study)], copied_study, **variables).returncode == 0
-    first, second = sorted(about.parent for about in copied_study.glob("*/arm.json"))
-    before = {name: run.id for name, run in wandb_server.named().items()}
-    change(first, "updates.parquet", lambda rows: rows.assign(loss=rows["loss"].where(rows["seed"] != 1, 0.5)))
-    change(second, "evaluation.parquet", lambda rows: rows.assign(**{"return": rows["return"] - rows["seed"]}))
-    done = mirror_command([str(copied_study)], copied_study, **variables)
-    assert done.returncode == 0, done.stderr
-    assert "Uploaded 3 of 6 runs" in done.stdout  # in the second arm that of seed 0 stays as it is
-    runs = wandb_server.named()
-    assert {name for name, run in runs.items() if run.id != before[name]} == {f"{first.name},seed=1"}
-    check_complete(copied_study, runs)
-    returns = load_evaluation(copied_study).groupby(["arm", "seed"])["return"].mean()
-    assert all(runs[f"{arm},seed={seed}"].summary["final_return"] == mean for (arm, seed), mean in returns.items())
-    pd.testing.assert_frame_equal(read_back(f"{ENTITY}/pglab"), load(copied_study))
-    for notes in ("kept", "lost"):  # it is found under its new id without our notes, too
-        if notes == "lost":
-            (copied_study / "mirrored.json").unlink()
-        assert mirror_command([str(copied_study)], copied_study, **variables).returncode == 0
-        assert {name: run.id for name, run in wandb_server.named().items()} == {n: run.id for n, run in runs.items()}
-
-
-@pytest.mark.slow
-def test_fewer_rows_than_before_and_a_run_that_was_deleted_there_are_uploaded_anew(
-    mirror_command, copied_study, wandb_server, variables
-):
-    assert mirror_command([str(copied_study)], copied_study, **variables).returncode == 0
-    arm = sorted(copied_study.glob("*/arm.json"))[0].parent
-    about = json.loads((arm / "arm.json").read_text())
-    about.pop("checksum")
-    for run in ("0", "1"):
-        about["runs"][run] |= {"status": "stopped", "updates": 1}
-    (arm / "arm.json").write_text(json.dumps(about))
-    change(arm, "updates.parquet", lambda rows: rows[(rows["seed"] == 2) | (rows["update"] == 1)])
-    deleted = wandb_server.named()[f"{arm.name},seed=0"].id
-    del wandb_server.runs["pglab", deleted]
-    wandb_server.deleted.add(("pglab", deleted))
-    done = mirror_command([str(copied_study)], copied_study, **variables)
-    assert done.returncode == 0, done.stderr
-    assert len(wandb_server.named()) == RUNS
-    check_complete(copied_study, wandb_server.named())
-
-
-@pytest.mark.slow
-def test_another_training_under_the_same_name_is_not_mixed_in(mirror_command, copied_study, wandb_server, variables):
-    assert mirror_command([str(copied_study)], copied_study, **variables).returncode == 0
-    arm = sorted(copied_study.glob("*/arm.json"))[0].parent
-    updates = pd.read_parquet(arm / "updates.parquet")
-    updates.loc[(updates["seed"] == 1) & (updates["update"] == 2), "return_mean"] += 1
-    updates.to_parquet(arm / "updates.parquet", index=False)
-    (copied_study / "mirrored.json").unlink()
-    uploads(wandb_server)
-    done = mirror_command([str(copied_study)], copied_study, **variables)
-    assert done.returncode == 1
-    assert f"of {arm.name},seed=1 has another return_mean at update 2, from another training" in done.stderr
-    runs = wandb_server.named()
-    assert runs[f"{arm.name},seed=1"].state == "finished"
-    assert all(len(run.lines) == 2 for run in runs.values())
-
-
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
@@ -387,45 +250,3 @@ def test_notes_that_cannot_be_read_are_named(mirror_command, copied_study, wandb
     assert str(where) in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not wandb_server.runs
-
-
-@pytest.mark.parametrize("file", ["arm.json", "updates.parquet", "evaluation.parquet"])
-def test_a_damaged_arm_is_refused_by_name_and_the_others_are_uploaded(
-    mirror_command, copied_study, wandb_server, variables, file
-):
-    damaged, sound = sorted(about.parent for about in copied_study.glob("*/arm.json"))
-    with (damaged / file).open("ab") as stream:
-        stream.write(b"}")
-    done = mirror_command([str(copied_study)], copied_study, **variables)
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
-    assert line.startswith(f"error: {damaged / file} is damaged")
-    assert set(wandb_server.named()) == {f"{sound.name},seed={seed}" for seed in range(3)}
-    assert not wandb_server.summaries()  # a report needs every arm
-
-
-def test_the_films_of_a_run_are_in_the_rows_of_their_updates(
-    mirror_command, copied_study, wandb_server, variables, read_back
-):
-    arm = sorted(copied_study.glob("*/arm.json"))[0].parent
-    (arm / "videos").mkdir()
-    for seed, update in ((0, 1), (0, 2), (1, 2)):
-        film_file(arm, seed, update).write_bytes(film(iter([np.full((4, 4, 3), update, np.uint8)]), 10, ".gif"))
-    # A link could lead to anybody's files: neither it nor a folder of films that is one is followed.
-    film_file(arm, 2, 1).symlink_to(film_file(arm, 0, 1))
-    other = sorted(copied_study.glob("*/arm.json"))[1].parent
-    (other / "videos").symlink_to(arm / "videos")
-    frame = load(copied_study)
-    done = mirror_command([str(copied_study)], copied_study, **variables)
-    assert done.returncode == 0, done.stderr
-    runs = wandb_server.named()
-    check_complete(copied_study, runs)
-    shown = {(n, row["update"]): row["episode"] for n, run in runs.items() for row in run.history if "episode" in row}
-    assert shown.keys() == {(f"{arm.name},seed={seed}", update) for seed, update in ((0, 1), (0, 2), (1, 2))}
-    for (name, update), about in shown.items():
-        assert about["_type"] == "video-file"
-        sent = film_file(arm, int(name[-1]), update).read_bytes()
-        assert about["sha256"] == hashlib.sha256(sent).hexdigest()
-    columns = ["arm", "seed", "update", "loss"]
-    there = read_back(f"{ENTITY}/pglab")[columns].sort_values(columns, ignore_index=True)
-    pd.testing.assert_frame_equal(there, frame[columns].sort_values(columns, ignore_index=True))
