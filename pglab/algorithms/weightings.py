@@ -89,10 +89,11 @@ class ExponentSlip:
     """WRONG ON PURPOSE: Ψ_t = Σ_{k≥t} γ^{r_k} r_k, the discount raised to the reward, not to the delay.
 
     Where every reward is 1, as on CartPole, it is γ times the undiscounted reward-to-go: a smaller
-    learning rate, and no discount at all. Kept because published code has it.
+    learning rate, and no discount at all. Kept because published code has it, which knows no γ^t either.
     """
 
     gamma: float
+    discounted_from_start: ClassVar[bool] = True
 
     @property
     def bias(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pytest
 from analysis.paper import command, manifest, stored
 from analysis.paper.catalogue import FIGURES
 from analysis.paper.marks import MARKED
-from pglab import cli
+from pglab import sweep
 from pglab.store.sealed import seal_text, unseal_text
 from tests.paper.conftest import FIGURE
 
@@ -34,10 +34,10 @@ def test_every_figure_has_its_own_name_and_studies_of_one_name_are_the_same():
 
 
 def test_the_first_job_of_every_command_of_the_catalogue_composes(monkeypatch):
-    split = cli.BasicSweeper.split_arguments
-    monkeypatch.setattr(cli.BasicSweeper, "split_arguments", lambda *given: [split(*given)[0][:1]])
+    jobs = sweep._jobs
+    monkeypatch.setattr(sweep, "_jobs", lambda given: jobs(given)[:1])
     for study in {study.name: study for figure in FIGURES for study in figure.studies}.values():
-        (composed,) = cli.compose_runs(study.commands(quick=True)[-1])
+        (composed,) = sweep.compose_runs(study.commands(quick=True)[-1])
         assert (composed.settings["study"], composed.settings["seeds"]) == (f"{study.name}_quick", study.quick)
 
 

@@ -24,7 +24,11 @@ def test_the_table_and_the_verdicts_have_the_same_score_and_name_it(played, meas
     updates, evaluation = updates_of(RUNS), evaluation_of(played)
     found, compared = closing(updates, evaluation), compare(scores(updates, evaluation))
     assert found.measure == measure == compared["measure"][0]
-    assert found.caption.startswith(f"final return, in the table and in the verdicts: {measure}, averaged over seeds\n")
+    column = "final return" if played else "score"
+    assert (found.column, found.caption.splitlines()[0]) == (
+        column,
+        f"{column}, in the table and in the verdicts: {measure}, averaged over seeds",
+    )
     assert found.verdicts == tuple(compared["verdict"])
     assert list(found.summary.columns) == TABLE
     total, rtg = found.summary["score"]
