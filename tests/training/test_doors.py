@@ -129,6 +129,32 @@ def test_a_run_that_diverges_in_a_later_step_stays_where_it_was(make_arm, make_s
 
 
 @dataclass(frozen=True)
+class Likelihood:
+    """log π of each step, whatever Ψ: not zero for a step of padding."""
+
+    def __call__(self, log_prob, old_log_prob, psi):
+        return log_prob
+
+
+def test_a_step_of_padding_has_no_loss(make_arm, make_shapes, train):
+    arm = make_arm(objective=Likelihood(), init=Zeros(), updates=1, seeds=[0, 1])
+    ((measures,),) = train(make_shapes(), [arm]).history
+    assert measures.loss == pytest.approx(-np.log(2.0) * measures.env_steps, rel=1e-5)
+
+
+def test_an_arm_that_has_ended_keeps_its_state_to_the_last_bit_while_others_train(make_arm, make_shapes):
+    short, long = make_arm(updates=1), make_arm(updates=4, weighting=w.TotalReturn(1.0))
+    bundle = Bundle(make_shapes(), [short, long])
+    bundle.step()
+    before = bundle.state()[0]
+    while not bundle.finished:
+        bundle.step()
+    after = bundle.state()[0]
+    assert before.keys() == after.keys() >= {"policy/parameters", "policy/step", "counters/update"}
+    assert all(torch.equal(before[name].nan_to_num(), after[name].nan_to_num()) for name in before)
+
+
+@dataclass(frozen=True)
 class OneAfterAnother:
     """Plays the runs apart from each other and packs them in order."""
 
