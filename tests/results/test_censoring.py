@@ -244,17 +244,23 @@ def test_arms_that_do_not_differ_are_told_apart_in_one_of_twenty_studies_however
 
 
 @pytest.mark.slow
-def test_the_interval_holds_the_difference_of_restricted_means_in_95_of_100_studies():
-    rng, held, studies = np.random.default_rng(0), 0, 2000
+@pytest.mark.parametrize("n", [20, 60])
+def test_the_interval_of_runs_cut_off_holds_the_difference_as_often_as_that_of_runs_watched_to_the_horizon(n: int):
+    """Of skewed times neither holds it in quite 95 of 100 studies (94.4 and 94.7 with 20 runs in each arm)."""
+    rng, studies, held = np.random.default_rng(1), 4000, np.zeros(2)
     for _ in range(studies):
-        times = rng.exponential(10, 20), rng.exponential(20, 20)
-        ends = rng.uniform(5, 60, 20), rng.uniform(5, 30, 20)
+        times = rng.exponential(10, n), rng.exponential(20, n)
+        ends = rng.uniform(5, 60, n), rng.uniform(5, 30, n)
         arms = [(np.minimum(t, c), t <= c) for t, c in zip(times, ends, strict=True)]
         horizon = min(*(horizon_of(*arm) for arm in arms), max(arm[0].max() for arm in arms))
         truth = 10 * -np.expm1(-horizon / 10) - 20 * -np.expm1(-horizon / 20)
-        found = unpaired(*(pseudo_values(*arm, horizon) for arm in arms))
-        held += found.low <= truth <= found.high
-    assert held / studies >= 0.95 - 2 * np.sqrt(0.05 * 0.95 / studies)
+        cut = unpaired(*(pseudo_values(*arm, horizon) for arm in arms))
+        whole = unpaired(*(np.minimum(of_arm, horizon) for of_arm in times))
+        held += [found.low <= truth <= found.high for found in (cut, whole)]
+    cut_off, watched_on = held / studies
+    error = np.sqrt(0.05 * 0.95 / studies)
+    assert abs(cut_off - watched_on) <= 2 * error
+    assert cut_off >= 0.94 - 2 * error
 
 
 @settings(max_examples=25)
