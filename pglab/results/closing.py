@@ -41,7 +41,7 @@ def closing(updates: pd.DataFrame, evaluation: pd.DataFrame) -> Closing:
     runs = scores(updates, evaluation)
     measure = str(runs["measure"].iloc[0])
     column = "final return" if "final evaluation" in measure else "score"
-    lines = [f"{column}, in the table and in the verdicts: {measure}, averaged over seeds"]
+    lines = [f"{column}: {measure}, averaged over seeds"]
     lines.append("interval: 95 %, Student-t over seeds")
     if bad := int(runs["note"].str.contains(NOT_FINITE).sum()):
         lines.append(f"no score: {counted(bad, 'run')}, of which something that was measured is {NOT_FINITE}")

@@ -27,7 +27,7 @@ def test_the_table_and_the_verdicts_have_the_same_score_and_name_it(played, meas
     column = "final return" if played else "score"
     assert (found.column, found.caption.splitlines()[0]) == (
         column,
-        f"{column}, in the table and in the verdicts: {measure}, averaged over seeds",
+        f"{column}: {measure}, averaged over seeds",
     )
     assert found.verdicts == tuple(compared["verdict"])
     assert list(found.summary.columns) == TABLE
