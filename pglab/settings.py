@@ -61,7 +61,7 @@ KEYS: Mapping[str, Decides] = {
 
 FRAME_GROUPS = ("env", "weighting", "baseline", "head", "network", "optimizer")  # columns of every frame
 SAID_WHOLE = frozenset({"seed", "id", "steps", "_target_"})  # endings of dotted keys that say too little alone
-RETIRED = frozenset({"weighting.discount_states"})  # `estimator.discount_states` says it: in studies of before
+RETIRED = {("weighting", "discount_states"): ("estimator", "discount_states")}  # and what says the same now
 
 
 def decides(key: str) -> Decides:
@@ -72,6 +72,16 @@ def decides(key: str) -> Decides:
 def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that decide the numbers of an update."""
     return {key: value for key, value in settings.items() if Decides.NUMBERS in decides(key)}
+
+
+def without_retired(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """An identity that was stored, without retired keys; one that says other than its successor stays, and differs."""
+    kept = dict(identity)
+    for (group, key), (new_group, new_key) in RETIRED.items():
+        old, new = identity.get(group, {}), identity.get(new_group, {})
+        if key in old and old[key] == new.get(new_key):
+            kept[group] = {name: value for name, value in old.items() if name != key}
+    return kept
 
 
 def shapes(settings: Mapping[str, Any]) -> str:
@@ -109,12 +119,10 @@ def says_its_choice(key: str, arms: Iterable[tuple[Mapping[str, str], Mapping[st
 
 
 def difference(there: Any, here: Any, key: str = "") -> tuple[str, Any, Any] | None:
-    """The first dotted key that differs, and its two values; retired keys are passed over."""
+    """The first dotted key that differs, and its two values."""
     if isinstance(there, Mapping) and isinstance(here, Mapping):
         for name in sorted(there.keys() | here.keys()):
             dotted = f"{key}.{name}" if key else name
-            if dotted in RETIRED:
-                continue
             found = difference(there.get(name, "absent"), here.get(name, "absent"), dotted)
             if found:
                 return found

@@ -7,10 +7,9 @@ import pytest
 import yaml
 
 import pglab
-from pglab import settings
 from pglab.cli import compose_runs
 from pglab.results import IncompleteStudy, compare, load, load_evaluation, scores
-from pglab.settings import ARM, KEYS, Decides, decides, difference, naming
+from pglab.settings import ARM, KEYS, Decides, decides, difference, naming, without_retired
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf"
@@ -56,11 +55,17 @@ def test_a_name_is_made_of_what_makes_an_arm():
     ]
 
 
-def test_a_difference_is_told_by_its_dotted_key_and_a_retired_key_is_none():
+def test_a_difference_is_told_by_its_dotted_key():
     assert difference({"a": {"b": 1}}, {"a": {"b": 2}}) == ("a.b", 1, 2)
     assert difference({"a": 1}, {}) == ("a", 1, "absent")
-    assert {"weighting.discount_states"} == settings.RETIRED
-    assert difference({"weighting": {"discount_states": False, "gamma": 1.0}}, {"weighting": {"gamma": 1.0}}) is None
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_retired_key_is_passed_over_only_where_it_says_what_its_successor_says(kept: bool):
+    now = {"weighting": {"gamma": 0.9}, "estimator": {"discount_states": False}}
+    before = {**now, "weighting": {"gamma": 0.9, "discount_states": kept}}
+    told = ("weighting.discount_states", True, "absent")
+    assert difference(without_retired(before), now) == (told if kept else None)
 
 
 OWN_INIT = """
