@@ -4,6 +4,7 @@ import os
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,13 +59,15 @@ def command(
     """
     interrupted = "Interrupted; nothing was written."
     try:
-        _listen_for_interruption()
-        asked = parse(sys.argv[1:])
-        jobs = _plain_jobs(asked, config_name)
+        stopped = _listen_for_interruption()
+        with _undisguised(stopped):
+            asked = parse(sys.argv[1:])
+            jobs = _plain_jobs(asked, config_name)
         if jobs is not None:
             return together(jobs)
         interrupted = "Interrupted. What the jobs have stored is kept; the same command again trains what is missing."
-        _run_by_hydra(asked, config_name, lambda config: one_by_one(composed(config, HydraConfig.get())))
+        with _undisguised(stopped):
+            _run_by_hydra(asked, config_name, lambda config: one_by_one(composed(config, HydraConfig.get())))
         return 0
     except InputError as error:
         message = str(error)
@@ -111,18 +114,38 @@ def _as_hydra_takes_it(asked: Arguments) -> Iterator[None]:
             os.environ["HYDRA_FULL_ERROR"] = full_error
 
 
-def _listen_for_interruption() -> None:
-    """Makes a scheduler's stop the same as a Ctrl-C, and either come at most once."""
+def _listen_for_interruption() -> threading.Event:
+    """Makes a scheduler's stop the same as a Ctrl-C, and either come at most once; returns what tells that it came."""
+    stopped = threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        # Further ones must not disturb the storing of what there is.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        stopped.set()
+        raise KeyboardInterrupt
+
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a shell's background jobs have it
-        signal.signal(signal.SIGINT, _interrupt_once)
-    signal.signal(signal.SIGTERM, _interrupt_once)
+        signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+    return stopped
 
 
-def _interrupt_once(number: int, frame: FrameType | None) -> None:
-    """The first Ctrl-C interrupts; further ones must not disturb the storing of what there is."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
+@contextmanager
+def _undisguised(stopped: threading.Event) -> Iterator[None]:
+    """Raises KeyboardInterrupt for what libraries make of one that comes in the middle of them: an error, or nothing.
+
+    Args:
+        stopped: is set when it came.
+    """
+    try:
+        yield
+    except Exception as error:
+        if stopped.is_set():
+            raise KeyboardInterrupt from error
+        raise
+    if stopped.is_set():
+        raise KeyboardInterrupt
 
 
 def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> pd.DataFrame:

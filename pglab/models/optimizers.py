@@ -1,6 +1,8 @@
 """Any `torch.optim` class on the flat rows of an arm, provided that rows stay apart."""
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -14,7 +16,9 @@ class Rows:
 
     def __init__(self, parameters: Tensor, make: MakeOptimizer) -> None:
         self._leaf = parameters.detach().requires_grad_()  # shares the memory: a slice of a bundle's table
-        self._optimizer = make([self._leaf])
+        with _without_compiler():
+            self._optimizer = make([self._leaf])
+        self._step = inspect.unwrap(type(self._optimizer).step)
 
     @property
     def parameters(self) -> Tensor:
@@ -32,7 +36,8 @@ class Rows:
         """
         before = {name: tensor.clone() for name, tensor in self._row_tensors().items()}
         self._leaf.grad = gradient
-        self._optimizer.step()
+        with torch.no_grad():
+            self._step(self._optimizer)
         finite = [tensor.reshape(len(tensor), -1).isfinite().all(-1) for tensor in self._row_tensors().values()]
         took = may_change & torch.stack(finite).all(0)
         if not took.all():
@@ -65,6 +70,20 @@ class Rows:
         }
 
 
+@contextmanager
+def _without_compiler() -> Iterator[None]:
+    """Makes optimizers without loading torch's compiler, which takes longer than many a training.
+
+    Their methods are wrapped in calls that tell it to stay away; `inspect.unwrap` gives what is inside.
+    """
+    wrapped = Optimizer.add_param_group
+    Optimizer.add_param_group = inspect.unwrap(wrapped)
+    try:
+        yield
+    finally:
+        Optimizer.add_param_group = wrapped
+
+
 def check_rows_apart(make: MakeOptimizer) -> None:
     """Raises ValueError where a step on one run's row depends on another run's.
 
@@ -82,7 +101,7 @@ def check_rows_apart(make: MakeOptimizer) -> None:
 
     name = getattr(getattr(make, "func", make), "__name__", str(make))
     try:
-        make([torch.zeros(3, 64, requires_grad=True)])
+        Rows(torch.zeros(3, 64), make)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name}: {error}") from error
     try:

@@ -14,10 +14,10 @@ from pglab.models.parameters import Layout
 from pglab.results.arm_names import settings_in, short_names
 from pglab.results.incomplete import named_seeds
 from pglab.store.checkpoints import last_checkpoint
+from pglab.store.encoding import reached, tells_update
 from pglab.store.folder import studies_in
 from pglab.store.reader import ArmFolder
 from pglab.store.records import ArmRecord
-from pglab.store.states import reached, tells_update
 
 MOST = 20  # arms that are named before the rest is only counted
 PARAMETERS = "state/policy/parameters"  # of a checkpoint, one flat row for each seed

@@ -10,8 +10,9 @@ import pandas as pd
 
 from pglab.errors import DamagedError
 from pglab.store.atomic import write
+from pglab.store.encoding import NO_ROWS, decode, encode
 from pglab.store.sealed import seal, unseal
-from pglab.store.states import NO_ROWS, Saved, decode, encode
+from pglab.store.states import Saved
 
 CHECKPOINTS = ("checkpoint.bin", "checkpoint.previous.bin")  # the newer one first
 

@@ -14,11 +14,12 @@ import pyarrow.parquet as parquet
 
 from pglab.errors import DamagedError
 from pglab.store.checkpoints import CHECKPOINTS, last_checkpoint
+from pglab.store.encoding import decode, is_row, rows_so_far
 from pglab.store.files import read
 from pglab.store.lock import holder
 from pglab.store.records import ArmRecord, RunRecord, parse
 from pglab.store.sealed import unpack, unseal
-from pglab.store.states import Saved, decode, is_row, rows_so_far
+from pglab.store.states import Saved
 
 ABOUT, UPDATES, EVALUATION, POLICIES, STATES = (
     "arm.json", "updates.parquet", "evaluation.parquet", "policies.npz", "states.bin",

@@ -16,11 +16,12 @@ import yaml
 from pglab.errors import InputError
 from pglab.store.atomic import remove_left_over, write
 from pglab.store.checkpoints import CHECKPOINTS, remove_damaged_checkpoint
+from pglab.store.encoding import NO_ROWS, encode
 from pglab.store.films import FOLDER, film_file
 from pglab.store.reader import ABOUT, EVALUATION, POLICIES, RESULTS, STATES, UPDATES, ArmFolder
 from pglab.store.records import ArmRecord, RunRecord
 from pglab.store.sealed import pack, seal
-from pglab.store.states import NO_ROWS, Saved, encode
+from pglab.store.states import Saved
 
 FILES = (*CHECKPOINTS, *RESULTS, STATES, "config.yaml", ABOUT)  # `arm.json` is the last to go
 

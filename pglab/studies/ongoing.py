@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from pglab.store.checkpoints import read_checkpoint, store_checkpoint
-from pglab.store.states import NO_ROWS, Saved, join
+from pglab.store.encoding import NO_ROWS
+from pglab.store.states import Saved, join
 from pglab.store.writer import ArmWriter
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pglab.errors import DamagedError
 from pglab.store.checkpoints import last_checkpoint
+from pglab.store.encoding import reached, tells_update
 from pglab.store.folder import StudyFolder, studies_in
 from pglab.store.lock import holder
 from pglab.store.reader import ArmFolder
 from pglab.store.records import ArmRecord, RunRecord
-from pglab.store.states import reached, tells_update
 from pglab.studies.provenance import changed
 
 

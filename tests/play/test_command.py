@@ -11,9 +11,10 @@ from PIL import Image, ImageSequence
 
 from pglab.play.command import main
 from pglab.play.stored import find_policy
+from pglab.store.encoding import encode
 from pglab.store.lock import claimed
 from pglab.store.sealed import seal
-from pglab.store.states import Saved, encode
+from pglab.store.states import Saved
 from tests.play.conftest import RTG, TOTAL
 from tests.results.edited import begin, edit
 from tests.watching.mp4 import decoded_mp4

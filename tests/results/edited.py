@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pglab.store.encoding import encode
 from pglab.store.sealed import seal
-from pglab.store.states import Saved, encode
+from pglab.store.states import Saved
 
 
 def rtg(study: Path) -> Path:

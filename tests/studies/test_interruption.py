@@ -148,6 +148,27 @@ def test_ctrl_c_before_training_writes_nothing(command_line, tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+DISGUISES = """
+import os, signal, time
+
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(10)
+except KeyboardInterrupt:
+    {instead}
+"""
+
+
+@pytest.mark.parametrize("instead", ["raise ValueError('of a library')", "pass"])
+def test_ctrl_c_is_one_whatever_the_code_that_it_met_makes_of_it(command_line, tmp_path: Path, instead: str):
+    (tmp_path / "disguises.py").write_text(DISGUISES.format(instead=instead))
+    looked_up = ["weighting._target_=disguises.Weighting", "+weighting.n=1"]  # its arguments, in composing
+    done = command_line(looked_up, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.splitlines()[-1]) == (130, "", "Interrupted; nothing was written.")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
 def test_a_finished_shard_is_kept_when_ctrl_c_comes_while_it_is_stored(
     tmp_path: Path, tiny: Sequence[str], monkeypatch: pytest.MonkeyPatch
 ):

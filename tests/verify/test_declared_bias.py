@@ -2,14 +2,13 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.verify.test_verify import QUICK, ROOT, found, verify
+from tests.conftest import CommandLine
+from tests.verify.test_verify import QUICK, found, verify
 
 SMALL = ("env=random_mdp", "env.states=3", "env.actions=2", "env.horizon=6", "seeds=1", *QUICK[:1], "workers=1")
 NO_COSINES = "effort.cosine_episodes=[]"
@@ -170,20 +169,15 @@ def test_every_built_in_combination_keeps_its_verdict(tmp_path, sweep, unbiased)
 
 @pytest.mark.parametrize("later", [0.0, 0.5])
 def test_an_interruption_while_the_children_start_shows_no_traceback(tmp_path, later):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "pglab.verify", "workers=2"]
-    pipe = subprocess.PIPE
-    verifying = subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
-    )
-    deadline = time.monotonic() + 120
-    while children(verifying.pid) < 2:
-        assert verifying.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    time.sleep(later)  # seconds in which the children import
-    os.killpg(verifying.pid, signal.SIGINT)
-    printed, said = verifying.communicate(timeout=60)
+    with CommandLine("pglab.verify").started(["workers=2"], tmp_path) as verifying:
+        deadline = time.monotonic() + 120
+        while children(verifying.pid) < 2:
+            assert verifying.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(later)  # seconds in which the children import
+        os.killpg(verifying.pid, signal.SIGINT)
+        printed, said = verifying.communicate(timeout=60)
     assert (verifying.returncode, printed, said) == (130, "", "Interrupted; nothing was written.\n")
 
 
