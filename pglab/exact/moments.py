@@ -85,12 +85,11 @@ class Reach:
 
     def gather(self, terms: list[tuple[np.ndarray, int, np.ndarray]]) -> np.ndarray | float:
         """Σ c(s) π(a|s) E[ρ^k x' | s, a], `[n, A, M]`, over terms of c `[n]`, k, and x' `[n, M]` one step ahead."""
-        terms = [(c, k, x) for c, k, x in terms if c.any()]
-        if not terms:
-            return 0.0
-        moves = [sparse.diags_array(np.repeat(c, self._pairs[1])) @ self._on[k] for c, k, _ in terms]
-        gathered = sparse.hstack(moves, format="csr") @ np.concatenate([x for *_, x in terms])
-        return gathered.reshape(*self._pairs, -1)
+        total = 0.0
+        for c, k, x in terms:
+            if c.any():
+                total = total + np.repeat(c, self._pairs[1])[:, None] * (self._on[k] @ x)
+        return total if isinstance(total, float) else total.reshape(*self._pairs, -1)
 
 
 def sum_to_go(

@@ -82,7 +82,10 @@ def test_a_stop_that_reaches_workers_alone_stops_nothing(
     assert_same_rows(tmp_path / "results" / "s", undisturbed)
 
 
-@pytest.mark.parametrize("wait", [0.0, 0.2, 0.5, 1.0, 1.5, 2.0, 2.5])
+MOMENTS = (0.5, 1.5, 2.5, *(pytest.param(wait, marks=pytest.mark.slow) for wait in (0.0, 0.2, 1.0, 2.0)))
+
+
+@pytest.mark.parametrize("wait", MOMENTS)
 def test_a_stop_at_any_moment_of_the_beginning_fails_nothing(
     command_line, command, put_own_weightings, tmp_path: Path, wait: float
 ):

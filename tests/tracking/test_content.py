@@ -38,6 +38,7 @@ def test_only_runs_that_changed_are_uploaded_again(
     assert wandb_server.named()[f"{arm.name},seed=1"].state == "finished"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")
 def test_a_study_of_the_version_before_is_uploaded_and_its_notes_are_looked_at_again(
     mirror_command, tmp_path, wandb_server, variables, read_back
@@ -140,6 +141,7 @@ def test_a_damaged_arm_is_refused_by_name_and_the_others_are_uploaded(
     assert not wandb_server.summaries()  # a report needs every arm
 
 
+@pytest.mark.slow
 def test_the_films_of_a_run_are_in_the_rows_of_their_updates(
     mirror_command, copied_study, wandb_server, variables, read_back
 ):

@@ -37,6 +37,7 @@ def online(tiny) -> list[str]:
     return ["-m", *tiny[:-1], "seed=0,1", "study=online", "logger.mode=online"]
 
 
+@pytest.mark.slow
 def test_a_rerun_takes_the_place_of_what_was_there(
     command_line, mirror_command, tmp_path: Path, wandb_server: WandbServer, variables, online, read_back
 ):

@@ -23,6 +23,7 @@ def test_the_frame_is_that_of_the_folder(mirror_command, study, copied_study, wa
     pd.testing.assert_frame_equal(read_back(PROJECT), load(study))
 
 
+@pytest.mark.slow
 def test_runs_of_every_status_and_keys_that_differ_are_read(mirror_command, eventful, variables, read_back):
     assert mirror_command([str(eventful)], eventful, **variables).returncode == 0
     frame = load(eventful)

@@ -50,6 +50,7 @@ def test_a_study_trained_without_wandb_is_uploaded_completely(
         assert run.settings["choices"]["network"] == "mlp"
 
 
+@pytest.mark.slow
 def test_a_second_call_uploads_nothing_and_a_lost_record_makes_no_second_run(
     mirror_command, copied_study, wandb_server, variables
 ):

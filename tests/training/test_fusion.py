@@ -39,7 +39,7 @@ WEIGHTINGS = {
     "baseline": lambda baseline: w.ReturnMinusBaseline(GAMMA, baseline),
     "gae": lambda baseline: w.GeneralizedAdvantage(GAMMA, 0.9, baseline),
 }
-OPTIMIZERS = {"sgd": SGD, "adam": ADAM, "rmsprop": RMSPROP}
+OPTIMIZERS = (SGD, ADAM, RMSPROP)
 WORLDS = {"cartpole": CartPole(60), "corridor": corridor(horizon=100)}
 HEADS = {"softmax": Softmax(), "sigmoid": Sigmoid(), "sigmoid_action_blind": ActionBlindSigmoid()}
 
@@ -53,12 +53,12 @@ def results(bundle, number, row):
 
 
 def every_arm(make_arm, seeds):
-    """Every weighting × baseline × optimizer, with learning rates and batches that differ."""
+    """Every weighting × baseline, with optimizers, learning rates and batches that differ."""
     arms = []
-    for number, (weighting, baseline, optimizer) in enumerate(product(WEIGHTINGS, BASELINES, OPTIMIZERS)):
+    for number, (weighting, baseline) in enumerate(product(WEIGHTINGS, BASELINES)):
         arm = make_arm(
             weighting=WEIGHTINGS[weighting](BASELINES[baseline]),
-            optimizer=partial(OPTIMIZERS[optimizer], lr=0.003 * (1 + number % 3)),
+            optimizer=partial(OPTIMIZERS[(number + number // 6) % 3], lr=0.003 * (1 + number % 4)),
             batch=BatchSize(steps=150) if number % 2 else BatchSize(episodes=3),
             gamma=GAMMA,
             updates=2 + number % 2,

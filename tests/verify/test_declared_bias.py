@@ -71,9 +71,10 @@ def own(tmp_path):
     "declared",
     [
         ("weighting=gae",),
-        ("weighting=baseline", "estimator.reduction=steps"),
-        ("weighting=baseline", "estimator.normalize=true"),
-        ("weighting=baseline", "estimator.entropy_bonus=0.1"),
+        *(
+            pytest.param(("weighting=baseline", f"estimator.{choice}"), marks=pytest.mark.slow)
+            for choice in ("reduction=steps", "normalize=true", "entropy_bonus=0.1")
+        ),
     ],
     ids=lambda arguments: arguments[-1],
 )
@@ -97,6 +98,7 @@ def test_a_small_bias_that_points_downhill_is_wrong_whether_or_not_it_offers_a_s
     assert "(own_parts.Scaled) declares a bias, but its mean does not point uphill at all" in done.stdout
 
 
+@pytest.mark.slow
 def test_an_honest_near_sighted_weighting_is_biased_as_declared_and_what_cannot_be_checked_is_said(own, tmp_path):
     done = verify(tmp_path, *own, "weighting=near_sighted", "seeds=1", *QUICK[:1], NO_COSINES)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -154,6 +156,7 @@ def of_sweep(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+@pytest.mark.slow
 def test_a_dozen_built_in_combinations_keep_their_verdicts(tmp_path):
     sweep = "weighting=baseline,gae baseline=leave_one_out,batch_mean,value estimator.normalize=false,true"
     as_it_is = "weighting=baseline estimator.normalize=False baseline="
@@ -167,7 +170,7 @@ def test_every_built_in_combination_keeps_its_verdict(tmp_path, sweep, unbiased)
     check_verdicts(tmp_path, sweep, unbiased)
 
 
-@pytest.mark.parametrize("later", [0.0, 0.5])
+@pytest.mark.parametrize("later", [0.3, pytest.param(0.0, marks=pytest.mark.slow)])
 def test_an_interruption_while_the_children_start_shows_no_traceback(tmp_path, later):
     with CommandLine("pglab.verify").started(["workers=2"], tmp_path) as verifying:
         deadline = time.monotonic() + 120

@@ -11,7 +11,7 @@ import pglab
 from tests.verify.mutations import MUTATIONS
 
 ROOT = Path(pglab.__file__).resolve().parent.parent
-QUICK = ("seeds=1", "effort.batches=1500", "effort.cosine_episodes=[]", "workers=2")
+QUICK = ("seeds=1", "effort.batches=1500", "effort.cosine_episodes=[]", "workers=1")
 
 
 EVERY_TIME = (
@@ -32,7 +32,7 @@ def mutant(request, tmp_path_factory):
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
     return subprocess.run(
         [sys.executable, "-m", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
     )

@@ -14,7 +14,7 @@ import pglab
 from tests.exact.exact_cases import corridor_at
 
 ROOT = Path(pglab.__file__).resolve().parent.parent
-QUICK = ("effort.batches=400", "effort.cosine_batches=2", "effort.cosine_episodes=[1,4]", "workers=2")
+QUICK = ("effort.batches=400", "effort.cosine_batches=2", "effort.cosine_episodes=[1,4]", "workers=1")
 
 
 def verify(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -31,7 +31,7 @@ def found(folder: Path) -> dict[str, dict]:
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory):
     folder = tmp_path_factory.mktemp("grid")
-    choices = ("weighting=rtg,baseline,gae", "baseline=leave_one_out,batch_mean,value", "seeds=1", *QUICK)
+    choices = ("weighting=rtg,baseline,gae", "baseline=leave_one_out,batch_mean,value", "seeds=1", *QUICK, "workers=2")
     return verify(folder, "-m", *choices), folder
 
 
@@ -96,6 +96,7 @@ def test_the_corridor_shows_its_known_numbers(tmp_path):
     assert corridor_at(0.5).score[0, 1] == pytest.approx([0.5])
 
 
+@pytest.mark.slow
 def test_a_state_that_is_hardly_ever_visited_is_no_fault(tmp_path):
     rare = ("env.means=[[1.0,0.0],[0.0,1.0]]", "env.probabilities=[0.9995,0.0005]", "network=tabular", "seeds=1")
     done = verify(tmp_path, "weighting=rtg", "env=contextual_bandit", *rare, *QUICK)
