@@ -1,5 +1,6 @@
 """The command line itself: exit statuses, the line on stderr, and an untouched folder."""
 
+import threading
 from pathlib import Path
 
 import pandas as pd
@@ -99,8 +100,8 @@ def test_run_returns_the_rows_of_what_it_was_asked_for_and_no_others(copied_stud
 @pytest.mark.parametrize(
     "line",
     [
-        ["updates=1", "-m", "weighting=total,rtg"],
-        ["-m", "updates=1", "--config-name", "config", "weighting=total,rtg"],
+        pytest.param(["updates=1", "-m", "weighting=total,rtg"], marks=pytest.mark.slow),
+        pytest.param(["-m", "updates=1", "--config-name", "config", "weighting=total,rtg"], marks=pytest.mark.slow),
         ["hydra.mode=MULTIRUN", "updates=1", "weighting=total,rtg"],
         ["--updates=1", "-m", "--weighting=total,rtg"],
     ],
@@ -150,7 +151,13 @@ def test_under_another_launcher_each_job_trains_and_returns_its_mean_score(
 
 
 @pytest.mark.parametrize(
-    "chosen", [["experiment=by_itself"], ["--config-name", "own"], ["experiment=told"]], ids=" ".join
+    "chosen",
+    [
+        ["experiment=by_itself"],
+        pytest.param(["--config-name", "own"], marks=pytest.mark.slow),
+        pytest.param(["experiment=told"], marks=pytest.mark.slow),
+    ],
+    ids=" ".join,
 )
 def test_what_a_yaml_file_chooses_works_as_on_the_command_line(
     command_line, tmp_path: Path, tiny, with_launcher, chosen: list[str]
@@ -189,7 +196,7 @@ def test_an_interruption_while_results_are_read_says_that_they_are_stored(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["pglab", "weighting=rtg", *tiny])
     monkeypatch.setattr("pglab.studies.console.Console.table", interrupted)
-    monkeypatch.setattr("pglab.cli._listen_for_interruption", lambda: None)
+    monkeypatch.setattr("pglab.cli._listen_for_interruption", threading.Event)
     assert pglab.cli.main() == 130
     said = capsys.readouterr()
     assert "nothing was written" not in said.err

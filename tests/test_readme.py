@@ -118,7 +118,9 @@ PARTS = {
 }
 
 
-@pytest.mark.parametrize("group", PARTS)
+@pytest.mark.parametrize(
+    "group", [pytest.param(name, marks=() if name == "head" else pytest.mark.slow) for name in PARTS]
+)
 def test_a_part_of_ones_own_trains_beside_the_built_in_ones(tmp_path, group):
     code, yaml, overrides = PARTS[group]
     (tmp_path / "mine.py").write_text(code.replace("\n        ", "\n"))

@@ -27,6 +27,7 @@ def twice(tmp_path_factory):
     return folders
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["pdf", "svg", "png"])
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_is_the_same_bytes_in_another_process(twice, name, ending):
@@ -35,6 +36,7 @@ def test_a_figure_is_the_same_bytes_in_another_process(twice, name, ending):
     assert first == second
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_fonts_are_embedded_as_truetype_and_no_file_says_when_it_was_drawn(twice, name):
     pdf = (twice[0] / f"{name}.pdf").read_bytes()

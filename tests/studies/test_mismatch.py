@@ -68,6 +68,7 @@ def test_another_configuration_is_never_mixed_with_what_is_there(tmp_path: Path,
     assert set(pglab.run([*other, "on_mismatch=rerun"])["seed"]) == {0, 1}
 
 
+@pytest.mark.slow
 def test_a_component_that_failed_at_once_can_be_mended_without_a_choice(command_line, tmp_path: Path):
     folder = put_watched(tmp_path / "here")
     (folder / "watched.py").write_text((folder / "watched.py").read_text().replace("(1.0, self.lam", "(1.0, self.lame"))

@@ -50,6 +50,7 @@ def test_two_commands_at_once(command_line, tmp_path: Path, whole, first: Sequen
     assert len(calls(folder)) == len(set(calls(folder))) == 6 * UPDATES
 
 
+@pytest.mark.slow
 def test_the_second_takes_over_from_the_checkpoint_of_a_first_that_is_killed(command_line, tmp_path: Path, whole):
     folder = put_watched(tmp_path / "here")
     with command_line.started(SWEEP, folder) as one:

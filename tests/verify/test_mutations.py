@@ -14,11 +14,7 @@ ROOT = Path(pglab.__file__).resolve().parent.parent
 QUICK = ("seeds=1", "effort.batches=1500", "effort.cosine_episodes=[]", "workers=1")
 
 
-EVERY_TIME = (
-    "reward-to-go shifted by one step",
-    "log_prob of the other action",
-    "gradient leaking through the baseline",
-)
+EVERY_TIME = ("reward-to-go shifted by one step",)
 CHOSEN = [pytest.param(name, marks=() if name in EVERY_TIME else pytest.mark.slow) for name in MUTATIONS]
 
 

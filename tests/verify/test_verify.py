@@ -85,6 +85,7 @@ def test_the_action_blind_head_is_wrong_and_it_is_said_why(tmp_path):
     assert "the score leaves out which action was taken" in finding["because"]
 
 
+@pytest.mark.slow
 def test_the_corridor_shows_its_known_numbers(tmp_path):
     point = ("env=corridor", "env.horizon=null", "gamma=1", "head=sigmoid", "network=tabular", "init=zeros", "seeds=1")
     done = verify(tmp_path, "weighting=rtg", *point, *QUICK)
@@ -143,6 +144,7 @@ def own(tmp_path):
     return ("--config-dir", "conf")
 
 
+@pytest.mark.slow
 def test_a_users_own_estimator_must_declare_its_bias(own, tmp_path):
     done = verify(tmp_path, *own, "-m", "weighting=halved", "weighting.declares=false,true", "seeds=1", *QUICK)
     assert done.returncode == 1
