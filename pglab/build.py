@@ -34,10 +34,14 @@ def build_arm(settings: Settings, seeds: list[int]) -> Arm:
     Raises:
         InputError: a component cannot be built, or the weighting has another γ.
     """
-    groups = ("weighting", "init", "optimizer", "estimator", "batch")
+    groups = ("weighting", "init", "optimizer", "estimator", "batch", "schedule")
     components = {group: build_component(settings, group) for group in groups}
+    objective, rule = build_component(settings, "surrogate"), build_component(settings, "reuse")
     try:
-        return Arm(**components, gamma=settings["gamma"], updates=settings["updates"], seeds=seeds)
+        return Arm(
+            **components, objective=objective, rule=rule,
+            gamma=settings["gamma"], updates=settings["updates"], seeds=seeds,
+        )  # fmt: skip
     except ValueError as error:
         raise InputError(str(error)) from error
 

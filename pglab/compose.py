@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
@@ -117,7 +117,7 @@ def _compare(key: str, value: Any, parent: Mapping[str, Any], known: Mapping[str
     wrong = allowed is not None and not isinstance(value, allowed)
     wrong |= isinstance(value, bool) and not isinstance(expected, bool | None)
     wrong |= isinstance(value, float) and not math.isfinite(value)
-    if wrong and value is None and _takes_none(name, parent):
+    if wrong and _takes(name, parent, value):
         return
     if wrong:
         kind = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list"}
@@ -137,10 +137,16 @@ def _check_argument(key: str, name: str, parent: Mapping[str, Any], known: Mappi
         raise InputError(_unknown(key, [f"{key.rpartition('.')[0]}.{argument}" for argument in parameters]))
 
 
-def _takes_none(name: str, parent: Mapping[str, Any]) -> bool:
-    """Whether the component's signature allows None for an argument, as `horizon: int | None` does."""
+def _takes(name: str, parent: Mapping[str, Any], value: Any) -> bool:
+    """Says whether an argument's annotation allows a value by name, as `horizon: int | None` does None."""
     parameters = _parameters(parent.get("_target_"))
-    return bool(parameters) and name in parameters and NoneType in get_args(parameters[name].annotation)
+    return bool(parameters) and name in parameters and _allows(parameters[name].annotation, value)
+
+
+def _allows(annotation: Any, value: Any) -> bool:
+    if get_origin(annotation) is Literal:
+        return isinstance(value, str | bool) and value in get_args(annotation)
+    return any(part is NoneType if value is None else _allows(part, value) for part in get_args(annotation))
 
 
 def _parameters(target: Any) -> Mapping[str, inspect.Parameter] | None:

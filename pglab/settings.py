@@ -32,7 +32,10 @@ KEYS: Mapping[str, Decides] = {
     "network": BUNDLE,
     "init": ARM,
     "optimizer": ARM,
-    "batch": ARM,
+    "batch": BUNDLE,
+    "surrogate": ARM,
+    "reuse": ARM,
+    "schedule": ARM,
     "estimator": ARM,
     "gamma": ARM,
     "lanes": BUNDLE,
@@ -63,6 +66,19 @@ FRAME_GROUPS = ("env", "weighting", "baseline", "head", "network", "optimizer") 
 SAID_WHOLE = frozenset({"seed", "id", "steps", "_target_"})  # endings of dotted keys that say too little alone
 RETIRED = {("weighting", "discount_states"): ("estimator", "discount_states")}  # and what says the same now
 
+# Groups and arguments that came later, at the setting that changes nothing: where a study was stored without them.
+LATER_GROUPS = {
+    "surrogate": {"_target_": "pglab.algorithms.objectives.Surrogate"},
+    "reuse": {"_target_": "pglab.training.update.OneStep"},
+    "schedule": {"_target_": "pglab.training.schedule.Constant"},
+}
+LATER_ARGUMENTS = {
+    "pglab.algorithms.losses.Estimator": {"clip_together": False},
+    "pglab.algorithms.baselines.Value": {
+        "fit": "after", "target": "returns", "loss": "mse", "clip": 0.2, "coefficient": 1.0, "normalize_targets": False,
+    },
+}  # fmt: skip
+
 
 def decides(key: str) -> Decides:
     """The role of a setting, by its dotted key; a group or key of the user's own makes an arm."""
@@ -74,14 +90,25 @@ def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if Decides.NUMBERS in decides(key)}
 
 
-def without_retired(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """An identity that was stored, without retired keys; one that says other than its successor stays, and differs."""
-    kept = dict(identity)
+def as_now(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """An identity that was stored, in the keys of today.
+
+    Without retired keys, but one that says other than its successor stays, and differs; with those that came
+    later, at the setting that changes nothing.
+    """
+    kept = {**LATER_GROUPS, **_with_later_arguments(identity)}
     for (group, key), (new_group, new_key) in RETIRED.items():
         old, new = identity.get(group, {}), identity.get(new_group, {})
         if key in old and old[key] == new.get(new_key):
-            kept[group] = {name: value for name, value in old.items() if name != key}
+            kept[group] = {name: value for name, value in kept[group].items() if name != key}
     return kept
+
+
+def _with_later_arguments(settings: Any) -> Any:
+    if not isinstance(settings, Mapping):
+        return settings
+    later = LATER_ARGUMENTS.get(settings.get("_target_", ""), {})
+    return {**later, **{key: _with_later_arguments(value) for key, value in settings.items()}}
 
 
 def shapes(settings: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ import yaml
 import pglab
 from pglab.cli import compose_runs
 from pglab.results import IncompleteStudy, compare, load, load_evaluation, scores
-from pglab.settings import ARM, KEYS, Decides, decides, difference, naming, without_retired
+from pglab.settings import ARM, KEYS, Decides, as_now, decides, difference, naming
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf"
@@ -65,7 +65,17 @@ def test_a_retired_key_is_passed_over_only_where_it_says_what_its_successor_says
     now = {"weighting": {"gamma": 0.9}, "estimator": {"discount_states": False}}
     before = {**now, "weighting": {"gamma": 0.9, "discount_states": kept}}
     told = ("weighting.discount_states", True, "absent")
-    assert difference(without_retired(before), now) == (told if kept else None)
+    assert difference(as_now(before), as_now(now)) == (told if kept else None)
+
+
+def test_a_setting_that_came_later_is_there_at_the_value_that_changes_nothing():
+    value = "pglab.algorithms.baselines.Value"
+    stored = {"weighting": {"baseline": {"_target_": value, "fit_steps": 10}}, "baseline": {"_target_": value}}
+    now = as_now(stored)
+    assert now["surrogate"]["_target_"].endswith(".Surrogate")
+    assert now["weighting"]["baseline"]["fit"] == now["baseline"]["fit"] == "after"
+    for key in ("surrogate", "reuse", "schedule"):  # and so in the defaults of today
+        assert compose_runs([])[0].settings[key] == now[key]
 
 
 OWN_INIT = """

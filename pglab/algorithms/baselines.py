@@ -18,13 +18,13 @@ Where it can be had without, a method `without_bias()` returns it at that settin
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor
 
 from pglab.algorithms.batch import Batch
-from pglab.algorithms.critics import NetworkCritic
+from pglab.algorithms.critics import CriticLoss, Loss, NetworkCritic
 from pglab.envs.spaces import Space
 from pglab.models.model import Model
 
@@ -126,17 +126,36 @@ class Value:
         network: the critic's network, one output.
         init: how its parameters are drawn, from a stream of their own.
         optimizer: `params -> torch.optim.Optimizer`.
-        fit_steps: gradient steps on ½·mean (V(s_t) - G_t)² over the batch after each update.
+        fit_steps: gradient steps on the mean loss over the batch after each update (with `fit="after"`).
+        fit: when the critic learns: "after" the policy did, or "with_policy", in the same minibatches.
+        target: what V(s_t) is fitted to: "returns", G_t; or "lambda_returns", Ψ_t + V(s_t), of a weighting that
+            is an advantage, as GAE.
+        loss: "mse", "huber" or "clipped" (see `pglab.algorithms.critics.CriticLoss`).
+        clip: how far the clipped loss lets V move from what it was when the batch was weighed.
+        coefficient: of the critic's loss beside the policy's, where they learn together.
+        normalize_targets: the network predicts targets standardised by their running mean and deviation.
     """
 
     network: Any
     init: Any
     optimizer: Any
     fit_steps: int = 10
+    fit: Literal["after", "with_policy"] = "after"
+    target: Literal["returns", "lambda_returns"] = "returns"
+    loss: Loss = "mse"
+    clip: float = 0.2
+    coefficient: float = 1.0
+    normalize_targets: bool = False
 
     def __post_init__(self) -> None:
         if self.fit_steps < 1:
             raise ValueError(f"fit_steps={self.fit_steps} must be at least 1")
+        for key, allowed in (("fit", ("after", "with_policy")), ("target", ("returns", "lambda_returns"))):
+            if getattr(self, key) not in allowed:
+                raise ValueError(f"{key}={getattr(self, key)!r} is not one of {', '.join(allowed)}")
+        if not self.coefficient > 0:
+            raise ValueError(f"coefficient={self.coefficient} must be above 0")
+        CriticLoss(self.loss, self.clip)
 
     def critic(self, observation: Space, generators: list[Generator], device: torch.device) -> NetworkCritic:
         """A critic for as many runs as there are generators, which draw its parameters.
@@ -146,7 +165,8 @@ class Value:
         """
         model = Model(self.network, observation, 1)
         parameters = model.draw(self.init, generators, device)
-        return NetworkCritic(model, parameters, self.optimizer, self.fit_steps)
+        loss = CriticLoss(self.loss, self.clip)
+        return NetworkCritic(model, parameters, self.optimizer, self.fit_steps, loss, self.normalize_targets)
 
     def __call__(self, batch: Batch, returns: Tensor) -> Tensor:
         if batch.value is None:

@@ -1,14 +1,17 @@
-"""Critics: value functions that learn from each batch after it was used."""
+"""Critics: value functions that learn from each batch, after it was used or in the same minibatches."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import huber_loss
 
 from pglab.models.model import Model
 from pglab.models.optimizers import Rows
+
+Loss = Literal["mse", "huber", "clipped"]
 
 
 @dataclass(frozen=True)
@@ -18,13 +21,15 @@ class Stretch:
     Attributes:
         rows: the run of each stretch, as a row of the critic, `[b]`.
         obs: s_t, `[b, n, D]`.
-        returns: G_t, `[b, n]`, zero where there is no step.
-        mask: where there is one, `[b, n]`.
+        target: what V(s_t) is fitted to, `[b, n]`, zero where there is no step.
+        old: V(s_t) as it was when the batch was weighed, `[b, n]`.
+        mask: where there is a step, `[b, n]`.
     """
 
     rows: Tensor
     obs: Tensor
-    returns: Tensor
+    target: Tensor
+    old: Tensor
     mask: Tensor
 
 
@@ -35,6 +40,10 @@ class Critic(Protocol):
     generator for each run, where to compute. Batches then carry the values in `batch.value`, as the
     earlier batches have left the critic. A row's numbers must not depend on the other rows; shapes
     and order of the stretches do not (`pglab.bits`).
+
+    One that is to learn in the policy's own minibatches (its baseline has `fit="with_policy"`) has
+    three more methods: `observe(batch)`, once before the first minibatch; `gradient(batch)`, of its
+    loss, `[k, P]`; and `step(gradient, may_change)`, one step down it.
     """
 
     def values(self, rows: Tensor, obs: Tensor) -> Tensor:
@@ -46,7 +55,7 @@ class Critic(Protocol):
         ...
 
     def state(self) -> Mapping[str, Tensor]:
-        """Everything that `fit` changes, by name."""
+        """Everything that learning changes, by name."""
         ...
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
@@ -54,34 +63,133 @@ class Critic(Protocol):
         ...
 
 
-class NetworkCritic:
-    """A network with an optimizer of its own, fitted by gradient steps on ½·mean (V(s_t) - G_t)² over a run's steps."""
+@dataclass(frozen=True)
+class CriticLoss:
+    """The loss of a step, whose mean over a run's steps a critic descends.
 
-    def __init__(self, model: Model, parameters: Tensor, optimizer: Any, fit_steps: int) -> None:
-        self._model, self._fit_steps = model, fit_steps
+    - `mse`: ½ (V - G)².
+    - `huber`: the same within 1 of G, linear beyond (Huber 1964).
+    - `clipped`: the larger of `mse` of V and of V moved no further than `clip` from V_old (PPO's baselines code;
+      Engstrom et al. 2020).
+    """
+
+    kind: Loss = "mse"
+    clip: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("mse", "huber", "clipped"):
+            raise ValueError(f"loss={self.kind!r} is not one of mse, huber, clipped")
+        if not self.clip > 0:
+            raise ValueError(f"clip={self.clip} must be above 0")
+
+    def __call__(self, value: Tensor, target: Tensor, old: Tensor) -> Tensor:
+        """Of V, G and V_old, `[b, n]` each."""
+        if self.kind == "huber":
+            return huber_loss(value, target, reduction="none")
+        loss = 0.5 * (value - target).square()
+        if self.kind == "clipped":
+            moved = old + (value - old).clamp(-self.clip, self.clip)
+            loss = torch.maximum(loss, 0.5 * (moved - target).square())
+        return loss
+
+
+class NetworkCritic:
+    """A network with an optimizer of its own, fitted by gradient steps on the mean loss over a run's steps.
+
+    With `normalize` the network predicts (G - μ) / σ, with μ and σ of all targets that the run has met so far.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        parameters: Tensor,
+        optimizer: Any,
+        fit_steps: int,
+        loss: CriticLoss = CriticLoss(),
+        normalize: bool = False,
+    ) -> None:
+        self._model, self._fit_steps, self._loss = model, fit_steps, loss
         self._rows = Rows(parameters, optimizer)
+        k = len(parameters)
+        self._seen = torch.zeros(k, 3, dtype=torch.float64, device=parameters.device) if normalize else None
+
+    @property
+    def optimizer(self) -> Rows:
+        """Its steps, of which a schedule may change the rate."""
+        return self._rows
 
     def values(self, rows: Tensor, obs: Tensor) -> Tensor:
         with torch.no_grad():
-            return self._model(self._model.layout.unflatten(self._rows.parameters[rows]), obs)[..., 0]
+            predicted = self._model(self._model.layout.unflatten(self._rows.parameters[rows]), obs)[..., 0]
+        if self._seen is None:
+            return predicted
+        mean, deviation = self._scale(rows)
+        return mean + deviation * predicted
 
     def fit(self, batch: Sequence[Stretch]) -> None:
+        self.observe(batch)
+        for _ in range(self._fit_steps):
+            self.step(self.gradient(batch), self._steps(batch) > 0)
+
+    def observe(self, batch: Sequence[Stretch]) -> None:
+        """Takes the targets of a batch into the running statistics: count, mean, sum of squares about it."""
+        if self._seen is None:
+            return
+        sums = torch.zeros_like(self._seen)
+        for part in batch:
+            target = torch.where(part.mask, part.target, 0.0).double()
+            powers = torch.stack((part.mask.sum(-1).double(), target.sum(-1), target.square().sum(-1)), -1)
+            sums.index_add_(0, part.rows, powers)
+        count, mean, squares = self._seen.unbind(-1)
+        more, total, square = sums.unbind(-1)
+        own = total / more.clamp(min=1)
+        both = (count + more).clamp(min=1)
+        change = torch.where(more > 0, own - mean, 0.0)
+        squares = squares + (square - own * total).clamp(min=0) + change.square() * count * more / both
+        self._seen = torch.stack((count + more, mean + change * more / both, squares), -1)
+
+    def gradient(self, batch: Sequence[Stretch]) -> Tensor:
+        """The gradient of each run's loss, `[k, P]`; zero for runs without a step."""
         parameters, layout = self._rows.parameters, self._model.layout
+        weight = (1.0 / self._steps(batch).clamp(min=1)).float()
+        gradient = torch.zeros_like(parameters)
+        for part in batch:
+            leaves = layout.leaves(parameters[part.rows])
+            target, old = self._scaled(part.rows, part.target), self._scaled(part.rows, part.old)
+            each = self._loss(self._model(leaves, part.obs)[..., 0], target, old)
+            loss = (torch.where(part.mask, each, 0.0).sum(-1) * weight[part.rows]).sum()
+            gradient.index_add_(0, part.rows, layout.gradient(loss, leaves))
+        return gradient
+
+    def step(self, gradient: Tensor, may_change: Tensor) -> Tensor:
+        """One step down a gradient `[k, P]` for the runs where `may_change` `[k]`; returns which took it."""
+        return self._rows.step(gradient, may_change)
+
+    def state(self) -> dict[str, Tensor]:
+        return self._rows.state() | ({} if self._seen is None else {"targets_seen": self._seen})
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        own = dict(state)
+        if self._seen is not None:
+            self._seen = own.pop("targets_seen").clone()
+        self._rows.restore(own)
+
+    def _steps(self, batch: Sequence[Stretch]) -> Tensor:
+        parameters = self._rows.parameters
         steps = torch.zeros(len(parameters), dtype=torch.float64, device=parameters.device)
         for part in batch:
             steps.index_add_(0, part.rows, part.mask.sum(-1).double())
-        weight = (0.5 / steps.clamp(min=1)).float()
-        for _ in range(self._fit_steps):
-            gradient = torch.zeros_like(parameters)
-            for part in batch:
-                leaves = layout.leaves(parameters[part.rows])
-                error = torch.where(part.mask, self._model(leaves, part.obs)[..., 0] - part.returns, 0.0)
-                loss = (error.square().sum(-1) * weight[part.rows]).sum()
-                gradient.index_add_(0, part.rows, layout.gradient(loss, leaves))
-            self._rows.step(gradient, steps > 0)
+        return steps
 
-    def state(self) -> dict[str, Tensor]:
-        return self._rows.state()
+    def _scale(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """μ and σ of the runs, `[b, 1]` each; 0 and 1 before the first target."""
+        assert self._seen is not None
+        count, mean, squares = self._seen[rows].float()[..., None].unbind(1)
+        deviation = (squares / count.clamp(min=1)).sqrt()
+        return mean, torch.where(deviation > 0, deviation, 1.0)
 
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        self._rows.restore(state)
+    def _scaled(self, rows: Tensor, target: Tensor) -> Tensor:
+        if self._seen is None:
+            return target
+        mean, deviation = self._scale(rows)
+        return (target - mean) / deviation

@@ -2,7 +2,7 @@
 
 A head is a frozen dataclass with `width(space)`, the outputs it needs for a world's space of actions
 (`pglab.envs.spaces`), and pure functions of the logits `[..., W]`: `sample` from given uniforms,
-`log_prob`, `entropy` (in nats). An action takes one uniform; a head that needs more says how many in
+`log_prob`, `entropy` and `kl` (in nats). An action takes one uniform; a head that needs more says how many in
 an attribute `draws`, and then finds them in a last axis.
 """
 
@@ -33,6 +33,10 @@ class Softmax:
         """-Σ_a π(a|s) log π(a|s), `[...]`."""
         return _entropy(_actions_first(logits))
 
+    def kl(self, old: Tensor, logits: Tensor) -> Tensor:
+        """KL(π_old ‖ π) = Σ_a π_old(a|s) log(π_old(a|s) / π(a|s)), `[...]`."""
+        return _kl(_actions_first(old), _actions_first(logits))
+
 
 @dataclass(frozen=True)
 class Sigmoid:
@@ -56,6 +60,9 @@ class Sigmoid:
 
     def entropy(self, logits: Tensor) -> Tensor:
         return _entropy(_two_actions(logits))
+
+    def kl(self, old: Tensor, logits: Tensor) -> Tensor:
+        return _kl(_two_actions(old), _two_actions(logits))
 
 
 @dataclass(frozen=True)
@@ -94,3 +101,8 @@ def _log_prob(z: Tensor, action: Tensor) -> Tensor:
 def _entropy(z: Tensor) -> Tensor:
     log_pi = torch.log_softmax(z, 0)
     return -(log_pi.exp() * log_pi).sum(0)
+
+
+def _kl(old: Tensor, new: Tensor) -> Tensor:
+    log_old = torch.log_softmax(old, 0)
+    return (log_old.exp() * (log_old - torch.log_softmax(new, 0))).sum(0)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 Reduction = Literal["steps", "episodes", "sum"]
 Truncation = Literal["end", "bootstrap", "diverge"]
+Normalize = Literal[False, True, "batch", "minibatch"]
 
 
 @dataclass(frozen=True)
@@ -17,12 +18,15 @@ class Estimator:
     Attributes:
         reduction: divide the sum over steps by the steps of the batch ("steps", as Spinning Up
             does), by its episodes ("episodes", an unbiased estimate of ∇J) or by nothing ("sum").
-        normalize: standardise the weights over the steps of the batch (mean 0, deviation 1).
+        normalize: standardise the weights (mean 0, deviation 1) over the steps of the batch ("batch", or true), or
+            of each minibatch ("minibatch").
         discount_states: the factor γ^t on the weight of step t, which belongs to the gradient of the
             discounted objective E[Σ γ^t r_t]; nearly all published code drops it. A weighting that is
             discounted from the start never takes it (see `pglab.algorithms.weightings`).
         entropy_bonus: β ≥ 0 in J + β H(π).
         clip_norm: rescale a run's gradient to at most this Euclidean norm.
+        clip_together: the norm is that of the gradients of the policy and of a critic that learns in the same
+            minibatches, as one vector; otherwise each is clipped by itself.
         min_episode_length: episodes with fewer steps do not enter the estimate; a batch without
             any other gives no update.
         truncation: an episode cut by the time limit counts as ended ("end"), or its last reward
@@ -31,10 +35,11 @@ class Estimator:
     """
 
     reduction: Reduction = "steps"
-    normalize: bool = False
+    normalize: Normalize = False
     discount_states: bool = False
     entropy_bonus: float = 0.0
     clip_norm: float | None = None
+    clip_together: bool = False
     min_episode_length: int = 0
     truncation: Truncation = "end"
 
@@ -42,6 +47,8 @@ class Estimator:
         for key, allowed in (("reduction", get_args(Reduction)), ("truncation", get_args(Truncation))):
             if getattr(self, key) not in allowed:
                 raise ValueError(f"{key}={getattr(self, key)!r} is not one of {', '.join(allowed)}")
+        if self.normalize not in get_args(Normalize):
+            raise ValueError(f"normalize={self.normalize!r} is not one of false, batch, minibatch")
         if not self.entropy_bonus >= 0:
             raise ValueError(f"entropy_bonus={self.entropy_bonus} must be at least 0")
         if self.clip_norm is not None and not (type(self.clip_norm) in (int, float) and self.clip_norm > 0):
@@ -54,7 +61,8 @@ class Estimator:
         """Why the estimate's mean is not ∇J (with "sum": a multiple of it), whatever the weighting."""
         reasons = {
             "the sum is divided by the batch's steps, whose number is random": self.reduction == "steps",
-            "the weights are standardised over the batch": self.normalize,
+            "the weights are standardised over the batch": self.normalize in (True, "batch"),
+            "the weights are standardised over each minibatch": self.normalize == "minibatch",
             "the entropy bonus adds its own gradient": self.entropy_bonus > 0,
             "the gradient's norm is clipped": self.clip_norm is not None,
             "short episodes are left out": self.min_episode_length > 1,

@@ -1,37 +1,78 @@
-"""Objectives: the loss whose gradient a batch gives, from log π and the weights Ψ."""
+"""Surrogate objectives: the loss whose gradient a batch gives, from log π and the weights Ψ.
+
+With r = π(a|s) / π_old(a|s), where π_old is the policy that played the batch, all of them have the
+gradient of `Surrogate` at θ = θ_old; they differ in what they say of steps away from it.
+"""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
+import torch
 from torch import Tensor
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A surrogate's view of b stretches of n steps, each of one run.
+
+    Attributes:
+        log_prob: log π(a_t|s_t) of the policy that learns, `[b, n]`, differentiable.
+        psi: Ψ_t, its reduction included, `[b, n]`, without gradient.
+        old_log_prob: log π_old(a_t|s_t), `[b, n]`; None where nobody asks for it.
+        kl: KL(π_old(·|s_t) ‖ π(·|s_t)) in nats, `[b, n]`, differentiable; None where nobody asks for it.
+        weight: the reduction's factor on each step, `[b, 1]`.
+        strength: the coefficient of each run as it is now, `[b, 1]`; see `Objective`.
+    """
+
+    log_prob: Tensor
+    psi: Tensor
+    old_log_prob: Tensor | None = None
+    kl: Tensor | None = None
+    weight: Tensor | None = None
+    strength: Tensor | None = None
+
+    @property
+    def ratio(self) -> Tensor:
+        """r_t, `[b, n]`."""
+        assert self.old_log_prob is not None
+        return (self.log_prob - self.old_log_prob).exp()
+
+
 class Objective(Protocol):
-    """A frozen dataclass that turns log π and Ψ into the loss of each step.
+    """A frozen dataclass that turns log π and Ψ into the loss of each step, `[b, n]`.
 
     Objectives that are equal (`==`) are computed together, the others one after another, so that
     arms with different ones train in one bundle. The trainer leaves out the steps of padding, adds
     up the rest over each run's batch and subtracts the entropy bonus; Ψ has its reduction (a mean
     over steps or episodes, or the sum) in it. The loss of a step must depend on that step alone.
 
-    One that compares with the policy that played the batch says so in a true attribute
-    `uses_old_log_prob`. That costs a pass of the network over the batch; without it, None is passed.
+    Optional attributes:
+        uses_old_log_prob, uses_kl: true where it compares with the policy that played the batch. That
+            costs a pass of the network over the batch.
+        strength: the name of the field with its coefficient (a clip range, the weight of a
+            penalty), which a schedule may change.
+        adapt: a method (strength `[k]`, KL of the update `[k]`) → strength for the next update, which
+            a run then keeps.
+        bias: as a weighting has it.
     """
 
-    def __call__(self, log_prob: Tensor, old_log_prob: Tensor | None, psi: Tensor) -> Tensor:
-        """The loss of each step, `[..., S]`.
-
-        Args:
-            log_prob: log π(a_t|s_t) of the policy that learns, `[..., S]`, differentiable.
-            old_log_prob: the same of the policy that played, `[..., S]`, without gradient.
-            psi: Ψ_t, `[..., S]`, without gradient.
-        """
-        ...
+    def __call__(self, seen: Seen) -> Tensor: ...
 
 
 def uses_old_log_prob(objective: Objective) -> bool:
     """Tells whether an objective wants log π of the policy that played the batch."""
     return getattr(objective, "uses_old_log_prob", False)
+
+
+def uses_kl(objective: Objective) -> bool:
+    """Tells whether an objective wants the divergence from the policy that played the batch."""
+    return getattr(objective, "uses_kl", False)
+
+
+def strength_of(objective: Objective) -> float:
+    """Its coefficient before any schedule; 0 where it has none."""
+    name = getattr(objective, "strength", None)
+    return float(getattr(objective, name)) if name else 0.0
 
 
 @dataclass(frozen=True)
@@ -41,8 +82,94 @@ class Surrogate:
     Its gradient at θ is minus the estimate of ∇J; its *value* follows nothing.
     """
 
-    def __call__(self, log_prob: Tensor, old_log_prob: Tensor | None, psi: Tensor) -> Tensor:
-        return -log_prob * psi
+    def __call__(self, seen: Seen) -> Tensor:
+        return -seen.log_prob * seen.psi
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Importance sampling: -r_t Ψ_t, with nothing that keeps r near 1.
+
+    (Schulman et al. 2017, eq. 6, there called conservative policy iteration.)
+    """
+
+    uses_old_log_prob: ClassVar[bool] = True
+
+    def __call__(self, seen: Seen) -> Tensor:
+        return -seen.ratio * seen.psi
+
+
+@dataclass(frozen=True)
+class Clip:
+    """PPO: -min(r_t Ψ_t, clip(r_t, 1 - ε, 1 + ε) Ψ_t), a bound that gives no reward for moving r beyond 1 ± ε.
+
+    A step with Ψ > 0 stops pulling once r > 1 + ε, one with Ψ < 0 once r < 1 - ε; in the wrong direction
+    nothing is clipped. (Schulman et al. 2017, eq. 7.)
+
+    Args:
+        clip: ε.
+    """
+
+    clip: float = 0.2
+    uses_old_log_prob: ClassVar[bool] = True
+    strength: ClassVar[str] = "clip"
+
+    def __post_init__(self) -> None:
+        if not self.clip > 0:
+            raise ValueError(f"clip={self.clip} must be above 0 (to clip nothing, choose surrogate=ratio)")
+
+    def __call__(self, seen: Seen) -> Tensor:
+        ratio, within = seen.ratio, seen.strength
+        assert within is not None
+        clipped = torch.maximum(torch.minimum(ratio, 1 + within), 1 - within)
+        return -torch.minimum(ratio * seen.psi, clipped * seen.psi)
+
+
+@dataclass(frozen=True)
+class KLPenalty:
+    """-r_t Ψ_t + β KL(π_old ‖ π), the divergence of whole distributions. (Schulman et al. 2017, eq. 8.)
+
+    Args:
+        beta: β.
+    """
+
+    beta: float = 1.0
+    uses_old_log_prob: ClassVar[bool] = True
+    uses_kl: ClassVar[bool] = True
+    strength: ClassVar[str] = "beta"
+
+    def __post_init__(self) -> None:
+        if not self.beta >= 0:
+            raise ValueError(f"beta={self.beta} must be at least 0")
+
+    def __call__(self, seen: Seen) -> Tensor:
+        assert seen.kl is not None
+        assert seen.weight is not None
+        return -seen.ratio * seen.psi + seen.strength * seen.weight * seen.kl
+
+
+@dataclass(frozen=True)
+class AdaptiveKLPenalty(KLPenalty):
+    """The same with β halved after an update whose mean KL is below target / 1.5, and doubled above 1.5 target.
+
+    (Schulman et al. 2017, section 4.)
+
+    Args:
+        beta: β of the first update.
+        target: KL of an update in nats that is aimed at.
+    """
+
+    target: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.target > 0:
+            raise ValueError(f"target={self.target} must be above 0")
+
+    def adapt(self, strength: Tensor, kl: Tensor) -> Tensor:
+        """β for the next update, `[k]`, from that of this one and its KL."""
+        lower, upper = kl < self.target / 1.5, kl > self.target * 1.5
+        return torch.where(lower, strength / 2, torch.where(upper, strength * 2, strength))
 
 
 SURROGATE = Surrogate()

@@ -19,10 +19,17 @@ class Rows:
         with _without_compiler():
             self._optimizer = make([self._leaf])
         self._step = inspect.unwrap(type(self._optimizer).step)
+        self._rates = [group.get("lr") for group in self._optimizer.param_groups]
 
     @property
     def parameters(self) -> Tensor:
         return self._leaf.detach()
+
+    def set_rate(self, factor: float) -> None:
+        """Makes the learning rate `factor` times that which the optimizer was made with."""
+        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+            if rate is not None:
+                group["lr"] = factor * rate
 
     def step(self, gradient: Tensor, may_change: Tensor) -> Tensor:
         """One optimizer step for the runs where `may_change` `[k]` is true.

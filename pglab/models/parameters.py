@@ -52,7 +52,7 @@ class Layout:
 
 
 class Init(Protocol):
-    """Draws one parameter of one run."""
+    """Draws one parameter of one run; one of the last layer by a method `last_layer`, where there is such."""
 
     def __call__(self, shape: tuple[int, ...], fan_in: int, generator: Generator) -> Tensor: ...
 
@@ -108,6 +108,20 @@ class Orthogonal:
 
 
 @dataclass(frozen=True)
+class OrthogonalScaled(Orthogonal):
+    """The same with a gain of its own in the last layer: √2 before, then 0.01 for a policy and 1 for a critic.
+
+    So most code of PPO begins, with a policy that is nearly uniform. (Engstrom et al. 2020; Huang et al. 2022.)
+    """
+
+    gain: float = math.sqrt(2.0)
+    last: float = 0.01
+
+    def last_layer(self, shape: tuple[int, ...], fan_in: int, generator: Generator) -> Tensor:
+        return Orthogonal(self.last)(shape, fan_in, generator)
+
+
+@dataclass(frozen=True)
 class Zeros:
     """Every parameter zero: a uniform policy. Leaves a network with hidden layers stuck."""
 
@@ -141,8 +155,10 @@ class Fixed:
 def draw(init: Init, layout: Layout, inputs: int, generator: Generator) -> Tensor:
     """One run's initial parameters `[P]`; `inputs` is the observation's size."""
     named, fan_in = {}, inputs
+    last = [name for name in layout.shapes if name.startswith("weight")][-1:]
     for name, shape in layout.shapes.items():
         if name.startswith("weight_"):
             fan_in = shape[1]
-        named[name] = init(shape, fan_in, generator)
+        make = getattr(init, "last_layer", init) if [name] == last else init
+        named[name] = make(shape, fan_in, generator)
     return layout.flatten(named)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pglab.errors import InputError
-from pglab.settings import difference, without_retired
+from pglab.settings import as_now, difference
 from pglab.store.checkpoints import read_checkpoint
 from pglab.store.records import FORMAT, ArmRecord
 from pglab.store.states import Saved
@@ -98,7 +98,7 @@ def _mismatch(files: ArmWriter, arm: ArmConfig, record: ArmRecord, choice: OnMis
     Raises:
         InputError: nobody chose, or to keep another configuration.
     """
-    if differing := difference(without_retired(record.identity), _plain(arm.identity)):
+    if differing := difference(as_now(record.identity), _plain(arm.identity)):
         key, old, new = differing
         there = f"{key} was {old} there and is {new} here"
         if choice != "rerun":

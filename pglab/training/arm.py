@@ -12,6 +12,7 @@ from pglab.algorithms.objectives import SURROGATE, Objective
 from pglab.algorithms.weightings import declared_bias, discounted, discounted_from_start
 from pglab.models.optimizers import MakeOptimizer
 from pglab.models.parameters import Init
+from pglab.training.schedule import CONSTANT, Schedule
 from pglab.training.update import ONE_STEP, UpdateRule
 
 
@@ -51,6 +52,7 @@ class Arm:
     seeds: list[int]
     objective: Objective = SURROGATE
     rule: UpdateRule = ONE_STEP
+    schedule: Schedule = CONSTANT
 
     def __post_init__(self) -> None:
         own = getattr(self.weighting, "gamma", self.gamma)
@@ -75,10 +77,25 @@ class Arm:
         """Every declared reason why the mean of its gradient estimate is not ∇J; empty: it is."""
         takes_factor = self.estimator.discount_states or discounted_from_start(self.weighting)
         dropped = () if takes_factor or self.gamma == 1 else ("the factor γ^t is dropped",)
-        return declared_bias(self.weighting) + dropped + self.estimator.bias + self.batch.bias
+        parts = (self.weighting, self.objective, self.estimator, self.rule, self.batch)
+        first, *others = (declared_bias(part) for part in parts)
+        return first + dropped + tuple(reason for reasons in others for reason in reasons)
+
+    @property
+    def learns_together(self) -> bool:
+        """Tells whether its critic learns in the policy's own minibatches."""
+        return self.has_critic and getattr(self.baseline, "fit", "after") == "with_policy"
 
     def psi(self, batch: Batch) -> Tensor:
         """Ψ of a batch, `[..., E, T]`, times γ^t where the estimator asks for it.
+
+        Raises:
+            ValueError: the weighting returned another shape.
+        """
+        return self.discounted(self.weigh(batch))
+
+    def weigh(self, batch: Batch) -> Tensor:
+        """What the weighting makes of a batch, `[..., E, T]`.
 
         Raises:
             ValueError: the weighting returned another shape.
@@ -89,4 +106,8 @@ class Arm:
                 f"{type(self.weighting).__name__} returned weights of shape {list(psi.shape)}; "
                 f"one for every reward is needed, {list(batch.reward.shape)}"
             )
+        return psi
+
+    def discounted(self, psi: Tensor) -> Tensor:
+        """The same, times γ^t where the estimator asks for it."""
         return discounted(self.weighting, psi, self.gamma) if self.estimator.discount_states else psi

@@ -5,7 +5,7 @@ An arm is a slice of rows, a seed is one row. A single run is a bundle of one ro
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any
 
@@ -17,14 +17,17 @@ from pglab.envs.spaces import as_space
 from pglab.envs.world import World
 from pglab.models.model import Model, Policy
 from pglab.training.arm import Arm
+from pglab.training.critic_lesson import CriticLesson
 from pglab.training.diagnostics import GradientDiagnostics, Witness, diagnosed, measured
-from pglab.training.episodes import Episodes
+from pglab.training.episodes import Episodes, Steps
+from pglab.training.gradient import Gradient, Weights
 from pglab.training.measures import Measures, measure
 from pglab.training.randomness import Streams, generator
 from pglab.training.rollout import Player, Target
 from pglab.training.runs import Runs
+from pglab.training.segments import Lanes, Segments
 from pglab.training.trainee import Trainee, alike, column
-from pglab.training.update import Lesson, UpdateRule
+from pglab.training.update import Lesson, first_estimate
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class Bundle:
             Trainee.of(arm, rows, self._runs.parameters, shapes.world.observation, device)
             for arm, rows in zip(arms, self._runs.arms, strict=True)
         ]
+        batch = arms[0].batch
+        self._lanes = Lanes(batch, shapes.world, self._runs.coming) if isinstance(batch, Segments) else None
 
     @property
     def finished(self) -> bool:
@@ -81,17 +86,19 @@ class Bundle:
     def step(self) -> list[tuple[int, Measures]]:
         """One update of every run that still trains: of each arm that does, its number and measures."""
         runs, active, training = self._runs, self._runs.active, self._training
+        for trainee in training:
+            trainee.schedule(int(runs.update[trainee.rows][0]))
         played = self._play(training)
         kept = self._kept(training, played)
         due = active & self._diagnostics.due(runs.update) if self._diagnostics else np.zeros_like(active)
         witness = Witness.of(training, runs.parameters, kept) if due.any() else None
-        psi, entropy_weight = self._weigh(training, kept)
+        weights, critics = self._weigh(training, kept)
         self._stop_cut_runs(training, played)
-        shown = [rule(lesson) for rule, lesson in self._lessons(training, kept, psi, entropy_weight)]
+        shown = [self._learn(trainees, lesson) for trainees, lesson in self._lessons(training, kept, weights, critics)]
         runs.count(played, active)
         measures = measure(runs, played, reduce(add, shown))
         if self._diagnostics:
-            columns = {} if witness is None else self._diagnosed(witness, played, kept, psi, entropy_weight)
+            columns = {} if witness is None else self._diagnosed(witness, played, kept, weights)
             measures = diagnosed(measures, columns, due)
         return [(number, measures.of(rows)) for number, rows in runs.members(active)]
 
@@ -101,10 +108,9 @@ class Bundle:
         Runs are in order of arm and seed. Critics and memories learn from the batch; policies stay.
         """
         kept = self._kept(self._arms, self._play(self._arms))
-        psi, entropy_weight = self._weigh(self._arms, kept)
         total = torch.zeros_like(self._runs.parameters)
-        for _, lesson in self._lessons(self._arms, kept, psi, entropy_weight):
-            total += lesson.estimate().gradient
+        for trainees, lesson in self._lessons(self._arms, kept, *self._weigh(self._arms, kept)):
+            total += first_estimate(trainees[0].arm.rule, lesson).gradient
         return -torch.cat([trainee.stepper.clipped(total) for trainee in self._arms])
 
     def evaluate(self, episodes: int) -> list[Evaluation]:
@@ -118,12 +124,12 @@ class Bundle:
 
     def state(self) -> list[dict[str, Tensor]]:
         """Of each arm everything that an update changes, by name (see `Trainee.state`)."""
-        return [trainee.state(self._runs) for trainee in self._arms]
+        return [trainee.state(self._runs, self._lanes) for trainee in self._arms]
 
     def restore(self, states: list[dict[str, Tensor]]) -> None:
         """Takes the place of the bundle whose `state` it was."""
         for trainee, state in zip(self._arms, states, strict=True):
-            trainee.restore(self._runs, state)
+            trainee.restore(self._runs, self._lanes, state)
 
     def parameters(self) -> list[dict[str, np.ndarray]]:
         """The named policy parameters of each arm, `[seeds, …]`."""
@@ -139,6 +145,8 @@ class Bundle:
     def _play(self, training: Sequence[Trainee]) -> Episodes:
         """The coming batches of the runs that train."""
         shapes, runs, active = self._shapes, self._runs, self._runs.active
+        if self._lanes is not None:
+            return self._lanes.play(self._policy, runs.parameters, runs.coming, active)
         steps = active * self._column(training, lambda arm: arm.batch.steps or 0)
         episodes = active * self._column(training, lambda arm: arm.batch.episodes or 1)
         target = Target(steps, episodes)
@@ -149,16 +157,27 @@ class Bundle:
         shortest = self._column(training, lambda arm: arm.estimator.min_episode_length)
         return played.select(played.length >= shortest[played.run])
 
-    def _weigh(self, training: Sequence[Trainee], kept: Episodes) -> tuple[Tensor, Tensor]:
-        """Ψ of each packed step `[S + 1]` and β of each run `[K]`, their reductions included."""
-        k = len(self._runs.seed)
-        psi, entropy_weight = torch.zeros_like(kept.reward), torch.zeros(k, device=self._shapes.device)
+    def _weigh(
+        self, training: Sequence[Trainee], kept: Episodes, again: bool = False
+    ) -> tuple[Weights, list[CriticLesson]]:
+        """The weights of the steps, and what critics learn from that do so together with their policies.
+
+        Args:
+            again: as before, with the critics as they are by now; nothing learns.
+        """
+        k, device = len(self._runs.seed), self._shapes.device
+        psi = torch.zeros_like(kept.reward)
+        entropy, reduction, strength = (torch.zeros(k, device=device) for _ in range(3))
         steps, count = (torch.from_numpy(x) for x in (kept.steps(k), kept.count(k)))
+        critics = []
         for trainee in training:
-            rows, estimator = trainee.rows, trainee.arm.estimator
-            trainee.weigher.weigh(kept, psi)
-            entropy_weight[rows] = estimator.entropy_bonus * estimator.scale(steps[rows], count[rows])
-        return psi, entropy_weight
+            rows, arm = trainee.rows, trainee.arm
+            lesson = trainee.weigher.reweigh(kept, psi) if again else trainee.weigher.weigh(kept, psi)
+            critics += [lesson] if lesson else []
+            reduction[rows] = arm.estimator.scale(steps[rows], count[rows])
+            entropy[rows] = arm.estimator.entropy_bonus * reduction[rows]
+            strength[rows] = trainee.strength * arm.schedule.strength(int(self._runs.update[rows][0]))
+        return Weights(psi, entropy, reduction, strength), critics
 
     def _stop_cut_runs(self, training: Sequence[Trainee], played: Episodes) -> None:
         """Marks the runs that diverge because only the time limit ended one of their episodes."""
@@ -167,22 +186,43 @@ class Bundle:
         self._runs.diverged[cut] |= strict[cut]
 
     def _lessons(
-        self, training: Sequence[Trainee], kept: Episodes, psi: Tensor, entropy_weight: Tensor
-    ) -> Iterator[tuple[UpdateRule, Lesson]]:
-        """A lesson for the arms of each rule and objective."""
+        self, training: Sequence[Trainee], kept: Episodes, weights: Weights, critics: Sequence[CriticLesson]
+    ) -> Iterator[tuple[list[Trainee], Lesson]]:
+        """A lesson for the arms that learn in the same way."""
+        runs, k = self._runs, len(self._runs.seed)
         for trainees in alike(training, lambda arm: (arm.rule, arm.objective)):
-            runs, arm = np.concatenate([trainee.table_rows for trainee in trainees]), trainees[0].arm
-            yield arm.rule, Lesson.begin(
-                self._policy, arm.objective, self._runs.parameters, [trainee.stepper for trainee in trainees], runs,
-                kept, psi, entropy_weight, self._runs.diverged,
-            )  # fmt: skip
+            anew = column(trainees, k, lambda arm: arm.estimator.normalize == "minibatch")
+            lesson = Lesson(
+                policy=self._policy,
+                objective=trainees[0].arm.objective,
+                parameters=runs.parameters,
+                arms=[trainee.stepper for trainee in trainees],
+                critics=critics,
+                runs=np.concatenate([trainee.table_rows for trainee in trainees]),
+                shuffling=runs.shuffling,
+                episodes=kept,
+                steps=Steps(kept.run, kept.length),
+                weights=weights,
+                standardized=torch.from_numpy(anew),
+                weigh=partial(self._weigh, trainees, kept, again=True),
+                old=None,
+                diverged=runs.diverged,
+            )
+            yield trainees, lesson.begun()
 
-    def _diagnosed(
-        self, witness: Witness, played: Episodes, kept: Episodes, psi: Tensor, entropy_weight: Tensor
-    ) -> dict[str, np.ndarray]:
+    def _learn(self, trainees: Sequence[Trainee], lesson: Lesson) -> Gradient:
+        """Has the arms of a lesson learn from it."""
+        shown = trainees[0].arm.rule(lesson)
+        if any(trainee.adapts for trainee in trainees):
+            kl = lesson.kl()
+            for trainee in trainees:
+                trainee.adapt(kl[trainee.rows])
+        return shown
+
+    def _diagnosed(self, witness: Witness, played: Episodes, kept: Episodes, weights: Weights) -> dict[str, np.ndarray]:
         assert self._diagnostics is not None
         return measured(
-            self._policy, self._shapes.world, witness, self._runs.parameters, played, kept, psi, entropy_weight,
+            self._policy, self._shapes.world, witness, self._runs.parameters, played, kept, weights,
             self._runs.keys.problems, self._diagnostics.exact_states,
         )  # fmt: skip
 

@@ -22,6 +22,7 @@ from pglab.envs.world import OneStep, World
 from pglab.models.model import Policy
 from pglab.training.arm import Arm
 from pglab.training.episodes import Episodes
+from pglab.training.gradient import Weights
 from pglab.training.groups import Groups, cosine
 from pglab.training.measures import Measures
 from pglab.training.randomness import reset_uniforms
@@ -159,8 +160,7 @@ def measured(
     after: Tensor,
     played: Episodes,
     kept: Episodes,
-    psi: Tensor,
-    entropy_weight: Tensor,
+    weights: Weights,
     problems: Tensor,
     exact_states: int,
 ) -> dict[str, np.ndarray]:
@@ -170,8 +170,7 @@ def measured(
         witness: of the same update.
         after: flat policy parameters, `[K, P]`.
         played, kept: all episodes of the batches, and those in the estimate.
-        psi: Ψ of the packed steps of `kept`, its reduction included, `[S + 1]`.
-        entropy_weight: β of each run, its reduction included, `[K]`.
+        weights: of the steps of `kept`.
         problems: key of each run's problem, `[K]`.
         exact_states: largest finite MDP whose J and ∇J are computed.
     """
@@ -182,8 +181,8 @@ def measured(
     rows = np.unique(played.run)
     removed, kl, objective, exact_cosine = (np.full(k, np.nan) for _ in range(4))
     with np.errstate(all="ignore"):  # a run that diverges has infinities and NaN to measure
-        psis = [psi, witness.plain] if has_baseline.any() else [psi]
-        parts, *plain = groups.gradients(policy, before, psis, entropy_weight, _objectives(training))
+        psis = [weights.psi, witness.plain] if has_baseline.any() else [weights.psi]
+        parts, *plain = groups.gradients(policy, before, psis, weights.entropy, _objectives(training))
         estimate = groups.sums(parts)
         variance = groups.variance(parts, by_steps)
         signal = np.maximum((estimate**2).sum(1) - variance, 0.0)

@@ -1,5 +1,6 @@
-"""Whole episodes of several runs, packed end to end."""
+"""Whole episodes of several runs, packed end to end, and parts of them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -7,10 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pglab.bits import Block, step_blocks
+
 
 @dataclass(frozen=True)
 class Episodes:
-    """M whole episodes of several runs, S steps end to end, by run and in order of start.
+    """M episodes, or pieces of them, of several runs, S steps end to end, by run and in order of start.
 
     The per-step tensors carry one more entry at the end, all zeros: index S pads.
 
@@ -21,6 +24,8 @@ class Episodes:
             last allowed step.
         last_obs: the observation after the last step, `[M, D]`.
         obs, action, reward: `[S + 1, D]`, `[S + 1]` (of a Box `[S + 1, A]`), `[S + 1]`.
+        cut: pieces whose episode goes on beyond the batch, `[M]`; None: there are none.
+        earlier_return, earlier_length: of a piece's episode before it, `[M]` each; None: nothing.
     """
 
     run: np.ndarray
@@ -31,6 +36,9 @@ class Episodes:
     obs: Tensor
     action: Tensor
     reward: Tensor
+    cut: np.ndarray | None = None
+    earlier_return: np.ndarray | None = None
+    earlier_length: np.ndarray | None = None
 
     @property
     def start(self) -> np.ndarray:
@@ -49,8 +57,13 @@ class Episodes:
 
     @cached_property
     def truncates(self) -> Tensor:
-        """Steps after which a time limit cut the episode, `[S + 1]`, boolean."""
-        return self._at_last_steps(self.truncated)
+        """Steps after which a time limit, or the batch's border, cut the episode, `[S + 1]`, boolean."""
+        return self._at_last_steps(self.truncated if self.cut is None else self.truncated | self.cut)
+
+    @property
+    def ended(self) -> np.ndarray:
+        """Episodes that came to their end in the batch, `[M]`, boolean."""
+        return np.ones(len(self.run), dtype=bool) if self.cut is None else ~self.cut
 
     def count(self, runs: int) -> np.ndarray:
         """Episodes of each of K runs, `[K]`."""
@@ -61,8 +74,13 @@ class Episodes:
         return np.bincount(self.run, weights=self.length, minlength=runs).astype(np.int64)
 
     def returns(self) -> np.ndarray:
-        """Undiscounted return of each episode, `[M]`, summed in double precision."""
-        return np.add.reduceat(self.reward[:-1].double().cpu().numpy(), self.start)
+        """Undiscounted return of each episode up to here, `[M]`, summed in double precision."""
+        here = np.add.reduceat(self.reward[:-1].double().cpu().numpy(), self.start)
+        return here if self.earlier_return is None else here + self.earlier_return
+
+    def lengths(self) -> np.ndarray:
+        """Steps of each episode up to here, `[M]`."""
+        return self.length if self.earlier_length is None else self.length + self.earlier_length
 
     def select(self, keep: np.ndarray) -> "Episodes":
         """Only the episodes where `keep` `[M]` is true."""
@@ -87,3 +105,24 @@ class Episodes:
         flags = torch.zeros(len(self.reward), dtype=torch.bool, device=device)
         flags[torch.from_numpy(self.last).to(device)] = torch.from_numpy(ended).to(device)
         return flags
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Some steps of each run of a batch.
+
+    Attributes:
+        run: rows of the runs, ascending, one entry a run or one an episode.
+        length: steps of each entry.
+        position: of each step in the packed batch, run by run, and that of the padding, `[Σ + 1]`; None: all
+            steps, where they are.
+    """
+
+    run: np.ndarray
+    length: np.ndarray
+    position: Tensor | None = None
+
+    def blocks(self, device: torch.device, only: np.ndarray) -> Iterator[Block]:
+        """As `pglab.bits.step_blocks` cuts them, for some rows."""
+        for rows, index in step_blocks(self.run, self.length, device, only=only):
+            yield rows, index if self.position is None else self.position[index]

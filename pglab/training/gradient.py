@@ -1,15 +1,17 @@
 """The estimate of ∇J for many runs at once, block by block."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.algorithms.objectives import SURROGATE, Objective
-from pglab.bits import step_blocks
+from pglab.algorithms.objectives import SURROGATE, Objective, Seen, uses_kl, uses_old_log_prob
+from pglab.bits import Block, step_blocks
 from pglab.models.model import Policy
 from pglab.training.episodes import Episodes
+
+SMALL = 1e-8  # beside a deviation that may be 0
 
 
 @dataclass(frozen=True)
@@ -25,39 +27,122 @@ class Gradient:
         return Gradient(self.gradient + other.gradient, self.loss + other.loss, self.entropy + other.entropy)
 
 
+@dataclass(frozen=True)
+class Old:
+    """The policy that played, at every packed step, without gradient; zeros for padding.
+
+    Attributes:
+        log_prob: log π_old(a_t|s_t), `[S + 1]`.
+        outputs: of its network, `[S + 1, W]`.
+    """
+
+    log_prob: Tensor
+    outputs: Tensor
+
+    @classmethod
+    def of(cls, policy: Policy, parameters: Tensor, episodes: Episodes, blocks: Iterable[Block]) -> "Old":
+        """At the parameters `[K, P]` as they are, for the steps in the blocks."""
+        log_prob, outputs = torch.zeros_like(episodes.reward), None
+        with torch.no_grad():
+            for rows, index in blocks:
+                found = policy.model(policy.model.layout.unflatten(parameters[rows]), episodes.obs[index])
+                if outputs is None:
+                    outputs = found.new_zeros(len(log_prob), found.shape[-1])
+                log_prob[index], outputs[index] = policy.head.log_prob(found, episodes.action[index]), found
+        assert outputs is not None
+        log_prob[-1], outputs[-1] = 0.0, 0.0
+        return cls(log_prob, outputs)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What steps count for.
+
+    Attributes:
+        psi: Ψ_t of each packed step, its reduction included, `[S + 1]`.
+        entropy: β of each run, its reduction included, `[K]`.
+        reduction: the reduction's factor of each run, `[K]`.
+        strength: the objective's coefficient of each run, `[K]`.
+        share: steps of the batch that one of this part stands for, `[K]`; None: the part is the batch.
+        centre, deviation: by which Ψ is standardised in this part, `[K]` each, 0 and 1 where it is not.
+    """
+
+    psi: Tensor
+    entropy: Tensor
+    reduction: Tensor
+    strength: Tensor
+    share: Tensor | None = None
+    centre: Tensor | None = None
+    deviation: Tensor | None = None
+
+    def of_part(self, share: Tensor, standardized: Tensor, blocks: Iterable[Block]) -> "Weights":
+        """The same for a part of the batch, in which the Ψ of some runs, `[K]` boolean, are standardised anew."""
+        if not standardized.any():
+            return replace(self, share=share)
+        k = len(share)
+        count, total, squares = (torch.zeros(k, dtype=torch.float64, device=share.device) for _ in range(3))
+        for rows, index in blocks:
+            psi, mask = self.psi[index].double(), index < len(self.psi) - 1
+            for sums, part in ((count, mask.double()), (total, psi), (squares, psi.square())):
+                sums.index_add_(0, rows, part.sum(-1))
+        mean = total / count.clamp(min=1)
+        deviation = (squares / count.clamp(min=1) - mean.square()).clamp(min=0).sqrt()
+        # Ψ has its reduction in it, and keeps it.
+        deviation = deviation / self.reduction + SMALL
+        centre, deviation = torch.where(standardized, mean, 0.0), torch.where(standardized, deviation, 1.0)
+        return replace(self, share=share, centre=centre.float(), deviation=deviation.float())
+
+    def at(self, rows: Tensor, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Ψ `[b, n]`, and of the runs the factor of the reduction and β `[b]`, for a block of steps."""
+        psi, reduction, entropy = self.psi[index], self.reduction[rows], self.entropy[rows]
+        if self.centre is not None and self.deviation is not None:
+            psi = (psi - self.centre[rows, None]) / self.deviation[rows, None]
+        if self.share is not None:
+            share = self.share[rows]
+            psi, reduction, entropy = psi * share[:, None], reduction * share, entropy * share
+        return psi, reduction, entropy
+
+
 def policy_gradient(
     policy: Policy,
     parameters: Tensor,
     episodes: Episodes,
-    psi: Tensor,
-    entropy_weight: Tensor,
+    weights: Weights,
     objective: Objective = SURROGATE,
-    old_log_prob: Tensor | None = None,
-    only: np.ndarray | None = None,
+    old: Old | None = None,
+    blocks: Iterable[Block] | None = None,
 ) -> Gradient:
     """The gradient of Σ_t (loss_t - β H(π(·|s_t))) for each run, with the loss of an objective.
 
     Args:
         parameters: flat policy parameters, `[K, P]`.
         episodes: the batches, S steps.
-        psi: Ψ_t of each packed step, its reduction included, `[S + 1]`.
-        entropy_weight: β of each run, its reduction included, `[K]`.
-        objective: from log π, old log π and Ψ to the loss of each step.
-        old_log_prob: log π of the policy that played, `[S + 1]`, where the objective uses it.
-        only: rows to compute, all by default; the others come out as zeros.
+        weights: of the steps.
+        objective: from log π and Ψ to the loss of each step.
+        old: the policy that played, where the objective uses it.
+        blocks: the steps to sum over, all by default; runs without any come out as zeros.
     """
-    layout, has_bonus = policy.model.layout, bool(entropy_weight.any())
+    layout, has_bonus, device = policy.model.layout, bool(weights.entropy.any()), parameters.device
     gradient = torch.zeros_like(parameters)
-    loss, entropy, steps = (torch.zeros(len(parameters), device=parameters.device) for _ in range(3))
-    for rows, index in step_blocks(episodes.run, episodes.length, parameters.device, only=only):
-        mask = (index < len(psi) - 1).to(psi)
+    loss, entropy, steps = (torch.zeros(len(parameters), device=device) for _ in range(3))
+    if blocks is None:
+        blocks = step_blocks(episodes.run, episodes.length, device)
+    for rows, index in blocks:
+        mask = (index < len(weights.psi) - 1).to(weights.psi)
+        psi, reduction, beta = weights.at(rows, index)
         leaves = layout.leaves(parameters[rows])
         logits = policy.model(leaves, episodes.obs[index])
-        log_prob = policy.head.log_prob(logits, episodes.action[index])
+        seen = Seen(
+            log_prob=policy.head.log_prob(logits, episodes.action[index]),
+            psi=psi,
+            old_log_prob=old.log_prob[index] if old and uses_old_log_prob(objective) else None,
+            kl=policy.head.kl(old.outputs[index], logits) if old and uses_kl(objective) else None,
+            weight=reduction[:, None],
+            strength=weights.strength[rows, None],
+        )
         with torch.set_grad_enabled(has_bonus):
             block_entropy = (policy.head.entropy(logits) * mask).sum(-1)
-        old = None if old_log_prob is None else old_log_prob[index]
-        block_loss = (objective(log_prob, old, psi[index]) * mask).sum(-1) - entropy_weight[rows] * block_entropy
+        block_loss = (objective(seen) * mask).sum(-1) - beta * block_entropy
         # Summed over runs, never averaged: each run's gradient is its own.
         gradient.index_add_(0, rows, layout.gradient(block_loss.sum(), leaves))
         loss.index_add_(0, rows, block_loss.detach())
@@ -66,18 +151,19 @@ def policy_gradient(
     return Gradient(gradient, loss, entropy / steps.clamp(min=1))
 
 
-def log_probs(policy: Policy, parameters: Tensor, episodes: Episodes, only: np.ndarray | None = None) -> Tensor:
-    """log π of every action that was taken, `[S + 1]`, without gradient; zero for padding and rows not in `only`."""
-    found = torch.zeros_like(episodes.reward)
+def mean_kl(policy: Policy, parameters: Tensor, episodes: Episodes, old: Old, blocks: Iterable[Block]) -> Tensor:
+    """KL(π_old ‖ π) in nats, the mean over each run's steps in the blocks, `[K]`; 0 for runs without any."""
+    total, steps = (torch.zeros(len(parameters), device=parameters.device) for _ in range(2))
     with torch.no_grad():
-        for rows, index in step_blocks(episodes.run, episodes.length, parameters.device, only=only):
+        for rows, index in blocks:
+            mask = (index < len(episodes.reward) - 1).to(total)
             logits = policy.model(policy.model.layout.unflatten(parameters[rows]), episodes.obs[index])
-            found[index] = policy.head.log_prob(logits, episodes.action[index])
-    found[-1] = 0.0
-    return found
+            total.index_add_(0, rows, (policy.head.kl(old.outputs[index], logits) * mask).sum(-1))
+            steps.index_add_(0, rows, mask.sum(-1))
+    return total / steps.clamp(min=1)
 
 
-def clip_norm(gradient: Tensor, largest: float) -> Tensor:
-    """Each run's gradient `[K, P]`, rescaled where its Euclidean norm is above `largest`."""
-    norm = gradient.norm(dim=-1, keepdim=True)
+def clip_norm(gradient: Tensor, largest: float, norm: Tensor | None = None) -> Tensor:
+    """Each run's gradient `[K, P]`, rescaled where a norm `[K, 1]`, by default its own, is above `largest`."""
+    norm = gradient.norm(dim=-1, keepdim=True) if norm is None else norm
     return gradient * (largest / norm.clamp(min=largest))

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.algorithms.objectives import Objective, uses_old_log_prob
+from pglab.algorithms.objectives import Objective, Seen, strength_of, uses_kl, uses_old_log_prob
 from pglab.bits import step_blocks
 from pglab.models.model import Policy
 from pglab.training.episodes import Episodes
@@ -81,11 +81,14 @@ class Groups:
                 logits = policy.model(leaves, packed.obs[index])
                 log_prob = policy.head.log_prob(logits, packed.action[index])
                 old = log_prob.detach() if uses_old_log_prob(objective) else None
+                kl = policy.head.kl(logits.detach(), logits) if uses_kl(objective) else None
+                one = torch.ones(len(groups), 1, device=device)
+                seen = Seen(log_prob, log_prob, old, kl, one, one * strength_of(objective))
                 bonus = torch.zeros(len(groups), device=device)
                 if has_bonus:
                     bonus = (policy.head.entropy(logits) * mask).sum(-1) * entropy_weight[run[groups]]
                 for total, psi in zip(sums, psis, strict=True):
-                    loss = objective(log_prob, old, psi[index]) * mask
+                    loss = objective(replace(seen, psi=psi[index])) * mask
                     gain = (bonus - loss.sum(-1)).sum()
                     total.index_add_(0, groups, layout.gradient(gain, leaves, retain_graph=psi is not psis[-1]))
         return [total.double().cpu().numpy() for total in sums]

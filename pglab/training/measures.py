@@ -16,7 +16,7 @@ class Measures:
 
     `seed`, `update`, `env_steps` and `episodes` count: the seed, the updates, steps and episodes
     of all batches so far. The others are of this update: mean and deviation of the undiscounted
-    return and mean length over the batch's episodes, the surrogate's value, the policy's mean
+    return and mean length over the batch's episodes (those that ended in it), the surrogate's value, the policy's mean
     entropy in nats, the norm of the gradient before clipping.
     """
 
@@ -39,11 +39,12 @@ class Measures:
 
 def measure(runs: Runs, played: Episodes, estimate: Gradient) -> Measures:
     """The measures of an update that was just counted, with a row for each run of the table; NaN without a batch."""
-    k, returns = len(runs.seed), played.returns()
-    count = played.count(k)
+    k, ended = len(runs.seed), played.ended
+    returns, run = played.returns()[ended], played.run[ended]
+    count = np.bincount(run, minlength=k)
 
     def mean(of_episodes: np.ndarray) -> np.ndarray:
-        total = np.bincount(played.run, weights=of_episodes, minlength=k)
+        total = np.bincount(run, weights=of_episodes, minlength=k)
         return np.divide(total, count, out=np.full(k, np.nan), where=count > 0)
 
     return_mean = mean(returns)
@@ -53,7 +54,7 @@ def measure(runs: Runs, played: Episodes, estimate: Gradient) -> Measures:
         env_steps=runs.env_steps.copy(),
         episodes=runs.episodes.copy(),
         return_mean=return_mean,
-        return_std=np.sqrt(mean((returns - return_mean[played.run]) ** 2)),
+        return_std=np.sqrt(mean((returns - return_mean[run]) ** 2)),
         length_mean=runs.length.copy(),
         loss=estimate.loss.cpu().numpy(),
         entropy=estimate.entropy.cpu().numpy(),

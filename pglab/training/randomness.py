@@ -28,6 +28,7 @@ STREAMS = (
     "watched_transitions",
     "watched_actions",
     "problems",
+    "minibatches",
 )
 
 GOLDEN = -0x61C8864680B583EB  # the constants of SplitMix64 as signed 64-bit integers

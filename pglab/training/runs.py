@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pglab.training.episodes import Episodes
-from pglab.training.randomness import Streams
+from pglab.training.randomness import Streams, fold_in, stream_keys
 
 COUNTERS = ("diverged", "env_steps", "episodes", "length")
 
@@ -22,6 +22,7 @@ class Runs:
         seed: `[K]`.
         asked: updates that the run is to make, `[K]`.
         keys: random keys of training, `[K]` each.
+        minibatches: a key of each run's, `[K]`.
         update: updates of the run's arm so far, `[K]`.
         env_steps, episodes: how many in all batches so far, `[K]`.
         length: mean length of the last batch's episodes, NaN before the first, `[K]`.
@@ -33,6 +34,7 @@ class Runs:
     seed: np.ndarray
     asked: np.ndarray
     keys: Streams
+    minibatches: Tensor
     update: np.ndarray
     env_steps: np.ndarray
     episodes: np.ndarray
@@ -52,6 +54,7 @@ class Runs:
             seed=np.array(every),
             asked=np.repeat(updates, sizes),
             keys=Streams.of(every, "", device),
+            minibatches=stream_keys(every, "minibatches", device),
             update=np.zeros(k, dtype=np.int64),
             env_steps=np.zeros(k, dtype=np.int64),
             episodes=np.zeros(k, dtype=np.int64),
@@ -70,6 +73,11 @@ class Runs:
         """Keys of the coming update."""
         return self.keys.of_update(torch.from_numpy(self.update).to(self.parameters.device))
 
+    @property
+    def shuffling(self) -> Tensor:
+        """The key of each run's minibatches in the coming update, `[K]`."""
+        return fold_in(self.minibatches, torch.from_numpy(self.update).to(self.parameters.device))
+
     def members(self, active: np.ndarray) -> list[tuple[int, np.ndarray]]:
         """The number of each arm that has a run among `active` `[K]`, boolean, and the rows of these."""
         rows = [arm.start + np.flatnonzero(active[arm]) for arm in self.arms]
@@ -79,9 +87,10 @@ class Runs:
         """Adds an update to the counters, with its batches and the runs that trained in it, `[K]`, boolean."""
         for arm in self.arms:
             self.update[arm] += active[arm].any()
-        count, steps = played.count(len(self.seed)), played.steps(len(self.seed))
+        k, run = len(self.seed), played.run[played.ended]
+        count, steps = np.bincount(run, minlength=k), np.bincount(run, played.lengths()[played.ended], minlength=k)
         self.episodes[:] += count
-        self.env_steps[:] += steps
+        self.env_steps[:] += played.steps(k)
         self.length[:] = np.where(count > 0, steps / np.maximum(count, 1), self.length)
 
     def counters(self, arm: slice) -> dict[str, Tensor]:

@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pglab.algorithms.objectives import strength_of
 from pglab.envs.spaces import Space
 from pglab.models.optimizers import Rows
 from pglab.training.arm import Arm
 from pglab.training.runs import Runs
-from pglab.training.update import Stepper
+from pglab.training.segments import Lanes
+from pglab.training.stepper import Stepper
 from pglab.training.weigh import Weigher
 
 
@@ -23,25 +25,45 @@ class Trainee:
     Attributes:
         rows: of the arm in the table.
         weigher, stepper: see there.
+        strength: the objective's coefficient of each run before any schedule, `[k]`; changes in place.
     """
 
     arm: Arm
     rows: slice
     weigher: Weigher
     stepper: Stepper
+    strength: Tensor
+
+    @property
+    def adapts(self) -> bool:
+        """Tells whether the coefficient changes with what an update did."""
+        return hasattr(self.arm.objective, "adapt")
 
     @classmethod
     def of(cls, arm: Arm, rows: slice, parameters: Tensor, observation: Space, device: torch.device) -> "Trainee":
         """An arm before its first update; its optimizer changes its rows of the parameters `[K, P]` in place."""
-        stepper = Stepper(rows, Rows(parameters[rows], arm.optimizer), arm.estimator.clip_norm)
-        return cls(arm, rows, Weigher(arm, rows, observation, device), stepper)
+        estimator, optimizer = arm.estimator, Rows(parameters[rows], arm.optimizer)
+        stepper = Stepper(rows, optimizer, estimator.clip_norm, estimator.clip_together)
+        strength = torch.full((len(arm.seeds),), strength_of(arm.objective), device=device)
+        return cls(arm, rows, Weigher(arm, rows, observation, device), stepper, strength)
+
+    def schedule(self, update: int) -> None:
+        """Sets the learning rates for the update after so many others."""
+        factor = self.arm.schedule.rate(update)
+        self.stepper.optimizer.set_rate(factor)
+        if hasattr(self.weigher.critic, "optimizer"):
+            self.weigher.critic.optimizer.set_rate(factor)
+
+    def adapt(self, kl: Tensor) -> None:
+        """Has the objective choose its coefficient for the next update, from the KL of this one, `[k]`."""
+        self.strength.copy_(self.arm.objective.adapt(self.strength, kl))
 
     @property
     def table_rows(self) -> np.ndarray:
         """The numbers of its rows, `[k]`."""
         return np.arange(self.rows.start, self.rows.stop)
 
-    def state(self, runs: Runs) -> dict[str, Tensor]:
+    def state(self, runs: Runs, lanes: Lanes | None) -> dict[str, Tensor]:
         """Copies of everything that an update changes, by name; a row for each seed, but for what all share."""
         critic = self.weigher.critic
         parts = {
@@ -49,12 +71,15 @@ class Trainee:
             "memory": self.weigher.memory,
             "counters": runs.counters(self.rows),
             "critic": {} if critic is None else critic.state(),
+            "lanes": {} if lanes is None else lanes.saved(self.rows),
+            "objective": {"strength": self.strength} if self.adapts else {},
         }
         return {f"{part}/{name}": tensor.clone() for part, named in parts.items() for name, tensor in named.items()}
 
-    def restore(self, runs: Runs, state: Mapping[str, Tensor]) -> None:
+    def restore(self, runs: Runs, lanes: Lanes | None, state: Mapping[str, Tensor]) -> None:
         """Takes the place of the arm whose `state` it was."""
-        parts: dict[str, dict[str, Tensor]] = {"policy": {}, "memory": {}, "counters": {}, "critic": {}}
+        names = ("policy", "memory", "counters", "critic", "lanes", "objective")
+        parts: dict[str, dict[str, Tensor]] = {name: {} for name in names}
         for key, tensor in state.items():
             part, _, name = key.partition("/")
             parts[part][name] = tensor.to(runs.parameters.device)
@@ -62,6 +87,10 @@ class Trainee:
         self.weigher.memory = {name: tensor.clone() for name, tensor in parts["memory"].items()}
         if self.weigher.critic is not None:
             self.weigher.critic.restore(parts["critic"])
+        if self.adapts:
+            self.strength.copy_(parts["objective"]["strength"])
+        if lanes is not None:
+            lanes.restore(self.rows, parts["lanes"])
         runs.restore(self.rows, parts["counters"])
 
 

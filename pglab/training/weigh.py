@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from pglab.algorithms.batch import Batch
-from pglab.algorithms.critics import Stretch
 from pglab.algorithms.losses import standardize
 from pglab.algorithms.returns import rewards_to_go
 from pglab.bits import padded_batches, step_blocks
 from pglab.envs.spaces import Space
 from pglab.training.arm import Arm
+from pglab.training.critic_lesson import CriticLesson
 from pglab.training.episodes import Episodes
 from pglab.training.randomness import generator
 
@@ -36,27 +36,51 @@ class Weigher:
             generators = [generator(seed, "critic_weights") for seed in arm.seeds]
             self.critic = arm.baseline.critic(observation, generators, device)
 
-    def weigh(self, episodes: Episodes, psi: Tensor) -> None:
+    def weigh(self, episodes: Episodes, psi: Tensor) -> CriticLesson | None:
         """Writes Ψ of each packed step, its reduction included, and then lets critic and memory learn.
 
-        So the weights use both as the earlier batches left them.
+        So the weights use both as the earlier batches left them. Returns what the critic is still to learn
+        from, where it does so together with the policy.
         """
-        remembers = hasattr(self.arm.baseline, "remember")
-        remembered = []
-        returns = None if self.critic is None else torch.zeros_like(episodes.reward)
+        remembered: list | None = [] if hasattr(self.arm.baseline, "remember") else None
+        lesson = self._weigh(episodes, psi, remembered)
+        self._keep(remembered or [])
+        if lesson is None:
+            return None
+        learned = list(lesson.stretches(self._blocks(episodes.run, episodes.length)))
+        if self.arm.learns_together:
+            lesson.critic.observe(learned)
+            return lesson
+        lesson.critic.fit(learned)
+        return None
+
+    def reweigh(self, episodes: Episodes, psi: Tensor) -> CriticLesson | None:
+        """Writes Ψ with the critic as it is by now, and returns what it is to learn from; nothing learns here."""
+        lesson = self._weigh(episodes, psi, None)
+        return lesson if self.arm.learns_together else None
+
+    def _weigh(self, episodes: Episodes, psi: Tensor, remembered: list | None) -> CriticLesson | None:
+        """Writes Ψ, appends what the baseline is to remember, and returns what the critic is to learn from."""
+        arm, lesson = self.arm, None
+        if self.critic is not None:
+            coefficient = getattr(arm.baseline, "coefficient", 1.0)
+            target, value = (torch.zeros_like(episodes.reward) for _ in range(2))
+            lesson = CriticLesson(self.rows, self.critic, coefficient, episodes, target, value)
+        from_psi = getattr(arm.baseline, "target", "returns") == "lambda_returns"
         for rows, index, batch in self.batches(episodes):
             # Padding is written to the entry for padding, which stays zero.
-            psi[index] = self.scaled(self.arm.psi(batch), batch)
-            if not remembers and returns is None:
+            weight = arm.weigh(batch)
+            psi[index] = self.scaled(arm.discounted(weight), batch)
+            if lesson is None and remembered is None:
                 continue
-            batch_returns = rewards_to_go(batch.reward, self.arm.gamma)
-            if returns is not None:
-                returns[index] = torch.where(batch.mask, batch_returns, 0.0)
-            if remembers:
-                remembered.append((rows, self.arm.baseline.remember(batch.memory, batch, batch_returns)))
-        self._keep(remembered)
-        if self.critic is not None and returns is not None:
-            self.critic.fit(list(self._stretches(episodes, returns)))
+            returns = rewards_to_go(batch.reward, arm.gamma)
+            if lesson is not None and batch.value is not None:
+                target = weight + batch.value if from_psi else returns
+                lesson.target[index] = torch.where(batch.mask, target, 0.0)
+                lesson.value[index] = batch.value
+            if remembered is not None:
+                remembered.append((rows, arm.baseline.remember(batch.memory, batch, returns)))
+        return lesson
 
     def batches(self, episodes: Episodes) -> Iterator[tuple[Tensor, Tensor, Batch]]:
         """Batches as the weighting sees them, with critic and memory as they now are.
@@ -67,7 +91,7 @@ class Weigher:
         reward, value = episodes.reward, None
         if self.critic is not None:
             value = self._values(episodes.run, episodes.length, episodes.obs)
-            if self.arm.estimator.truncation == "bootstrap":
+            if episodes.cut is not None or self.arm.estimator.truncation == "bootstrap":
                 reward = self._bootstrapped(episodes)
         for table_rows, index in padded_batches(episodes.run, episodes.length, self._device, self.rows):
             rows = table_rows - self.rows.start
@@ -99,20 +123,17 @@ class Weigher:
         values[-1] = 0.0
         return values
 
-    def _stretches(self, episodes: Episodes, returns: Tensor) -> Iterator[Stretch]:
-        """The arm's steps for its critic, with G_t `[S + 1]`."""
-        for rows, index in self._blocks(episodes.run, episodes.length):
-            mask = index < len(returns) - 1
-            yield Stretch(rows - self.rows.start, episodes.obs[index], returns[index], mask)
-
     def _blocks(self, run: np.ndarray, length: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
         return step_blocks(run, length, self._device, only=np.arange(self.rows.start, self.rows.stop))
 
     def _bootstrapped(self, episodes: Episodes) -> Tensor:
-        """Rewards with γ V(s_T) added to the last one of each truncated episode."""
+        """Rewards with γ V(s_T) added to the last one of each episode that is continued by the critic."""
         ends = torch.cat((episodes.last_obs, torch.zeros_like(episodes.obs[:1])))
         value = self._values(episodes.run, np.ones_like(episodes.length), ends)[:-1]
-        cut = torch.from_numpy(episodes.truncated & ~episodes.terminated).to(self._device)
+        continued = np.zeros_like(episodes.truncated) if episodes.cut is None else episodes.cut
+        if self.arm.estimator.truncation == "bootstrap":
+            continued = continued | (episodes.truncated & ~episodes.terminated)
+        cut = torch.from_numpy(continued).to(self._device)
         last = torch.from_numpy(episodes.last).to(self._device)
         reward = episodes.reward.clone()
         reward[last] += self.arm.gamma * value * cut

@@ -30,18 +30,18 @@ class Ratio:
     clip: float = 0.2
     uses_old_log_prob: ClassVar[bool] = True
 
-    def __call__(self, log_prob, old_log_prob, psi):
-        ratio = (log_prob - old_log_prob).exp()
-        return -torch.minimum(ratio * psi, ratio.clamp(1 - self.clip, 1 + self.clip) * psi)
+    def __call__(self, seen):
+        ratio = (seen.log_prob - seen.old_log_prob).exp()
+        return -torch.minimum(ratio * seen.psi, ratio.clamp(1 - self.clip, 1 + self.clip) * seen.psi)
 
 
 @dataclass(frozen=True)
 class Squared:
     """(log π)² Ψ: no estimate of anything, but not the built-in loss."""
 
-    def __call__(self, log_prob, old_log_prob, psi):
-        assert old_log_prob is None  # costs nothing where it is not asked for
-        return log_prob.square() * psi
+    def __call__(self, seen):
+        assert seen.old_log_prob is None  # costs nothing where it is not asked for
+        return seen.log_prob.square() * seen.psi
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,8 @@ def test_a_run_that_diverges_in_a_later_step_stays_where_it_was(make_arm, make_s
 class Likelihood:
     """log π of each step, whatever Ψ: not zero for a step of padding."""
 
-    def __call__(self, log_prob, old_log_prob, psi):
-        return log_prob
+    def __call__(self, seen):
+        return seen.log_prob
 
 
 def test_a_step_of_padding_has_no_loss(make_arm, make_shapes, train):

@@ -16,7 +16,7 @@ from pglab.models.networks import MLP, Tabular
 from pglab.models.parameters import PyTorchDefault, Zeros
 from pglab.training.arm import BatchSize
 from pglab.training.bundle import Bundle
-from pglab.training.gradient import clip_norm, policy_gradient
+from pglab.training.gradient import Weights, clip_norm, policy_gradient
 
 
 class Begun:
@@ -31,7 +31,7 @@ class Begun:
 
     def weigh(self):
         """Ψ of the batch `[S + 1]`; critic and memory learn from it."""
-        return self.bundle._weigh(self._arms, self.episodes)[0]
+        return self.bundle._weigh(self._arms, self.episodes)[0].psi
 
     def values(self):
         """The critic's V of the batch, `[S]`."""
@@ -58,7 +58,8 @@ def test_the_blockwise_gradient_is_the_plain_one(make_arm, make_shapes, bonus):
     begun = begin(make_arm, make_shapes, seeds=[0, 1], batch=BatchSize(steps=2500))
     policy, episodes = begun.policy, begun.episodes
     psi = torch.cat((torch.randn(len(episodes.reward) - 1), torch.zeros(1)))
-    got = policy_gradient(policy, begun.parameters, episodes, psi, torch.full((2,), bonus))
+    ones = torch.ones(2)
+    got = policy_gradient(policy, begun.parameters, episodes, Weights(psi, torch.full((2,), bonus), ones, ones))
     for run in (0, 1):
         parameters = begun.parameters[run].clone().requires_grad_()
         log_prob, entropy, steps = plain_log_prob(policy, parameters, episodes, run)

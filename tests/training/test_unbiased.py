@@ -19,7 +19,7 @@ from pglab.models.networks import Tabular
 from pglab.models.parameters import Gaussian, Zeros
 from pglab.training.arm import BatchSize
 from pglab.training.bundle import Bundle
-from pglab.training.gradient import policy_gradient
+from pglab.training.gradient import Weights, policy_gradient
 from pglab.training.weigh import Weigher
 
 EPISODES = 25_000
@@ -37,7 +37,8 @@ def one_episode_estimates(make_arm, make_shapes, world, head, **changes):
     apart = replace(episodes, run=np.arange(EPISODES))  # each episode as the batch of a run of its own
     every, psi = replace(one, seeds=list(range(EPISODES))), torch.zeros_like(episodes.reward)
     Weigher(every, slice(0, EPISODES), world.observation, shapes.device).weigh(apart, psi)
-    estimate = policy_gradient(policy, parameters.expand(EPISODES, -1), apart, psi, torch.zeros(EPISODES))
+    weights = Weights(psi, torch.zeros(EPISODES), *torch.ones(2, EPISODES))
+    estimate = policy_gradient(policy, parameters.expand(EPISODES, -1), apart, weights)
     size = sum(int(np.prod(shape)) for shape in policy.model.layout.shapes.values())
     named = {name: value[0] for name, value in policy.model.layout.unflatten(parameters).items()}
     return -estimate.gradient[:, :size].double().numpy(), named

@@ -1,0 +1,228 @@
+"""Segments: every update takes some steps from each of N lanes, which go on where they stopped."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pglab.bits import SMALLEST, aligned, keep_company
+from pglab.envs.spaces import as_space
+from pglab.envs.world import World
+from pglab.models.model import Policy
+from pglab.training.episodes import Episodes
+from pglab.training.randomness import Streams, fold_in, reset_uniforms, uniforms
+from pglab.training.wave import action_uniforms
+
+
+@dataclass(frozen=True)
+class Segments:
+    """A batch of exactly `lanes` × `steps` steps, across the ends of episodes.
+
+    An episode that ends begins anew in its lane; one that the batch's border cuts goes on in the next
+    update, and is continued by the critic here.
+
+    Attributes:
+        lanes: N, episodes played side by side.
+        steps: T, of each lane in an update.
+    """
+
+    lanes: int = 4
+    steps: int = 128
+    episodes: ClassVar[None] = None
+    bias: ClassVar[str] = "the batch's border cuts episodes, which are continued by the critic"
+
+    def __post_init__(self) -> None:
+        for key in ("lanes", "steps"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key}={getattr(self, key)} must be at least 1")
+
+
+class Lanes:
+    """The lanes of K runs.
+
+    Each run's lanes are filled up to whole vector registers (see `pglab.bits`) by lanes that nobody
+    looks at. Everything random in an update is a function of (seed, update, lane, step).
+
+    Attributes:
+        state: of the world in each lane, tensors `[K, C, …]`.
+        time: steps of the present episode so far, `[K, C]`.
+        earned: its undiscounted return so far, `[K, C]`, double precision.
+    """
+
+    def __init__(self, batch: Segments, world: World, keys: Streams) -> None:
+        self._batch, self._world = batch, world
+        self._lane = torch.arange(aligned(batch.lanes, SMALLEST), device=keys.actions.device)
+        k = len(keys.actions)
+        self.time = torch.zeros(k, len(self._lane), dtype=torch.int64, device=keys.actions.device)
+        self.earned = torch.zeros_like(self.time, dtype=torch.float64)
+        rows = torch.arange(k, device=self.time.device)[:, None].expand_as(self.time)
+        self.state = self._begin(keys, rows.flatten(), self._lane.repeat(k), 0)
+        self.state = tuple(part.unflatten(0, self.time.shape).clone() for part in self.state)
+
+    def play(self, policy: Policy, parameters: Tensor, keys: Streams, plays: np.ndarray) -> Episodes:
+        """The next segments of the runs where `plays` `[K]`; the lanes of the others stand still.
+
+        Args:
+            parameters: flat policy parameters, `[K, P]`.
+            keys: of the coming update.
+        """
+        wanted = np.flatnonzero(plays)
+        rows = torch.from_numpy(np.flatnonzero(keep_company(plays))).to(parameters.device)
+        with torch.inference_mode():
+            log = self._played(policy, parameters, keys, rows)
+        return log.episodes(wanted, np.searchsorted(rows.cpu().numpy(), wanted), self._keep(log, rows, plays))
+
+    def saved(self, rows: slice) -> dict[str, Tensor]:
+        """Everything that the lanes of some rows go on from, by name."""
+        return {name: part[rows, : self._batch.lanes] for name, part in self._parts().items()}
+
+    def restore(self, rows: slice, saved: Mapping[str, Tensor]) -> None:
+        """Puts the lanes of some rows where those stood that `saved` tells of."""
+        for name, part in self._parts().items():
+            lanes = torch.arange(part.shape[1], device=part.device) % self._batch.lanes
+            part[rows] = saved[name][:, lanes].to(part)
+
+    def _parts(self) -> dict[str, Tensor]:
+        state = {f"state_{number}": part for number, part in enumerate(self.state)}
+        return {"time": self.time, "earned": self.earned} | state
+
+    def _played(self, policy: Policy, parameters: Tensor, keys: Streams, rows: Tensor) -> "_Log":
+        batch, world, device = self._batch, self._world, parameters.device
+        weights = policy.model.layout.unflatten(parameters[rows])
+        transitions, actions = (fold_in(key[rows][:, None], self._lane) for key in (keys.transitions, keys.actions))
+        times = torch.arange(batch.steps, device=device)[:, None, None]
+        action_uniform = action_uniforms(policy, fold_in(actions, times))
+        step_uniform = uniforms(fold_in(transitions, times), world.step_draws, torch.float32)
+        log = _Log.empty(batch, world, len(rows), device)
+        state, time = tuple(part[rows] for part in self.state), self.time[rows]
+        log.time.copy_(time[:, : batch.lanes])
+        n = batch.lanes
+        for j in range(batch.steps):
+            obs = world.observe(state)
+            action = policy.act(weights, obs, action_uniform[j])
+            step = world.step(state, action, step_uniform[j])
+            time = time + 1
+            truncated = torch.zeros_like(step.terminated) if step.truncated is None else step.truncated
+            if world.horizon is not None:
+                truncated = truncated | (time == world.horizon)
+            for logged, now in (
+                (log.obs, obs), (log.action, action), (log.reward, step.reward),
+                (log.terminated, step.terminated), (log.truncated, truncated),
+            ):  # fmt: skip
+                logged[j].copy_(now[:, :n])
+            ended = step.terminated | truncated
+            state = step.state
+            if j + 1 == batch.steps or truncated.any():
+                log.seen.append((j, world.observe(state)[:, :n]))
+            if ended.any():
+                run, lane = ended.nonzero(as_tuple=True)
+                begun = self._begin(keys, rows[run], lane, j + 1)
+                state = tuple(part.clone().index_put_((run, lane), new) for part, new in zip(state, begun, strict=True))
+                time = time.masked_fill(ended, 0)
+        log.state, log.time_after = state, time
+        return log
+
+    def _begin(self, keys: Streams, run: Tensor, lane: Tensor, step: int) -> tuple[Tensor, ...]:
+        """First states of episodes that begin in lanes `[m]` of runs `[m]` before a step of an update."""
+        m = len(run)
+        filled = torch.arange(aligned(m, SMALLEST), device=run.device) % m
+        first = fold_in(fold_in(keys.first_states[run], lane), torch.tensor(step, device=run.device))
+        uniform = reset_uniforms(self._world, keys.problems[run][filled], first[filled])
+        return tuple(part[:m] for part in self._world.reset(uniform))
+
+    def _keep(self, log: "_Log", rows: Tensor, plays: np.ndarray) -> Tensor:
+        """Has the lanes of the runs that play go on from where they are; returns what they had earned before."""
+        n, own = self._batch.lanes, torch.from_numpy(plays).to(rows.device)[rows]
+        before = self.earned[rows, :n]
+        at = rows[own]
+        for part, new in zip(self.state, log.state, strict=True):
+            part[at] = new[own].to(part)
+        self.time[at] = log.time_after[own]
+        self.earned[at, :n] = log.earned_after(before)[own]
+        return before
+
+
+@dataclass
+class _Log:
+    """What happened in T steps of N lanes of R runs, `[T, R, N, …]` each.
+
+    Attributes:
+        seen: observations after some steps, with the step: the last one, and those that a time limit cut after.
+        time: of each lane before the first step, `[R, N]`.
+    """
+
+    obs: Tensor
+    action: Tensor
+    reward: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    time: Tensor
+    seen: list[tuple[int, Tensor]]
+    state: tuple[Tensor, ...] = ()
+    time_after: Tensor | None = None
+
+    @classmethod
+    def empty(cls, batch: Segments, world: World, runs: int, device: torch.device) -> "_Log":
+        shape, space = (batch.steps, runs, batch.lanes), as_space(world.actions)
+        flags = (torch.empty(shape, dtype=torch.bool, device=device) for _ in range(2))
+        return cls(
+            torch.empty(*shape, world.observation.stored, device=device),
+            torch.empty(*shape, *space.shape, dtype=space.dtype, device=device),
+            torch.empty(shape, device=device),
+            *flags,
+            torch.empty(shape[1:], dtype=torch.int64, device=device),
+            [],
+        )
+
+    def earned_after(self, before: Tensor) -> Tensor:
+        """The undiscounted return of each lane's episode after the last step, `[R, N]`."""
+        ended = self.terminated | self.truncated
+        since = ended.flip(0).to(torch.int8).cumsum(0).flip(0) == 0  # steps of the episode that goes on
+        total = torch.where(since, self.reward, 0.0).double().sum(0)
+        return total + torch.where(since[0], before, 0.0)
+
+    def episodes(self, run: np.ndarray, place: np.ndarray, earned: Tensor) -> Episodes:
+        """Pieces of episodes, end to end, by run, lane and time.
+
+        Args:
+            run: the runs' rows in the bundle, `[R']`.
+            place: theirs in the log.
+            earned: returns of the lanes' episodes before the first step, `[R, N]`.
+        """
+        device = self.reward.device
+        chosen = torch.from_numpy(place).to(device)
+
+        def packed(log: Tensor) -> Tensor:
+            flat = log[:, chosen].movedim(0, 2).flatten(0, 2)
+            return torch.cat((flat, torch.zeros_like(flat[:1])))
+
+        steps, lanes = self.reward.shape[0], self.reward.shape[2]
+        terminated, truncated = (packed(log)[:-1].cpu().numpy() for log in (self.terminated, self.truncated))
+        ended = terminated | truncated
+        last = np.flatnonzero(ended | (np.arange(len(ended)) % steps == steps - 1))
+        length = np.diff(last, prepend=-1)
+        start = last - length + 1
+        row, lane, first = start // (lanes * steps), start // steps % lanes, start % steps == 0
+        before = [x[chosen].cpu().numpy()[row, lane] for x in (earned, self.time)]
+        obs = packed(self.obs)
+        last_obs = torch.zeros(len(last), obs.shape[-1], device=device)
+        bank = torch.from_numpy(place[row])
+        for step, seen in self.seen:
+            here = np.flatnonzero(last % steps == step)
+            last_obs[here] = seen[bank[here], torch.from_numpy(lane[here])]
+        return Episodes(
+            run=run[row],
+            length=length,
+            terminated=terminated[last],
+            truncated=truncated[last],
+            last_obs=last_obs,
+            obs=obs,
+            action=packed(self.action),
+            reward=packed(self.reward),
+            cut=~ended[last],
+            earlier_return=np.where(first, before[0], 0.0),
+            earlier_length=np.where(first, before[1], 0),
+        )

@@ -1,0 +1,50 @@
+"""One arm's steps, of its policies and of the critics that learn beside them."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pglab.models.optimizers import Rows
+from pglab.training.critic_lesson import CriticStep
+from pglab.training.gradient import clip_norm
+
+
+@dataclass(frozen=True)
+class Stepper:
+    """One arm's steps.
+
+    Attributes:
+        rows: of the table that are its own.
+        optimizer: of the policies.
+        largest: norm of a gradient, beyond which it is rescaled; None: any.
+        together: the norm is that of the policy's and the critic's gradient as one vector.
+    """
+
+    rows: slice
+    optimizer: Rows
+    largest: float | None
+    together: bool = False
+
+    def clipped(self, gradient: Tensor) -> Tensor:
+        """The arm's part of gradients `[K, P]` as its steps take them, `[k, P]`."""
+        own = gradient[self.rows]
+        return own if self.largest is None else clip_norm(own, self.largest)
+
+    def step(self, gradient: Tensor, may_change: Tensor, critic: CriticStep | None) -> Tensor:
+        """Steps of the runs where `may_change` `[k]` down gradients `[K, P]`; returns which took theirs.
+
+        Args:
+            critic: to make a step as well.
+        """
+        if critic is None:
+            return self.optimizer.step(torch.where(may_change[:, None], self.clipped(gradient), 0.0), may_change)
+        own, beside, largest = gradient[self.rows], critic.gradient, self.largest
+        if largest is not None:
+            norms = [own.norm(dim=-1, keepdim=True), beside.norm(dim=-1, keepdim=True)]
+            if self.together:
+                norms = [torch.hypot(*norms)] * 2
+            own, beside = (clip_norm(one, largest, norm) for one, norm in zip((own, beside), norms, strict=True))
+        may_change = may_change & beside.isfinite().all(-1)
+        took = self.optimizer.step(torch.where(may_change[:, None], own, 0.0), may_change)
+        return took & critic.step(torch.where(may_change[:, None], beside, 0.0), may_change)

@@ -1,0 +1,271 @@
+"""PPO's choices, one by one and together: bits, identities, and what each must not do."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from pglab.algorithms import baselines as b
+from pglab.algorithms import objectives as o
+from pglab.algorithms import weightings as w
+from pglab.algorithms.losses import Estimator
+from pglab.envs.cartpole import CartPole
+from pglab.envs.finite import corridor
+from pglab.models.networks import MLP, Tabular
+from pglab.models.parameters import Gaussian, OrthogonalScaled, PyTorchDefault
+from pglab.training.arm import BatchSize
+from pglab.training.bundle import Bundle
+from pglab.training.reuse import Epochs, shuffled
+from pglab.training.schedule import Linear
+from pglab.training.segments import Segments
+from tests.training.outcome import policies, rows_of
+
+ADAM, SGD = torch.optim.Adam, torch.optim.SGD
+SMALL = Segments(lanes=3, steps=16)
+
+
+def value(**changes):
+    return b.Value(MLP((8,)), PyTorchDefault(), partial(ADAM, lr=1e-2), fit_steps=2, **changes)
+
+
+def gae(gamma=0.97, **changes):
+    return w.GeneralizedAdvantage(gamma, 0.9, value(**changes))
+
+
+CHOICES = {
+    "a2c": {"weighting": gae(fit="with_policy", target="lambda_returns")},
+    "ratio": {"objective": o.Ratio(), "rule": Epochs(2, 3)},
+    "clip": {"objective": o.Clip(0.1), "rule": Epochs(2, 4), "weighting": gae(fit="with_policy", loss="clipped")},
+    "kl": {"objective": o.KLPenalty(0.5), "rule": Epochs(3, 1)},
+    "adaptive": {"objective": o.AdaptiveKLPenalty(1.0, 0.003), "rule": Epochs(2, 2), "optimizer": partial(SGD, lr=0.3)},
+    "stopped": {"objective": o.Clip(0.2), "rule": Epochs(4, 2, stop_kl=1e-4), "optimizer": partial(ADAM, lr=3e-2)},
+    "recomputed": {"objective": o.Clip(), "rule": Epochs(2, 2, recompute=True), "weighting": gae(fit="with_policy")},
+    "huber, normalised": {
+        "objective": o.Clip(), "rule": Epochs(2, 2),
+        "weighting": gae(fit="with_policy", loss="huber", normalize_targets=True, coefficient=0.5),
+        "estimator": Estimator(normalize="minibatch", clip_norm=0.3, clip_together=True, entropy_bonus=0.01),
+    },
+    "annealed": {
+        "objective": o.Clip(), "rule": Epochs(2, 2), "schedule": Linear(4, clip=True), "init": OrthogonalScaled(),
+        "estimator": Estimator(normalize="minibatch", clip_norm=0.3),
+    },
+    "fitted after": {"weighting": gae(normalize_targets=True, loss="huber")},
+}  # fmt: skip
+
+
+def arms(make_arm, seeds, batch=SMALL):
+    plain = {"gamma": 0.97, "weighting": gae(), "updates": 4, "batch": batch, "seeds": seeds}
+    return [make_arm(**{**plain, **choice}) for choice in CHOICES.values()]
+
+
+@pytest.fixture(params=[SMALL, BatchSize(steps=60)], ids=["segments", "episodes"])
+def batch(request):
+    return request.param
+
+
+def test_every_choice_has_the_same_bits_alone_and_in_a_bundle(make_arm, make_shapes, train, batch):
+    together = train(make_shapes(), arms(make_arm, [4, 1], batch))
+    for number, arm in enumerate(arms(make_arm, [1], batch)):
+        alone = train(make_shapes(), [arm])
+        assert rows_of(together, number, 1) == rows_of(alone, 0, 0)
+        assert {name: array[1:].tobytes() for name, array in together.parameters()[number].items()} == policies(
+            alone, 0
+        )
+    assert len({tuple(policies(together, number).values()) for number in range(len(CHOICES))}) == len(CHOICES)
+
+
+def test_every_choice_goes_on_from_its_state_with_the_same_bits(make_arm, make_shapes, train, batch):
+    whole = train(make_shapes(), arms(make_arm, [4, 1], batch))
+    first = Bundle(make_shapes(), arms(make_arm, [4, 1], batch))
+    first.step()
+    first.step()
+    second = Bundle(make_shapes(), arms(make_arm, [4, 1], batch))
+    second.restore(first.state())
+    while not second.finished:
+        second.step()
+    for number, (mine, theirs) in enumerate(zip(second.state(), whole.state(), strict=True)):
+        assert mine.keys() == theirs.keys()
+        differing = [name for name in mine if not torch.equal(mine[name].nan_to_num(), theirs[name].nan_to_num())]
+        assert (differing, number) == ([], number)
+
+
+def test_ppo_with_one_epoch_of_one_minibatch_is_a2c(make_arm, make_shapes, train):
+    plain = {
+        "gamma": 0.97,
+        "weighting": gae(fit="with_policy", target="lambda_returns"),
+        "batch": SMALL,
+        "seeds": [0, 1],
+    }
+    estimator = Estimator(normalize="batch", clip_norm=0.5, clip_together=True, entropy_bonus=0.01)
+    a2c = make_arm(**plain, estimator=estimator)
+    ppo = make_arm(**plain, estimator=replace(estimator, normalize="minibatch"), objective=o.Clip(), rule=Epochs(1, 1))
+    assert policies(train(make_shapes(), [a2c]), 0) == policies(train(make_shapes(), [ppo]), 0)
+
+
+@pytest.mark.parametrize("objective", [o.Ratio(), o.Clip(), o.KLPenalty(3.0), o.AdaptiveKLPenalty()], ids=str)
+def test_at_the_policy_that_played_every_surrogate_has_the_plain_gradient(make_arm, make_shapes, objective):
+    plain, other = (
+        Bundle(make_shapes(), [make_arm(objective=chosen, seeds=[0, 1])]).estimates()
+        for chosen in (o.SURROGATE, objective)
+    )
+    torch.testing.assert_close(other, plain, rtol=1e-6, atol=1e-6 * float(plain.abs().max()))
+
+
+def lesson_of(bundle):
+    kept = bundle._kept(bundle._arms, bundle._play(bundle._arms))
+    ((_, lesson),) = bundle._lessons(bundle._arms, kept, *bundle._weigh(bundle._arms, kept))
+    return lesson
+
+
+def test_minibatches_of_an_epoch_have_every_step_once_and_each_epoch_another_order(make_arm, make_shapes):
+    arm = make_arm(rule=Epochs(2, 4), objective=o.Clip(), seeds=[0, 1, 2], batch=BatchSize(steps=101))
+    lesson = lesson_of(Bundle(make_shapes(), [arm]))
+    steps = lesson.episodes.steps(3)
+    run_of = np.repeat(lesson.episodes.run, lesson.episodes.length)
+    for epoch in (0, 1):
+        parts = list(arm.rule.parts(lesson, epoch))
+        positions = torch.cat([part.steps.position[:-1] for part in parts])
+        assert sorted(positions.tolist()) == list(range(steps.sum()))
+        for part in parts:
+            assert (run_of[part.steps.position[:-1]] == np.repeat(part.steps.run, part.steps.length)).all()
+            assert (np.abs(part.steps.length - steps / 4) < 1).all()
+    assert not torch.equal(shuffled(lesson, 0), shuffled(lesson, 1))
+    later = replace(lesson, shuffling=lesson.shuffling + 1)
+    assert not torch.equal(shuffled(lesson, 0), shuffled(later, 0))
+
+
+def test_the_gradients_of_an_epochs_minibatches_have_the_mean_of_the_whole(make_arm, make_shapes):
+    estimator = Estimator(entropy_bonus=0.1)
+    arm = make_arm(
+        rule=Epochs(1, 5), objective=o.Ratio(), estimator=estimator, seeds=[0, 1], batch=SMALL, weighting=gae(1.0)
+    )
+    lesson = lesson_of(Bundle(make_shapes(), [arm]))
+    parts = torch.stack([part.estimate().gradient for part in Epochs(1, 4).parts(lesson, 0)])
+    torch.testing.assert_close(parts.mean(0), lesson.estimate().gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_weights_are_standardised_in_each_minibatch(make_arm, make_shapes):
+    estimator = Estimator(normalize="minibatch", reduction="steps")
+    arm = make_arm(
+        rule=Epochs(1, 4), objective=o.Ratio(), estimator=estimator, seeds=[0, 1], batch=SMALL, weighting=gae(1.0)
+    )
+    lesson = lesson_of(Bundle(make_shapes(), [arm]))
+    for part in arm.rule.parts(lesson, 0):
+        for rows, index in part.blocks():
+            psi, reduction, _ = part.weights.at(rows, index)
+            for row, psi_of, index_of in zip(range(len(rows)), psi, index, strict=True):
+                there = psi_of[index_of < len(part.weights.psi) - 1] / reduction[row]
+                assert float(there.mean()) == pytest.approx(0.0, abs=1e-5)
+                assert float(there.std(correction=0)) == pytest.approx(1.0, rel=1e-4)
+
+
+@pytest.mark.parametrize("psi", [1.0, -1.0])
+@pytest.mark.parametrize("ratio", [0.5, 0.9, 1.1, 1.5])
+def test_the_clip_stops_the_pull_on_the_side_that_psi_pushes_to_and_nowhere_else(psi, ratio):
+    log_prob = torch.tensor([[ratio]]).log().requires_grad_()
+    seen = o.Seen(log_prob, torch.tensor([[psi]]), torch.zeros(1, 1), strength=torch.tensor([[0.2]]))
+    (slope,) = torch.autograd.grad(o.Clip(0.2)(seen).sum(), log_prob)
+    stopped = ratio > 1.2 if psi > 0 else ratio < 0.8
+    assert float(slope) == pytest.approx(0.0 if stopped else -psi * ratio)
+    assert float(o.Clip(0.2)(seen).detach()) == pytest.approx(-min(ratio * psi, min(max(ratio, 0.8), 1.2) * psi))
+
+
+def test_the_weight_of_the_penalty_follows_the_divergence():
+    rule = o.AdaptiveKLPenalty(1.0, target=0.01)
+    kl = torch.tensor([0.001, 0.0066, 0.0067, 0.01, 0.015, 0.0151])
+    assert rule.adapt(torch.ones(6), kl).tolist() == [0.5, 0.5, 1.0, 1.0, 1.0, 2.0]
+
+
+def test_the_old_policy_is_that_before_the_first_step(make_arm, make_shapes):
+    arm = make_arm(rule=Epochs(2, 1), objective=o.Ratio(), optimizer=partial(SGD, lr=0.5))
+    lesson = lesson_of(Bundle(make_shapes(), [arm]))
+    before = lesson.old.log_prob.clone()
+    lesson.step(lesson.estimate())
+    assert torch.equal(lesson.old.log_prob, before)
+    assert float(lesson.kl()[0]) > 0
+
+
+def test_rates_fall_in_a_straight_line_and_the_last_update_still_learns(make_arm, make_shapes, train):
+    rule = {"optimizer": partial(SGD, lr=0.1), "updates": 1, "batch": BatchSize(episodes=3)}
+    first, half = Linear(1), Linear(2)
+    assert [half.rate(update) for update in range(3)] == [1.0, 0.5, 0.0]
+    assert policies(train(make_shapes(), [make_arm(**rule, schedule=first)]), 0) == policies(
+        train(make_shapes(), [make_arm(**rule)]), 0
+    )
+
+
+def test_segments_cut_at_the_border_are_the_same_episodes_as_one_long_segment(make_arm, make_shapes):
+    # A policy that stays as it is plays the same actions however its steps are cut, but for the keys of updates:
+    # so within one update, pieces are whole episodes but for the first and the last of a lane.
+    frozen = {"optimizer": partial(SGD, lr=0.0), "weighting": gae(), "gamma": 0.97}
+    bundle = Bundle(make_shapes(world=CartPole(20)), [make_arm(**frozen, batch=Segments(2, 50), updates=3)])
+    earned, steps = np.zeros(2), np.zeros(2, dtype=int)
+    for _ in range(3):
+        played = bundle._play(bundle._arms)
+        lane = played.start // 50
+        assert played.length.sum() == 100
+        assert (played.ended == (played.terminated | played.truncated)).all()
+        assert (
+            np.flatnonzero(played.cut)
+            == [np.flatnonzero(lane == n).max() for n in (0, 1) if played.cut[lane == n].any()]
+        ).all()
+        for piece in range(len(played.run)):
+            own = lane[piece]
+            earned[own] += played.length[piece]  # every reward is 1
+            steps[own] += played.length[piece]
+            assert played.returns()[piece] == earned[own]
+            assert played.lengths()[piece] == steps[own] <= 20
+            assert played.truncated[piece] == (steps[own] == 20)
+            if played.ended[piece]:
+                earned[own] = steps[own] = 0
+        bundle._runs.update[:] += 1
+
+
+def test_an_advantage_is_continued_by_the_critic_at_the_border_and_not_at_an_end(make_arm, make_shapes):
+    gamma, lam = 0.9, 0.8
+    weighting = w.GeneralizedAdvantage(gamma, lam, b.Value(Tabular(), Gaussian(1.0), partial(SGD, lr=0.1), 1))
+    estimator = Estimator(reduction="sum", truncation="bootstrap")
+    shapes = make_shapes(world=corridor(7), network=Tabular())
+    bundle = Bundle(shapes, [make_arm(weighting=weighting, gamma=gamma, batch=Segments(2, 12), estimator=estimator)])
+    (trainee,) = bundle._arms
+    played = bundle._play(bundle._arms)
+    values = trainee.weigher._values(played.run, played.length, played.obs)[:-1].double()
+    ends = trainee.weigher.critic.values(torch.zeros(len(played.run), dtype=torch.int64), played.last_obs[:, None])[
+        :, 0
+    ]
+    psi = torch.zeros_like(played.reward)
+    trainee.weigher.weigh(played, psi)
+    for start, length, terminated, end in zip(played.start, played.length, played.terminated, ends, strict=True):
+        after = 0.0 if terminated else float(end)
+        advantage = 0.0
+        for t in reversed(range(start, start + length)):
+            following = after if t == start + length - 1 else float(values[t + 1])
+            delta = float(played.reward[t]) + gamma * following - float(values[t])
+            advantage = delta + gamma * lam * advantage
+            assert float(psi[t]) == pytest.approx(advantage, rel=1e-5, abs=1e-5)
+    assert played.terminated.any() or played.truncated.any()
+    assert played.cut.any()
+
+
+def test_a_critic_with_normalised_targets_predicts_them_in_their_own_units():
+    critic = value(normalize_targets=True).critic(
+        CartPole.observation, [torch.Generator().manual_seed(0)] * 2, torch.device("cpu")
+    )
+    obs = torch.randn(2, 32, 4)
+    first, second = 100 + 10 * torch.randn(2, 32), 100 + 10 * torch.randn(2, 32)
+    rows, mask = torch.arange(2), torch.ones(2, 32, dtype=torch.bool)
+    for target in (first, second):
+        critic.observe([b_stretch(rows, obs, target, mask)])
+    both = torch.cat((first, second), 1).double()
+    mean, deviation = critic._scale(rows)
+    torch.testing.assert_close(mean[:, 0].double(), both.mean(1), rtol=1e-5, atol=0)
+    torch.testing.assert_close(deviation[:, 0].double(), both.std(1, correction=0), rtol=1e-4, atol=0)
+    assert (critic.values(rows, obs).mean(1) - 100).abs().max() < 30
+
+
+def b_stretch(rows, obs, target, mask):
+    from pglab.algorithms.critics import Stretch
+
+    return Stretch(rows, obs, target, torch.zeros_like(target), mask)
