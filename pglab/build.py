@@ -12,7 +12,9 @@ from pglab.errors import InputError
 from pglab.models.optimizers import check_rows_apart
 from pglab.training.arm import Arm
 from pglab.training.bundle import Shapes
+from pglab.training.clashes import clash
 from pglab.training.diagnostics import GradientDiagnostics, NoDiagnostics
+from pglab.training.observations import Raw
 from pglab.training.randomness import generator
 from pglab.training.rollout import Waves
 
@@ -25,7 +27,8 @@ def build_shapes(settings: Settings) -> Shapes:
     with device:
         world = build_component(settings, "env")
     player = Waves(settings["lanes"])
-    return Shapes(world, build_component(settings, "head"), build_component(settings, "network"), player, device)
+    network = _observations(settings).of(build_component(settings, "network"))
+    return Shapes(world, build_component(settings, "head"), network, player, device)
 
 
 def build_arm(settings: Settings, seeds: list[int]) -> Arm:
@@ -34,8 +37,9 @@ def build_arm(settings: Settings, seeds: list[int]) -> Arm:
     Raises:
         InputError: a component cannot be built, or the weighting has another γ.
     """
-    groups = ("weighting", "init", "optimizer", "estimator", "batch", "schedule")
+    groups = ("weighting", "init", "optimizer", "estimator", "batch", "schedule", "rewards")
     components = {group: build_component(settings, group) for group in groups}
+    components["weighting"] = _observations(settings).of_critic(components["weighting"])
     objective, rule = build_component(settings, "surrogate"), build_component(settings, "reuse")
     try:
         return Arm(
@@ -72,11 +76,13 @@ def check_components(settings: Settings) -> None:
             _fits("baseline.optimizer", lambda: check_rows_apart(chosen.optimizer))
         first = [generator(0, "critic_weights")]
         _fits("baseline", lambda: chosen.critic(shapes.world.observation, first, shapes.device))
-    if arm.estimator.truncation == "bootstrap" and not arm.has_critic:
-        raise InputError(
-            "estimator.truncation=bootstrap needs a learned critic: "
-            "choose baseline=value and a weighting that uses it (baseline or gae)"
-        )
+    if problem := clash(shapes, arm):
+        raise InputError(problem)
+
+
+def _observations(settings: Settings) -> Any:
+    """How networks see observations; as they are in what was stored before there was a choice."""
+    return build_component(settings, "observations") if "observations" in settings else Raw()
 
 
 def build_component(settings: Settings, group: str) -> Any:

@@ -36,6 +36,8 @@ KEYS: Mapping[str, Decides] = {
     "surrogate": ARM,
     "reuse": ARM,
     "schedule": ARM,
+    "observations": BUNDLE,
+    "rewards": ARM,
     "estimator": ARM,
     "gamma": ARM,
     "lanes": BUNDLE,
@@ -71,6 +73,8 @@ LATER_GROUPS = {
     "surrogate": {"_target_": "pglab.algorithms.objectives.Surrogate"},
     "reuse": {"_target_": "pglab.training.update.OneStep"},
     "schedule": {"_target_": "pglab.training.schedule.Constant"},
+    "observations": {"_target_": "pglab.training.observations.Raw"},
+    "rewards": {"_target_": "pglab.algorithms.rewards.Raw"},
 }
 LATER_ARGUMENTS = {
     "pglab.algorithms.losses.Estimator": {"clip_together": False},

@@ -55,6 +55,7 @@ class BatchMean:
     γ = 1 (or Ψ = R(τ) - b) shrinks it by exactly 1 - 1/N.
     """
 
+    whole_episodes: ClassVar[bool] = True
     bias: ClassVar[str] = (
         "the batch mean includes the episode itself (with γ = 1 the mean gradient is ∇J times 1 - 1/N)"
     )
@@ -75,6 +76,8 @@ class LeaveOneOut:
     Unbiased. A batch of one episode has no others: b = 0. (Kool et al. 2019.)
     """
 
+    whole_episodes: ClassVar[bool] = True
+
     def __call__(self, batch: Batch, returns: Tensor) -> Tensor:
         total, episodes = _episode_returns(batch, returns)
         others = total.sum(-1, keepdim=True) - total
@@ -92,6 +95,7 @@ class RunningMean:
     """
 
     include_current: bool = False
+    whole_episodes: ClassVar[bool] = True
 
     @property
     def bias(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
+from pglab.algorithms.running import Running
 from pglab.models.model import Model
 from pglab.models.optimizers import Rows
 
@@ -110,8 +111,7 @@ class NetworkCritic:
     ) -> None:
         self._model, self._fit_steps, self._loss = model, fit_steps, loss
         self._rows = Rows(parameters, optimizer)
-        k = len(parameters)
-        self._seen = torch.zeros(k, 3, dtype=torch.float64, device=parameters.device) if normalize else None
+        self._targets = Running(len(parameters), 1, parameters.device) if normalize else None
 
     @property
     def optimizer(self) -> Rows:
@@ -121,10 +121,15 @@ class NetworkCritic:
     def values(self, rows: Tensor, obs: Tensor) -> Tensor:
         with torch.no_grad():
             predicted = self._model(self._model.layout.unflatten(self._rows.parameters[rows]), obs)[..., 0]
-        if self._seen is None:
+        if self._targets is None:
             return predicted
         mean, deviation = self._scale(rows)
         return mean + deviation * predicted
+
+    def set_buffers(self, values: Mapping[str, Tensor]) -> None:
+        """Writes what its network has beside its parameters, a row for each run."""
+        if hasattr(self._model.network, "buffers"):
+            self._model.set_buffers(self._rows.parameters, values)
 
     def fit(self, batch: Sequence[Stretch]) -> None:
         self.observe(batch)
@@ -132,21 +137,9 @@ class NetworkCritic:
             self.step(self.gradient(batch), self._steps(batch) > 0)
 
     def observe(self, batch: Sequence[Stretch]) -> None:
-        """Takes the targets of a batch into the running statistics: count, mean, sum of squares about it."""
-        if self._seen is None:
-            return
-        sums = torch.zeros_like(self._seen)
-        for part in batch:
-            target = torch.where(part.mask, part.target, 0.0).double()
-            powers = torch.stack((part.mask.sum(-1).double(), target.sum(-1), target.square().sum(-1)), -1)
-            sums.index_add_(0, part.rows, powers)
-        count, mean, squares = self._seen.unbind(-1)
-        more, total, square = sums.unbind(-1)
-        own = total / more.clamp(min=1)
-        both = (count + more).clamp(min=1)
-        change = torch.where(more > 0, own - mean, 0.0)
-        squares = squares + (square - own * total).clamp(min=0) + change.square() * count * more / both
-        self._seen = torch.stack((count + more, mean + change * more / both, squares), -1)
+        """Takes the targets of a batch into their running mean and deviation."""
+        if self._targets:
+            self._targets.add((part.rows, part.target[..., None], part.mask) for part in batch)
 
     def gradient(self, batch: Sequence[Stretch]) -> Tensor:
         """The gradient of each run's loss, `[k, P]`; zero for runs without a step."""
@@ -166,12 +159,12 @@ class NetworkCritic:
         return self._rows.step(gradient, may_change)
 
     def state(self) -> dict[str, Tensor]:
-        return self._rows.state() | ({} if self._seen is None else {"targets_seen": self._seen})
+        return self._rows.state() | ({"targets_seen": self._targets.state()} if self._targets else {})
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         own = dict(state)
-        if self._seen is not None:
-            self._seen = own.pop("targets_seen").clone()
+        if self._targets:
+            self._targets.restore(own.pop("targets_seen"))
         self._rows.restore(own)
 
     def _steps(self, batch: Sequence[Stretch]) -> Tensor:
@@ -182,14 +175,12 @@ class NetworkCritic:
         return steps
 
     def _scale(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """μ and σ of the runs, `[b, 1]` each; 0 and 1 before the first target."""
-        assert self._seen is not None
-        count, mean, squares = self._seen[rows].float()[..., None].unbind(1)
-        deviation = (squares / count.clamp(min=1)).sqrt()
-        return mean, torch.where(deviation > 0, deviation, 1.0)
+        """μ and σ of the runs, `[b, 1]` each."""
+        assert self._targets
+        return self._targets.mean[rows].float(), self._targets.deviation[rows].float()
 
     def _scaled(self, rows: Tensor, target: Tensor) -> Tensor:
-        if self._seen is None:
+        if not self._targets:
             return target
         mean, deviation = self._scale(rows)
         return (target - mean) / deviation

@@ -12,7 +12,8 @@ excuses nothing else.
 The factor γ^t of the discounted objective's gradient is no part of a weighting: the trainer puts it
 on any of them (`estimator.discount_states`, see `discounted`). A weighting that is discounted from
 the start of the episode, as the total return is, says so in an attribute `discounted_from_start`,
-and never takes the factor.
+and never takes the factor. One that means nothing on a piece of an episode (see `pglab.training.segments`)
+says so in a true attribute `whole_episodes`, and so does such a baseline.
 """
 
 from collections.abc import Callable
@@ -65,6 +66,7 @@ class TotalReturn:
 
     gamma: float
     discounted_from_start: ClassVar[bool] = True
+    whole_episodes: ClassVar[bool] = True
 
     def __call__(self, batch: Batch) -> Tensor:
         return (total_returns(batch.reward, self.gamma) * batch.mask).detach()
@@ -125,6 +127,10 @@ class ReturnMinusBaseline:
 
     @property
     def discounted_from_start(self) -> bool:
+        return self.returns == "total"
+
+    @property
+    def whole_episodes(self) -> bool:
         return self.returns == "total"
 
     def without_bias(self) -> "ReturnMinusBaseline":

@@ -1,5 +1,6 @@
 """A network on an environment's observations, for many runs at once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,8 +27,15 @@ class Model:
 
     def draw(self, init: Init, generators: list[torch.Generator], device: torch.device) -> Tensor:
         """Initial parameters of K runs, `[K, P]`, each from its own generator."""
-        rows = [draw(init, self.layout, self.observation.size, generator) for generator in generators]
+        size, buffers = self.observation.size, getattr(self.network, "buffers", {})
+        rows = [draw(init, self.layout, size, generator, buffers) for generator in generators]
         return torch.stack(rows).to(device)
+
+    def set_buffers(self, flat: Tensor, values: Mapping[str, Tensor]) -> None:
+        """Writes what is no parameter into the rows `[B, P]` of parameters, `[B, …]` by name."""
+        named = self.layout.unflatten(flat)
+        for name, value in values.items():
+            named[name].copy_(value)
 
     def __call__(self, parameters: dict[str, Tensor], obs: Tensor) -> Tensor:
         """Outputs `[B, n, outputs]` for observations `[B, n, D]` and named parameters `[B, …]`."""

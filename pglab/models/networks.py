@@ -8,7 +8,7 @@ them stacked `[B, *shape]` with inputs `[B, n, D]` and returns `[B, n, outputs]`
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -80,6 +80,31 @@ class Tabular:
     def forward(self, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
         weight = parameters["weight"]
         return affine(weight, torch.zeros_like(weight[..., 0]), x.mT).mT
+
+
+@dataclass(frozen=True)
+class Normalized:
+    """A network that sees clip((s - m) / σ, ± `clip`) in place of a real-valued observation s.
+
+    m and 1 / σ stand beside the parameters of each run, and nothing but `set_buffers` of the model changes them.
+    """
+
+    network: Any
+    clip: float
+
+    @property
+    def buffers(self) -> dict[str, float]:
+        """Names of what is no parameter, with the value that it begins with."""
+        return {"observation_mean": 0.0, "observation_scale": 1.0}
+
+    def shapes(self, observation: Space, outputs: int) -> ParameterShapes:
+        if not isinstance(observation, Box):
+            raise ValueError(f"observations=normalized is for numbers, this environment has {observation}")
+        return self.network.shapes(observation, outputs) | dict.fromkeys(self.buffers, (observation.size,))
+
+    def forward(self, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
+        mean, scale = (parameters[name].detach()[..., None, :] for name in self.buffers)
+        return self.network.forward(parameters, ((x - mean) * scale).clamp(-self.clip, self.clip))
 
 
 def encode(observation: Space, obs: Tensor) -> Tensor:

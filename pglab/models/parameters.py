@@ -5,8 +5,9 @@ row starts on a vector boundary (see `pglab.bits`).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 import torch
@@ -41,7 +42,8 @@ class Layout:
 
     def gradient(self, total: Tensor, leaves: dict[str, Tensor], retain_graph: bool = False) -> Tensor:
         """The gradient of a scalar with respect to `leaves`, `[..., P]`."""
-        slopes = torch.autograd.grad(total, list(leaves.values()), retain_graph=retain_graph)
+        # Zeros for what is no parameter (see `pglab.models.networks.Normalized`).
+        slopes = torch.autograd.grad(total, list(leaves.values()), retain_graph=retain_graph, materialize_grads=True)
         return self.flatten(dict(zip(leaves, slopes, strict=True)))
 
     def flatten(self, named: dict[str, Tensor]) -> Tensor:
@@ -152,13 +154,15 @@ class Fixed:
         return torch.tensor(list(self.values), dtype=torch.float32).reshape(shape)
 
 
-def draw(init: Init, layout: Layout, inputs: int, generator: Generator) -> Tensor:
-    """One run's initial parameters `[P]`; `inputs` is the observation's size."""
+def draw(
+    init: Init, layout: Layout, inputs: int, generator: Generator, buffers: Mapping[str, float] = MappingProxyType({})
+) -> Tensor:
+    """One run's initial parameters `[P]`; `inputs` is the observation's size, `buffers` are not drawn but given."""
     named, fan_in = {}, inputs
     last = [name for name in layout.shapes if name.startswith("weight")][-1:]
     for name, shape in layout.shapes.items():
         if name.startswith("weight_"):
             fan_in = shape[1]
         make = getattr(init, "last_layer", init) if [name] == last else init
-        named[name] = make(shape, fan_in, generator)
+        named[name] = torch.full(shape, buffers[name]) if name in buffers else make(shape, fan_in, generator)
     return layout.flatten(named)

@@ -9,6 +9,7 @@ from torch import Tensor
 from pglab.algorithms.batch import Batch
 from pglab.algorithms.losses import Estimator
 from pglab.algorithms.objectives import SURROGATE, Objective
+from pglab.algorithms.rewards import RAW
 from pglab.algorithms.weightings import declared_bias, discounted, discounted_from_start
 from pglab.models.optimizers import MakeOptimizer
 from pglab.models.parameters import Init
@@ -53,6 +54,7 @@ class Arm:
     objective: Objective = SURROGATE
     rule: UpdateRule = ONE_STEP
     schedule: Schedule = CONSTANT
+    rewards: Any = RAW
 
     def __post_init__(self) -> None:
         own = getattr(self.weighting, "gamma", self.gamma)
@@ -77,7 +79,7 @@ class Arm:
         """Every declared reason why the mean of its gradient estimate is not ∇J; empty: it is."""
         takes_factor = self.estimator.discount_states or discounted_from_start(self.weighting)
         dropped = () if takes_factor or self.gamma == 1 else ("the factor γ^t is dropped",)
-        parts = (self.weighting, self.objective, self.estimator, self.rule, self.batch)
+        parts = (self.weighting, self.objective, self.estimator, self.rule, self.batch, self.rewards)
         first, *others = (declared_bias(part) for part in parts)
         return first + dropped + tuple(reason for reasons in others for reason in reasons)
 

@@ -16,12 +16,14 @@ from torch import Tensor
 from pglab.envs.spaces import as_space
 from pglab.envs.world import World
 from pglab.models.model import Model, Policy
+from pglab.models.networks import Normalized
 from pglab.training.arm import Arm
 from pglab.training.critic_lesson import CriticLesson
 from pglab.training.diagnostics import GradientDiagnostics, Witness, diagnosed, measured
 from pglab.training.episodes import Episodes, Steps
 from pglab.training.gradient import Gradient, Weights
 from pglab.training.measures import Measures, measure
+from pglab.training.observations import Observed
 from pglab.training.randomness import Streams, generator
 from pglab.training.rollout import Player, Target
 from pglab.training.runs import Runs
@@ -77,6 +79,8 @@ class Bundle:
             for arm, rows in zip(arms, self._runs.arms, strict=True)
         ]
         batch = arms[0].batch
+        standardized = isinstance(shapes.network, Normalized)
+        self._observed = Observed(len(self._runs.seed), self._policy.model, device) if standardized else None
         self._lanes = Lanes(batch, shapes.world, self._runs.coming) if isinstance(batch, Segments) else None
 
     @property
@@ -95,6 +99,7 @@ class Bundle:
         weights, critics = self._weigh(training, kept)
         self._stop_cut_runs(training, played)
         shown = [self._learn(trainees, lesson) for trainees, lesson in self._lessons(training, kept, weights, critics)]
+        self._observe(training, played)
         runs.count(played, active)
         measures = measure(runs, played, reduce(add, shown))
         if self._diagnostics:
@@ -124,12 +129,18 @@ class Bundle:
 
     def state(self) -> list[dict[str, Tensor]]:
         """Of each arm everything that an update changes, by name (see `Trainee.state`)."""
-        return [trainee.state(self._runs, self._lanes) for trainee in self._arms]
+        seen = self._observed
+        return [
+            trainee.state(self._runs, self._lanes) | ({"observed/seen": seen.state(trainee.rows)} if seen else {})
+            for trainee in self._arms
+        ]
 
     def restore(self, states: list[dict[str, Tensor]]) -> None:
         """Takes the place of the bundle whose `state` it was."""
         for trainee, state in zip(self._arms, states, strict=True):
             trainee.restore(self._runs, self._lanes, state)
+            if self._observed:
+                self._observed.restore(trainee.rows, state["observed/seen"])
 
     def parameters(self) -> list[dict[str, np.ndarray]]:
         """The named policy parameters of each arm, `[seeds, …]`."""
@@ -209,6 +220,14 @@ class Bundle:
                 diverged=runs.diverged,
             )
             yield trainees, lesson.begun()
+
+    def _observe(self, training: Sequence[Trainee], played: Episodes) -> None:
+        """Takes the batches into the statistics of observations, for the next update."""
+        if self._observed is None:
+            return
+        self._observed.add(played)
+        critics = [(trainee.rows, trainee.weigher.critic) for trainee in training if trainee.arm.has_critic]
+        self._observed.show(self._runs.parameters, [one for one in critics if hasattr(one[1], "set_buffers")])
 
     def _learn(self, trainees: Sequence[Trainee], lesson: Lesson) -> Gradient:
         """Has the arms of a lesson learn from it."""

@@ -26,6 +26,7 @@ class Episodes:
         obs, action, reward: `[S + 1, D]`, `[S + 1]` (of a Box `[S + 1, A]`), `[S + 1]`.
         cut: pieces whose episode goes on beyond the batch, `[M]`; None: there are none.
         earlier_return, earlier_length: of a piece's episode before it, `[M]` each; None: nothing.
+        lane: in which a piece was played, `[M]`; None: of no account.
     """
 
     run: np.ndarray
@@ -39,6 +40,7 @@ class Episodes:
     cut: np.ndarray | None = None
     earlier_return: np.ndarray | None = None
     earlier_length: np.ndarray | None = None
+    lane: np.ndarray | None = None
 
     @property
     def start(self) -> np.ndarray:

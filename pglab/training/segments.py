@@ -225,4 +225,5 @@ class _Log:
             cut=~ended[last],
             earlier_return=np.where(first, before[0], 0.0),
             earlier_length=np.where(first, before[1], 0),
+            lane=lane,
         )

@@ -72,13 +72,14 @@ class Trainee:
             "counters": runs.counters(self.rows),
             "critic": {} if critic is None else critic.state(),
             "lanes": {} if lanes is None else lanes.saved(self.rows),
+            "rewards": self.weigher.scale.state() if self.weigher.scales else {},
             "objective": {"strength": self.strength} if self.adapts else {},
         }
         return {f"{part}/{name}": tensor.clone() for part, named in parts.items() for name, tensor in named.items()}
 
     def restore(self, runs: Runs, lanes: Lanes | None, state: Mapping[str, Tensor]) -> None:
         """Takes the place of the arm whose `state` it was."""
-        names = ("policy", "memory", "counters", "critic", "lanes", "objective")
+        names = ("policy", "memory", "counters", "critic", "lanes", "rewards", "objective", "observed")
         parts: dict[str, dict[str, Tensor]] = {name: {} for name in names}
         for key, tensor in state.items():
             part, _, name = key.partition("/")
@@ -87,6 +88,8 @@ class Trainee:
         self.weigher.memory = {name: tensor.clone() for name, tensor in parts["memory"].items()}
         if self.weigher.critic is not None:
             self.weigher.critic.restore(parts["critic"])
+        if self.weigher.scales:
+            self.weigher.scale.restore(parts["rewards"])
         if self.adapts:
             self.strength.copy_(parts["objective"]["strength"])
         if lanes is not None:

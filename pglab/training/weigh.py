@@ -9,12 +9,15 @@ from torch import Tensor
 from pglab.algorithms.batch import Batch
 from pglab.algorithms.losses import standardize
 from pglab.algorithms.returns import rewards_to_go
+from pglab.algorithms.rewards import RAW
 from pglab.bits import padded_batches, step_blocks
 from pglab.envs.spaces import Space
 from pglab.training.arm import Arm
 from pglab.training.critic_lesson import CriticLesson
 from pglab.training.episodes import Episodes
 from pglab.training.randomness import generator
+from pglab.training.scaling import DiscountedReturns
+from pglab.training.segments import Segments
 
 
 class Weigher:
@@ -31,6 +34,8 @@ class Weigher:
     def __init__(self, arm: Arm, rows: slice, observation: Space, device: torch.device) -> None:
         self.arm, self.rows, self._device = arm, rows, device
         self.memory: dict[str, Tensor] = {}
+        lanes = arm.batch.lanes if isinstance(arm.batch, Segments) else 0
+        self.scale = DiscountedReturns(rows, arm.gamma, lanes, device)
         self.critic = None
         if arm.has_critic:
             generators = [generator(seed, "critic_weights") for seed in arm.seeds]
@@ -42,6 +47,8 @@ class Weigher:
         So the weights use both as the earlier batches left them. Returns what the critic is still to learn
         from, where it does so together with the policy.
         """
+        if self.scales:
+            self.scale.add(episodes)
         remembered: list | None = [] if hasattr(self.arm.baseline, "remember") else None
         lesson = self._weigh(episodes, psi, remembered)
         self._keep(remembered or [])
@@ -88,11 +95,11 @@ class Weigher:
         Yields:
             `(rows [r], index [r, E, T], batch)`: rows of the arm, positions of the batch's steps, the batch.
         """
-        reward, value = episodes.reward, None
+        reward, value = self._learned_from(episodes), None
         if self.critic is not None:
             value = self._values(episodes.run, episodes.length, episodes.obs)
             if episodes.cut is not None or self.arm.estimator.truncation == "bootstrap":
-                reward = self._bootstrapped(episodes)
+                reward = self._bootstrapped(episodes, reward)
         for table_rows, index in padded_batches(episodes.run, episodes.length, self._device, self.rows):
             rows = table_rows - self.rows.start
             batch = Batch(
@@ -126,7 +133,23 @@ class Weigher:
     def _blocks(self, run: np.ndarray, length: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
         return step_blocks(run, length, self._device, only=np.arange(self.rows.start, self.rows.stop))
 
-    def _bootstrapped(self, episodes: Episodes) -> Tensor:
+    @property
+    def scales(self) -> bool:
+        """Tells whether rewards are divided by the deviation of the return."""
+        return getattr(self.arm.rewards, "uses_deviation", False)
+
+    def _learned_from(self, episodes: Episodes) -> Tensor:
+        """What stands for each reward, `[S + 1]`; zero for padding."""
+        if self.arm.rewards == RAW:
+            return episodes.reward
+        deviation = torch.ones(len(episodes.reward), device=self._device)
+        if self.scales:
+            run = torch.from_numpy(np.append(np.repeat(episodes.run, episodes.length), -1)).to(self._device)
+            own = (run >= self.rows.start) & (run < self.rows.stop)
+            deviation[own] = self.scale.deviation[run[own] - self.rows.start]
+        return self.arm.rewards(episodes.reward, deviation)  # 0, of padding, stays 0
+
+    def _bootstrapped(self, episodes: Episodes, reward: Tensor) -> Tensor:
         """Rewards with γ V(s_T) added to the last one of each episode that is continued by the critic."""
         ends = torch.cat((episodes.last_obs, torch.zeros_like(episodes.obs[:1])))
         value = self._values(episodes.run, np.ones_like(episodes.length), ends)[:-1]
@@ -135,7 +158,7 @@ class Weigher:
             continued = continued | (episodes.truncated & ~episodes.terminated)
         cut = torch.from_numpy(continued).to(self._device)
         last = torch.from_numpy(episodes.last).to(self._device)
-        reward = episodes.reward.clone()
+        reward = reward.clone()
         reward[last] += self.arm.gamma * value * cut
         return reward
 

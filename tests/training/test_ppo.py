@@ -11,12 +11,14 @@ from pglab.algorithms import baselines as b
 from pglab.algorithms import objectives as o
 from pglab.algorithms import weightings as w
 from pglab.algorithms.losses import Estimator
+from pglab.algorithms.rewards import Clipped, Scaled, Sign
 from pglab.envs.cartpole import CartPole
 from pglab.envs.finite import corridor
 from pglab.models.networks import MLP, Tabular
 from pglab.models.parameters import Gaussian, OrthogonalScaled, PyTorchDefault
 from pglab.training.arm import BatchSize
 from pglab.training.bundle import Bundle
+from pglab.training.observations import Standardized
 from pglab.training.reuse import Epochs, shuffled
 from pglab.training.schedule import Linear
 from pglab.training.segments import Segments
@@ -51,6 +53,8 @@ CHOICES = {
         "objective": o.Clip(), "rule": Epochs(2, 2), "schedule": Linear(4, clip=True), "init": OrthogonalScaled(),
         "estimator": Estimator(normalize="minibatch", clip_norm=0.3),
     },
+    "scaled rewards": {"rewards": Scaled(3.0), "weighting": gae(fit="with_policy", target="lambda_returns")},
+    "signs": {"rewards": Sign()},
     "fitted after": {"weighting": gae(normalize_targets=True, loss="huber")},
 }  # fmt: skip
 
@@ -65,10 +69,16 @@ def batch(request):
     return request.param
 
 
-def test_every_choice_has_the_same_bits_alone_and_in_a_bundle(make_arm, make_shapes, train, batch):
-    together = train(make_shapes(), arms(make_arm, [4, 1], batch))
+@pytest.fixture(params=[False, True], ids=["raw", "standardised"])
+def shapes(request, make_shapes):
+    """Those of a bundle, with observations as they are or standardised."""
+    return make_shapes(network=Standardized(2.0).of(MLP((16,)))) if request.param else make_shapes()
+
+
+def test_every_choice_has_the_same_bits_alone_and_in_a_bundle(make_arm, shapes, train, batch):
+    together = train(shapes, arms(make_arm, [4, 1], batch))
     for number, arm in enumerate(arms(make_arm, [1], batch)):
-        alone = train(make_shapes(), [arm])
+        alone = train(shapes, [arm])
         assert rows_of(together, number, 1) == rows_of(alone, 0, 0)
         assert {name: array[1:].tobytes() for name, array in together.parameters()[number].items()} == policies(
             alone, 0
@@ -76,12 +86,12 @@ def test_every_choice_has_the_same_bits_alone_and_in_a_bundle(make_arm, make_sha
     assert len({tuple(policies(together, number).values()) for number in range(len(CHOICES))}) == len(CHOICES)
 
 
-def test_every_choice_goes_on_from_its_state_with_the_same_bits(make_arm, make_shapes, train, batch):
-    whole = train(make_shapes(), arms(make_arm, [4, 1], batch))
-    first = Bundle(make_shapes(), arms(make_arm, [4, 1], batch))
+def test_every_choice_goes_on_from_its_state_with_the_same_bits(make_arm, shapes, train, batch):
+    whole = train(shapes, arms(make_arm, [4, 1], batch))
+    first = Bundle(shapes, arms(make_arm, [4, 1], batch))
     first.step()
     first.step()
-    second = Bundle(make_shapes(), arms(make_arm, [4, 1], batch))
+    second = Bundle(shapes, arms(make_arm, [4, 1], batch))
     second.restore(first.state())
     while not second.finished:
         second.step()
@@ -269,3 +279,60 @@ def b_stretch(rows, obs, target, mask):
     from pglab.algorithms.critics import Stretch
 
     return Stretch(rows, obs, target, torch.zeros_like(target), mask)
+
+
+def test_rewards_are_divided_by_the_deviation_of_the_discounted_return_so_far_across_borders(make_arm, make_shapes):
+    gamma = 0.9
+    arm = make_arm(gamma=gamma, weighting=gae(gamma), rewards=Scaled(100.0), batch=Segments(2, 40), seeds=[3])
+    bundle = Bundle(make_shapes(world=CartPole(30)), [arm])
+    (trainee,) = bundle._arms
+    everything, carried = [], np.zeros(2)
+    for _ in range(3):
+        played = bundle._play(bundle._arms)
+        trainee.weigher.scale.add(played)
+        for start, length, lane, ended in zip(played.start, played.length, played.lane, played.ended, strict=True):
+            for step in range(start, start + length):
+                carried[lane] = gamma * carried[lane] + float(played.reward[step])
+                everything.append(carried[lane])
+            carried[lane] *= not ended
+        assert float(trainee.weigher.scale.deviation[0]) == pytest.approx(np.std(everything), rel=1e-5)
+        learned = trainee.weigher._learned_from(played)[:-1]
+        torch.testing.assert_close(learned, played.reward[:-1] / float(np.std(everything)), rtol=1e-5, atol=0)
+        bundle._runs.update[:] += 1
+
+
+def test_policies_see_observations_standardised_by_the_batches_before(make_arm, make_shapes):
+    shapes = make_shapes(network=Standardized(1.5).of(MLP((16,))))
+    bundle = Bundle(shapes, [make_arm(seeds=[0, 1], updates=3, weighting=gae(1.0))])
+    seen, play = [], bundle._play
+
+    def watched(training):
+        seen.append(play(training))
+        return seen[-1]
+
+    bundle._play = watched
+    for _ in range(2):
+        named = bundle.parameters()[0]
+        for row in (0, 1):
+            earlier = [played.obs[:-1][np.repeat(played.run, played.length) == row] for played in seen]
+            earlier = torch.cat(earlier).double() if earlier else torch.zeros(0, 4)
+            mean, scale = (earlier.mean(0), 1 / earlier.std(0, correction=0)) if len(earlier) else (0.0, 1.0)
+            np.testing.assert_allclose(named["observation_mean"][row], mean, rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(named["observation_scale"][row], scale, rtol=1e-4)
+        bundle.step()
+    before = bundle.parameters()[0]["observation_mean"]
+    bundle.evaluate(5)  # changes no statistics
+    assert (bundle.parameters()[0]["observation_mean"] == before).all()
+    network, x = shapes.network, torch.tensor([[[3.0, -3.0, 0.2, 0.0]]])
+    inner = MLP((16,))
+    ones = {name: torch.zeros(1, *shape) for name, shape in network.shapes(shapes.world.observation, 2).items()}
+    ones |= {"observation_mean": torch.ones(1, 4), "observation_scale": torch.full((1, 4), 2.0)}
+    ones["weight_1"] += 0.1
+    clipped = torch.tensor([[[1.5, -1.5, -1.5, -1.5]]])
+    torch.testing.assert_close(network.forward(ones, x), inner.forward(ones, clipped))
+
+
+def test_clipped_rewards_and_signs():
+    reward, one = torch.tensor([-3.0, -0.5, 0.0, 2.0]), torch.ones(4)
+    assert Clipped(1.0)(reward, one).tolist() == [-1.0, -0.5, 0.0, 1.0]
+    assert Sign()(reward, one).tolist() == [-1.0, -1.0, 0.0, 1.0]

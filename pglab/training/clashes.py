@@ -1,0 +1,73 @@
+"""Choices that cannot go together, and why."""
+
+from collections.abc import Iterator
+
+from pglab.algorithms.objectives import uses_kl
+from pglab.envs.world import Parking
+from pglab.training.arm import Arm
+from pglab.training.bundle import Shapes
+from pglab.training.reuse import Epochs
+from pglab.training.segments import Segments
+
+
+def clash(shapes: Shapes, arm: Arm) -> str | None:
+    """The first pair of choices that cannot go together, in a line that says what to do; None: there is none."""
+    return next((*_of_critics(arm), *_of_updates(shapes, arm), *_of_segments(shapes, arm)), None)
+
+
+def _of_critics(arm: Arm) -> Iterator[str]:
+    estimator, baseline = arm.estimator, arm.baseline
+    if estimator.truncation == "bootstrap" and not arm.has_critic:
+        yield (
+            "estimator.truncation=bootstrap needs a learned critic: "
+            "choose baseline=value and a weighting that uses it (baseline or gae)"
+        )
+    if estimator.clip_together and not (arm.learns_together and estimator.clip_norm is not None):
+        yield (
+            "estimator.clip_together=true clips the policy's and the critic's gradient as one: it needs "
+            "estimator.clip_norm, and a critic that learns in the same minibatches (baseline.fit=with_policy)"
+        )
+    if arm.has_critic and getattr(baseline, "loss", None) == "clipped" and not arm.learns_together:
+        yield "baseline.loss=clipped is about steps of one update: choose baseline.fit=with_policy, or loss=mse"
+
+
+def _of_updates(shapes: Shapes, arm: Arm) -> Iterator[str]:
+    stop_kl = getattr(arm.rule, "stop_kl", None)
+    if (uses_kl(arm.objective) or hasattr(arm.objective, "adapt") or stop_kl) and not hasattr(shapes.head, "kl"):
+        yield (
+            f"{type(arm.objective).__name__}, or reuse.stop_kl, needs the KL divergence of policies, and the head "
+            f"{type(shapes.head).__name__} has no method kl(old, outputs)"
+        )
+    if getattr(arm.schedule, "clip", False) and not hasattr(arm.objective, "strength"):
+        yield "schedule.clip=true needs a surrogate with a coefficient, such as surrogate=clip"
+
+
+def _of_segments(shapes: Shapes, arm: Arm) -> Iterator[str]:
+    batch, estimator = arm.batch, arm.estimator
+    if not isinstance(batch, Segments):
+        return
+    for part in (arm.weighting, arm.baseline):
+        if getattr(part, "whole_episodes", False):
+            yield (
+                f"batch=segments cuts episodes, and {type(part).__name__} needs whole ones: choose weighting=gae "
+                "(or baseline) with baseline=value, or batch=steps"
+            )
+    if not arm.has_critic:
+        yield (
+            "batch=segments cuts episodes, which a learned critic has to continue: choose baseline=value and a "
+            "weighting that uses it (gae or baseline), or batch=steps"
+        )
+    if isinstance(arm.rule, Epochs) and batch.lanes * batch.steps % arm.rule.minibatches:
+        yield (
+            f"reuse.minibatches={arm.rule.minibatches} does not divide the batch's {batch.lanes} × {batch.steps} = "
+            f"{batch.lanes * batch.steps} steps (batch.lanes × batch.steps)"
+        )
+    for key, wrong in (
+        ("reduction=episodes", estimator.reduction == "episodes"),
+        ("discount_states=true", estimator.discount_states),
+        (f"min_episode_length={estimator.min_episode_length}", estimator.min_episode_length > 1),
+    ):
+        if wrong:
+            yield f"estimator.{key} is about whole episodes, which batch=segments does not have; leave it off"
+    if isinstance(shapes.world, Parking) and not hasattr(shapes.world, "begin"):
+        yield f"batch=segments cannot go on in {type(shapes.world).__name__}'s lanes yet; choose batch=steps"
