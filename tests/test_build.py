@@ -49,6 +49,9 @@ def refusal(*overrides: str) -> str:
     [
         (["env=frozenlake", "head=sigmoid"], "head:", "2 actions"),
         (["env=frozenlake", "head=sigmoid_action_blind"], "head:", "2 actions"),
+        (["env=pendulum"], "head:", "a softmax head needs actions that can be counted, Discrete(n)"),
+        (["env=mountain_car_continuous", "head=sigmoid"], "head:", "actions that can be counted, Discrete(n)"),
+        (["env=acrobot", "env.horizon=0"], "env ", "horizon=0"),
         (["network=tabular"], "network:", "discrete"),
         (["env=gymnasium", "env.id=Nonsense-v0"], "env ", "Nonsense-v0"),
         (["env=gymnasium", "env.id=no_such_module:Nonsense-v0"], "env ", "no_such_module"),

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from pglab.envs.drawing import Action, Drawing, Twin
+from pglab.envs.classic import Classic
+from pglab.envs.drawing import Action, Twin
 from pglab.envs.spaces import Box, Discrete
 from pglab.envs.world import State, Step
 
@@ -31,8 +32,12 @@ def _constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     return left, inertia, torch.ones((), device=device)
 
 
+def _put(env: Any, state: State, action: Action) -> None:
+    env.state = tuple(part.item() for part in state)
+
+
 @dataclass(frozen=True)
-class CartPole:
+class CartPole(Classic):
     """Gymnasium's `CartPole-v1` (`horizon` 500) and `-v0` (200), state for state.
 
     Same equations in double precision, observed in single precision. First states are
@@ -44,17 +49,7 @@ class CartPole:
     actions: ClassVar[Discrete] = Discrete(2)
     reset_draws: ClassVar[int] = 4
     step_draws: ClassVar[int] = 0
-
-    def __post_init__(self) -> None:
-        if self.horizon < 1:
-            raise ValueError(f"horizon={self.horizon} must be at least 1")
-
-    @property
-    def render_modes(self) -> tuple[str, ...]:
-        return _TWIN.render_modes
-
-    def drawing(self, mode: str) -> Drawing:
-        return _TWIN.drawing(self, mode)
+    twin: ClassVar[Twin] = Twin("CartPole-v1", _put)
 
     def reset(self, uniform: Tensor) -> State:
         return tuple((uniform * 0.1 - 0.05).unbind(-1))
@@ -80,10 +75,3 @@ class CartPole:
         theta_dot = torch.add(theta_dot, theta_acc, alpha=TAU)
         terminated = (x.abs() > X_LIMIT).logical_or_(theta.abs() > ANGLE_LIMIT)
         return Step((x, x_dot, theta, theta_dot), reward.expand_as(x), terminated)
-
-
-def _put(env: Any, state: State, action: Action) -> None:
-    env.state = tuple(part.item() for part in state)
-
-
-_TWIN = Twin("CartPole-v1", _put)

@@ -9,7 +9,10 @@ from pglab.envs.drawing import Drawable, Drawing
 from pglab.envs.world import World
 from pglab.errors import InputError
 
-DRAWN = "cartpole, cartpole_v0, frozenlake, toy_text and those of env=gymnasium that Gymnasium draws"
+DRAWN = (
+    "cartpole, cartpole_v0, acrobot, mountain_car, mountain_car_continuous, pendulum, frozenlake, toy_text and "
+    "those of env=gymnasium that Gymnasium draws"
+)
 FILMED = "rgb_array"  # Gymnasium's name for pictures as arrays
 
 

@@ -10,10 +10,13 @@ import pytest
 import torch
 
 from pglab.algorithms.heads import Softmax
+from pglab.envs.acrobot import Acrobot
 from pglab.envs.bandit import Bandit
 from pglab.envs.cartpole import CartPole
 from pglab.envs.finite import corridor, frozen_lake
 from pglab.envs.gymnasium import GymnasiumWorld
+from pglab.envs.mountain_car import MountainCar, MountainCarContinuous
+from pglab.envs.pendulum import Pendulum
 from pglab.envs.problems import toy_text
 from pglab.errors import InputError
 from pglab.models.model import Model, Policy
@@ -22,8 +25,10 @@ from pglab.models.parameters import Gaussian
 from pglab.training.randomness import fold_in, generator, stream_keys, uniforms
 from pglab.watching.episode import WatchedPolicy
 from pglab.watching.stage import FILMED, can_be_drawn, check_drawn, drawn
+from tests.training.test_action_spaces import Gaussian as GaussianHead
 
 CPU = torch.device("cpu")
+SOFTMAX = Softmax()
 
 
 @pytest.fixture(autouse=True)
@@ -46,13 +51,13 @@ def stepped() -> Iterator[Callable[..., Any]]:
         env.close()
 
 
-def hold_against(world: Any, env: Any, begin: Callable[[tuple], None], longest: int = 40) -> None:
+def hold_against(world: Any, env: Any, begin: Callable[[tuple], None], longest: int = 40, head: Any = SOFTMAX) -> None:
     """Plays an episode, makes its steps in `env`, too, and compares the pictures."""
-    model = Model(MLP((8,)), world.observation, world.actions.size)
+    model = Model(MLP((8,)), world.observation, head.width(world.actions))
     parameters = model.draw(Gaussian(0.5), [generator(0, "weights")], CPU)[0]
     seen = set()
     with drawn(world, FILMED) as drawing:
-        for moment in WatchedPolicy(drawing.world, Policy(model, Softmax()), parameters, 0).episode():
+        for moment in WatchedPolicy(drawing.world, Policy(model, head), parameters, 0).episode():
             if moment.action is None:
                 begin(tuple(part.flatten()[0].item() for part in moment.state if part.numel() == 1))
             else:
@@ -69,6 +74,21 @@ def hold_against(world: Any, env: Any, begin: Callable[[tuple], None], longest: 
 def test_cartpole_looks_as_gymnasiums_does_after_the_same_steps(stepped):
     env = stepped("CartPole-v1")
     hold_against(CartPole(), env, lambda state: setattr(env.unwrapped, "state", np.array(state)))
+
+
+@pytest.mark.parametrize(
+    ("world", "head"),
+    [
+        (Acrobot(), SOFTMAX),
+        (MountainCar(), SOFTMAX),
+        (MountainCarContinuous(), GaussianHead()),
+        (Pendulum(), GaussianHead()),
+    ],
+    ids=["acrobot", "mountain_car", "mountain_car_continuous", "pendulum"],
+)
+def test_classic_control_looks_as_gymnasiums_does_after_the_same_steps(stepped, world, head):
+    env = stepped(world.twin.id)
+    hold_against(world, env, lambda state: setattr(env.unwrapped, "state", np.array(state)), head=head)
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@
 import pytest
 import torch
 
+from pglab.envs.acrobot import Acrobot
 from pglab.envs.bandit import Bandit
 from pglab.envs.cartpole import CartPole
 from pglab.envs.finite import corridor, frozen_lake
 from pglab.envs.gymnasium import GymnasiumWorld
+from pglab.envs.mountain_car import MountainCar
 from pglab.envs.spaces import as_space
 from pglab.envs.world import Box, Discrete
 
@@ -69,7 +71,7 @@ def test_a_lane_does_not_depend_on_those_beside_it(world):
         state, alone = step.state, own.state
 
 
-@pytest.mark.parametrize("make", [CartPole, lambda: Bandit([1.0, 0.5]), corridor, frozen_lake])
+@pytest.mark.parametrize("make", [CartPole, Acrobot, MountainCar, lambda: Bandit([1.0, 0.5]), corridor, frozen_lake])
 def test_what_a_world_returns_is_on_the_device_of_what_it_was_given(make):
     world = make()
     first, actions, uniforms = (tensor.to("meta") for tensor in draws(world, 1))

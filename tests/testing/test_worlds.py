@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from pglab.envs.acrobot import Acrobot
 from pglab.envs.bandit import Bandit
 from pglab.envs.cartpole import CartPole
 from pglab.envs.finite import corridor, frozen_lake
 from pglab.envs.gymnasium import GymnasiumWorld
+from pglab.envs.mountain_car import MountainCar, MountainCarContinuous
+from pglab.envs.pendulum import Pendulum
 from pglab.envs.problems import binary_tree, contextual_bandit, random_mdp, toy_text, two_state_loop
 from pglab.envs.testbed import GaussianTestbed
 from pglab.envs.world import Box, Discrete, Step
@@ -20,6 +23,10 @@ from pglab.testing import check_env, worlds
 WORLDS = {
     "cartpole": CartPole,
     "cartpole_v0": lambda: CartPole(200),
+    "acrobot": Acrobot,
+    "mountain_car": MountainCar,
+    "mountain_car_continuous": MountainCarContinuous,
+    "pendulum": Pendulum,
     "bandit": lambda: Bandit([1.0, 0.7, 0.0]),
     "noisy bandit": lambda: Bandit([1.0, 0.7, 0.0], noise=1.0),
     "testbed": GaussianTestbed,

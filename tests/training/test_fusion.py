@@ -11,16 +11,20 @@ from pglab.algorithms import baselines as b
 from pglab.algorithms import weightings as w
 from pglab.algorithms.heads import ActionBlindSigmoid, Sigmoid, Softmax
 from pglab.algorithms.losses import Estimator
+from pglab.envs.acrobot import Acrobot
 from pglab.envs.bandit import Bandit
 from pglab.envs.cartpole import CartPole
 from pglab.envs.finite import corridor
 from pglab.envs.gymnasium import GymnasiumWorld
+from pglab.envs.mountain_car import MountainCar, MountainCarContinuous
+from pglab.envs.pendulum import Pendulum
 from pglab.envs.testbed import GaussianTestbed
 from pglab.envs.world import Box
 from pglab.models.model import Model
 from pglab.models.networks import MLP, Linear, Tabular
 from pglab.models.parameters import Gaussian, PyTorchDefault
 from pglab.training.arm import BatchSize
+from tests.training.test_action_spaces import Gaussian as GaussianHead
 
 GAMMA = 0.97
 ADAM, SGD, RMSPROP = torch.optim.Adam, partial(torch.optim.SGD, momentum=0.9), torch.optim.RMSprop
@@ -113,6 +117,23 @@ def test_small_networks_and_single_episodes_keep_their_bits_too(make_arm, make_s
     for seed in seeds:
         alone = train(shapes, [make_arm(**{**vars(arm), "seeds": [seed]})])
         assert results(together, 0, seed) == results(alone, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("world", "head"),
+    [
+        (Acrobot(40), Softmax()),
+        (MountainCar(40), Softmax()),
+        (MountainCarContinuous(40), GaussianHead()),
+        (Pendulum(40), GaussianHead()),
+    ],
+    ids=["acrobot", "mountain_car", "mountain_car_continuous", "pendulum"],
+)
+def test_classic_control_keeps_its_bits_too(make_arm, make_shapes, train, world, head):
+    shapes = make_shapes(world=world, head=head)
+    together = train(shapes, [make_arm(seeds=[0, 1, 2]), make_arm(seeds=[1], weighting=w.TotalReturn(1.0))])
+    for seed in range(3):
+        assert results(together, 0, seed) == results(train(shapes, [make_arm(seeds=[seed])]), 0, 0)
 
 
 @pytest.mark.parametrize("n", [32, 64, 512, 1024])
