@@ -14,6 +14,8 @@ from pglab.build import check_components
 from pglab.cli import compose_runs
 from pglab.errors import InputError
 
+CRITIC = ("weighting=gae", "baseline=value")
+
 
 @functools.cache
 def composed(choices: tuple[str, ...]) -> Mapping[str, Any]:
@@ -93,6 +95,28 @@ def refusal(*overrides: str) -> str:
         (["optimizer._target_=torch.optim.LBFGS"], "optimizer:", "LBFGS"),
         (["optimizer._target_=torch.optim.Muon"], "optimizer:", "couples runs"),
         (["optimizer._target_=torch.optim.Adafactor"], "optimizer:", "couples runs"),
+        (["surrogate=clip", "surrogate.clip=0"], "surrogate ", "clip=0"),
+        (["surrogate=kl", "surrogate.beta=-1"], "surrogate ", "beta=-1"),
+        (["surrogate=kl_adaptive", "surrogate.target=0"], "surrogate ", "target=0"),
+        (["reuse=epochs", "reuse.epochs=0"], "reuse ", "epochs=0"),
+        (["reuse=epochs", "reuse.stop_kl=0"], "reuse ", "stop_kl=0"),
+        (["batch=segments", "batch.lanes=0"], "batch ", "lanes=0"),
+        (["estimator.normalize=steps"], "estimator ", "normalize='steps'"),
+        (["rewards=scaled", "rewards.clip=0"], "rewards ", "clip=0"),
+        (["observations=normalized", "env=corridor"], "network:", "observations=normalized is for numbers"),
+        (["batch=segments"], "batch=segments", "which a learned critic has to continue"),
+        (["batch=segments", "weighting=total"], "batch=segments", "TotalReturn needs whole ones"),
+        (["batch=segments", *CRITIC, "estimator.reduction=episodes"], "estimator.reduction=episodes", "whole episodes"),
+        (
+            ["batch=segments", *CRITIC, "estimator.discount_states=true"],
+            "estimator.discount_states=true",
+            "leave it off",
+        ),
+        (["batch=segments", *CRITIC, "reuse=epochs", "reuse.minibatches=3"], "reuse.minibatches=3", "4 × 128 = 512"),
+        (["batch=segments", *CRITIC, "env=gymnasium"], "batch=segments", "choose batch=steps"),
+        (["estimator.clip_together=true", "estimator.clip_norm=1"], "estimator.clip_together=true", "with_policy"),
+        (["weighting=gae", "baseline=value", "baseline.loss=clipped"], "baseline.loss=clipped", "with_policy"),
+        (["schedule=linear", "schedule.clip=true"], "schedule.clip=true", "such as surrogate=clip"),
     ],
     ids=lambda part: ",".join(part) if isinstance(part, list) else None,
 )

@@ -1,6 +1,7 @@
 """Choices that cannot go together, and why."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from pglab.algorithms.objectives import uses_kl
 from pglab.envs.world import Parking
@@ -12,7 +13,7 @@ from pglab.training.segments import Segments
 
 def clash(shapes: Shapes, arm: Arm) -> str | None:
     """The first pair of choices that cannot go together, in a line that says what to do; None: there is none."""
-    return next((*_of_critics(arm), *_of_updates(shapes, arm), *_of_segments(shapes, arm)), None)
+    return next(chain(_of_critics(arm), _of_updates(shapes, arm), _of_segments(shapes, arm)), None)
 
 
 def _of_critics(arm: Arm) -> Iterator[str]:

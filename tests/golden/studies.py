@@ -21,6 +21,11 @@ CARTPOLE = (*SHORT, "env.horizon=60", "batch.steps=300")
 FEW = (*SHORT, "batch=few_episodes")
 EVERY_BASELINE = "baseline=none,constant,batch_mean,leave_one_out,running_mean,running_mean_inclusive,value,value_table"
 
+SEGMENTS = (
+    *SHORT, "env.horizon=60", "batch=segments", "batch.lanes=3", "batch.steps=32", "weighting=gae", "baseline=value",
+    "gamma=0.97",
+)  # fmt: skip
+
 STUDIES: dict[str, tuple[str, ...]] = {
     # Bundles of arms that differ in all but their shapes.
     "weightings": (*CARTPOLE, "weighting=total,rtg,baseline,gae,rtg_exponent_slip", "gamma=0.97"),
@@ -46,6 +51,18 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "acrobot": (*FEW, "env=gymnasium", "env.id=Acrobot-v1", "env.max_episode_steps=30"),
     "mountain car": (*FEW, "env=gymnasium", "env.id=MountainCar-v0", "env.max_episode_steps=30"),
     "lunar lander": (*FEW, "env=gymnasium", "env.id=LunarLander-v3", "env.max_episode_steps=40"),
+    "native acrobot": (*FEW, "env=acrobot", "env.horizon=30"),
+    "native mountain car": (*FEW, "env=mountain_car", "env.horizon=30"),
+    # How a batch is cut and used.
+    "surrogates": (*SEGMENTS, "surrogate=pg,ratio,clip,kl,kl_adaptive", "reuse=epochs"),
+    "reuse": (*SEGMENTS, "surrogate=clip", "reuse=once,epochs", "schedule=constant,linear", "init=orthogonal_scaled"),
+    "rewards": (*SEGMENTS, "rewards=raw,scaled,clipped,sign", "observations=normalized"),
+    "ppo": (*SHORT, "experiment=a2c,ppo,ppo_cleanrl,ppo_minimal,ppo_sb3", "env.horizon=60", "batch.steps=32"),
+    "ppo details": (
+        *SHORT, "experiment=ppo_details", "env.horizon=60", "batch.steps=32", "surrogate=clip,ratio", "schedule=linear",
+        "init=pytorch", "estimator.normalize=minibatch", "estimator.clip_norm=0.5", "baseline.loss=clipped",
+        "weighting.lam=1.0",
+    ),
     # Every head, network and initialisation.
     "sigmoid": (*CARTPOLE, "head=sigmoid"),
     "sigmoid_action_blind": (*CARTPOLE, "head=sigmoid_action_blind"),

@@ -45,8 +45,8 @@ class Averages:
     def fit(self, batch):
         total, count = torch.zeros_like(self.table), torch.zeros_like(self.table)
         for part in batch:
-            cell = (part.rows[:, None].expand_as(part.returns)[part.mask], part.obs[..., 0].long()[part.mask])
-            total.index_put_(cell, part.returns[part.mask], accumulate=True)
+            cell = (part.rows[:, None].expand_as(part.target)[part.mask], part.obs[..., 0].long()[part.mask])
+            total.index_put_(cell, part.target[part.mask], accumulate=True)
             count.index_put_(cell, torch.ones(len(cell[0])), accumulate=True)
         self.table += torch.where(count > 0, self.rate * (total / count.clamp(min=1) - self.table), 0.0)
 
