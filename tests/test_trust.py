@@ -25,7 +25,7 @@ def world(**_):
 
 
 OF_NO_STUDY = "pglab.verify.point.Effort"
-TARGETS = {target for file in CONF.rglob("*.yaml") for target in re.findall(r"_target_: (\S+)", file.read_text())}
+TARGETS = {target for file in CONF.rglob("*.yaml") for target in re.findall(r"_target_: ([\w.]+)", file.read_text())}
 BUILT_IN = sorted(TARGETS - {OF_NO_STUDY})
 
 

@@ -68,7 +68,9 @@ class Console:
 
     def updated(self, number: int, measures: Mapping[str, np.ndarray]) -> None:
         """Takes note of one update of some of an arm's runs."""
-        self._last[number] |= dict(zip(measures["seed"].tolist(), measures["return_mean"].tolist(), strict=True))
+        known = ~np.isnan(measures["return_mean"])  # where an episode ended in the update
+        last = zip(measures["seed"][known].tolist(), measures["return_mean"][known].tolist(), strict=True)
+        self._last[number] |= dict(last)
         self._updates[number] += len(measures["seed"])
         self._progress.advance(self._task, len(measures["seed"]))
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pglab.algorithms.heads import Softmax
 from pglab.algorithms.losses import Estimator, standardize
-from pglab.algorithms.objectives import Surrogate
+from pglab.algorithms.objectives import Seen, Surrogate
 from pglab.algorithms.weightings import RewardToGo
 from tests.algorithms.enumeration import bandit_outcomes, corridor_outcomes
 from tests.algorithms.episodes import batch_of, ragged, random_batch
@@ -16,7 +16,7 @@ BANDIT = bandit_outcomes([0.0, 3.0, 5.0], [1.0, 0.7, 0.0])
 
 
 def surrogate_loss(log_prob, psi):
-    return Surrogate()(log_prob, None, psi).sum(-1)
+    return Surrogate()(Seen(log_prob, psi)).sum(-1)
 
 
 def close(result, expected):
@@ -77,7 +77,7 @@ def test_with_one_reward_for_all_actions_the_loss_is_the_entropy_though_there_is
 def test_the_surrogate_is_a_loss_of_each_step():
     log_prob = torch.arange(24.0).reshape(2, 3, 4)
     psi = torch.tensor([1.0, 0.0, 2.0, -1.0])
-    assert torch.equal(Surrogate()(log_prob, None, psi), log_prob * torch.tensor([-1.0, 0.0, -2.0, 1.0]))
+    assert torch.equal(Surrogate()(Seen(log_prob, psi)), log_prob * torch.tensor([-1.0, 0.0, -2.0, 1.0]))
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,7 @@ def test_by_default_nothing_is_added_to_the_estimate():
         "discount_states": False,
         "entropy_bonus": 0.0,
         "clip_norm": None,
+        "clip_together": False,
         "min_episode_length": 0,
         "truncation": "end",
     }

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 
-from pglab.algorithms.objectives import Surrogate
+from pglab.algorithms.objectives import Seen, Surrogate
 from pglab.algorithms.weightings import RewardToGo
 from pglab.envs.finite import corridor
 from pglab.exact.enumeration import enumerate_trajectories
@@ -86,7 +86,7 @@ def test_the_surrogate_follows_the_objective_in_its_gradient_and_not_in_its_valu
         """Minus the mean loss over all episodes of the policy at p = .3, at the parameter z."""
         log_pi = log_policy(case.mdp, case.policy, {"weight": z})
         taken = log_pi[torch.from_numpy(episodes.state), torch.from_numpy(episodes.action)]
-        return -(torch.from_numpy(probability) * Surrogate()(taken, None, psi).sum(-1)).sum()
+        return -(torch.from_numpy(probability) * Surrogate()(Seen(taken, psi)).sum(-1)).sum()
 
     z = case.parameters["weight"].clone().requires_grad_()
     (gradient,) = torch.autograd.grad(surrogate(z), z)

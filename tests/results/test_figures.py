@@ -295,3 +295,10 @@ def test_twelve_arms_with_long_names_stay_inside_the_figure(name):
     boxes = [text.get_window_extent() for text in figure.findobj(Text) if text.get_text() in titles]
     assert len(boxes) == len(titles)
     assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place])
+
+
+def test_an_update_in_which_no_episode_ended_shows_the_last_known_return_of_its_run():
+    rows = {"arm": "a", "seed": [0, 0, 0, 1, 1, 1], "update": [1, 2, 3, 1, 2, 3], "env_steps": [4, 8, 12] * 2}
+    updates = pd.DataFrame({**rows, "return_mean": [1.0, np.nan, 3.0, np.nan, 7.0, np.nan]})
+    lines = [line.get_ydata() for line in plots.learning_curves(updates).axes[0].get_lines()]
+    np.testing.assert_array_equal(lines[-1], [1.0, 4.0, 5.0])

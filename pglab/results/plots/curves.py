@@ -51,10 +51,11 @@ def learning_curves(updates: pd.DataFrame) -> Figure:
     Every run is a thin line. Bold is the mean over an arm's seeds at each update, drawn at their
     mean number of steps; the band is its pointwise 95 % Student-t interval, where there are at
     least two seeds. A run that diverged or was stopped is drawn, and counted, as far as it went.
-    More than six arms get a panel each, with the means of all others in grey.
+    More than six arms get a panel each, with the means of all others in grey. An update in which no
+    episode ended shows the return of the last one in which one did.
     """
     names = short_names(updates["arm"].unique())
-    of = {str(arm): runs for arm, runs in updates.groupby("arm", sort=False)}
+    of = {str(arm): _carried(runs) for arm, runs in updates.groupby("arm", sort=False)}
     means = {arm: runs.groupby("update")[["env_steps", "return_mean"]].mean() for arm, runs in of.items()}
 
     def detail(axes: Axes, arm: str, colour: Colour) -> None:
@@ -71,6 +72,13 @@ def learning_curves(updates: pd.DataFrame) -> Figure:
         for axes in panels:
             over_steps(axes, most=4 if len(panels) == 1 else 3)
     return finished(figure)
+
+
+def _carried(runs: pd.DataFrame) -> pd.DataFrame:
+    """Rows of an arm in order of update, in which an unknown return is the last one known of its run."""
+    runs = runs.sort_values("update", kind="stable")
+    run = [name for name in ("study", "seed") if name in runs]
+    return runs.assign(return_mean=runs.groupby(run)["return_mean"].ffill())
 
 
 def gradient_diagnostics(updates: pd.DataFrame) -> Figure:
