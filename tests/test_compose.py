@@ -143,7 +143,11 @@ def test_an_experiment_may_sweep_and_a_key_that_is_given_takes_the_place_of_its_
     assert arms == [("rtg", "softmax"), ("rtg", "sigmoid")]
 
 
-@pytest.mark.parametrize("experiment", sorted(file.stem for file in (CONF / "experiment").glob("*.yaml")))
+EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
+SOME = [pytest.param(name, marks=pytest.mark.slow if name == "ppo_details" else ()) for name in EXPERIMENTS]
+
+
+@pytest.mark.parametrize("experiment", SOME)
 def test_every_experiment_composes(experiment: str):
     for composed in compose_runs([f"experiment={experiment}"]):
         assert composed.choices["experiment"] == experiment

@@ -54,7 +54,11 @@ def take():
     return take
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+LARGE = {"ppo_details"}  # 128 arms, of which `tests/golden` trains one
+SOME = [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in EXPERIMENTS]
+
+
+@pytest.mark.parametrize("experiment", SOME)
 def test_every_arm_of_an_experiment_takes_an_update(experiment):
     for composed in compose_runs([f"experiment={experiment}", "updates=1"]):
         settings = composed.settings

@@ -70,6 +70,7 @@ def test_a_stop_of_the_whole_group_leaves_a_study_that_the_same_command_finishes
     assert_same_rows(tmp_path / "results" / "s", undisturbed)
 
 
+@pytest.mark.slow
 def test_a_stop_that_reaches_workers_alone_stops_nothing(
     command_line, command, undisturbed: Path, put_own_weightings, tmp_path: Path
 ):
