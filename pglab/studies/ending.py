@@ -38,7 +38,7 @@ def say_results(console: Console, plan: Plan, updates: pd.DataFrame, evaluation:
     end = closing(updates, evaluation)
     if updates.empty:
         return
-    console.table(_table(plan.folder.name, end))
+    console.table(results_table(plan.folder.name, end))
     for verdict in end.verdicts:
         console.say(verdict)
 
@@ -64,7 +64,8 @@ def _in_every_arm(plan: Plan) -> set[int]:
     return set.intersection(*ended)
 
 
-def _table(study: str, end: Closing) -> Table:
+def results_table(study: str, end: Closing) -> Table:
+    """A row an arm: its score with its interval, its steps and what became of its runs."""
     table = Table(
         title=f"Study {shown(study)}",
         caption=end.caption,
