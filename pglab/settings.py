@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Decides(Flag):
-    """What a setting decides."""
+    """The role of a setting: numbers, shapes, or only the where and how."""
 
     NUMBERS = auto()  # those of an update: with another value it is another arm
     SHAPES = auto()  # of tensors: runs that differ in it train in bundles of their own

@@ -95,7 +95,7 @@ class Plan:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Where and how to train, which all arms share."""
+        """The settings of where and how to train, which all arms share."""
         return self.arms[0].settings
 
     def only(self, numbers: Container[int]) -> "Plan":
@@ -137,7 +137,7 @@ def _folder(composed: Sequence[Composed], arms: Sequence[ArmConfig]) -> Path:
 
 
 def writer_of(study: Path, arm: ArmConfig) -> ArmWriter:
-    """Where an arm of a study is stored."""
+    """The place where an arm of a study is stored."""
     composed = arm.composed
     described = ArmRecord(
         arm.name, dict(composed.choices), dict(composed.given), arm.identity, composed.overrides, versions()
