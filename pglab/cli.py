@@ -19,11 +19,12 @@ from omegaconf import DictConfig
 from pglab.arguments import Arguments, parse
 from pglab.compose import CONF, CONFIG, composed
 from pglab.errors import InputError
+from pglab.manual import manual
 from pglab.overrides import parsed
 from pglab.shell import ended, told
 from pglab.studies.asked import Composed
 from pglab.studies.train import train
-from pglab.sweep import compose_runs, explained, plain_jobs
+from pglab.sweep import compose_runs, config_folders, explained, plain_jobs
 
 
 def main() -> int:
@@ -65,6 +66,11 @@ def _done(
         stopped = _listen_for_interruption()
         with _undisguised(stopped):
             asked = parse(sys.argv[1:])
+            if asked.options.get("help"):
+                with explained(config_name, ()):
+                    folders = config_folders(config_name, asked.options.get("config_dir"))
+                    print(manual(asked.overrides, config_name, folders), end="")
+                return 0
             jobs = _plain_jobs(asked, config_name)
         if jobs is not None:
             return together(jobs)
