@@ -3,10 +3,11 @@
 An arm is a slice of rows, a seed is one row. A single run is a bundle of one row.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ from pglab.training.runs import Runs
 from pglab.training.segments import Lanes, Segments
 from pglab.training.trainee import Trainee, alike, column
 from pglab.training.update import Lesson, first_estimate
+
+NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -98,14 +101,16 @@ class Bundle:
         witness = Witness.of(training, runs.parameters, kept) if due.any() else None
         weights, critics = self._weigh(training, kept)
         self._stop_cut_runs(training, played)
-        shown = [self._learn(trainees, lesson) for trainees, lesson in self._lessons(training, kept, weights, critics)]
+        noted = self._unknown(training)
+        lessons = self._lessons(training, kept, weights, critics, noted)
+        shown = [self._learn(trainees, lesson) for trainees, lesson in lessons]
         self._observe(training, played)
         runs.count(played, active)
-        measures = measure(runs, played, reduce(add, shown))
+        measures = measure(runs, played, reduce(add, shown), noted)
         if self._diagnostics:
             columns = {} if witness is None else self._diagnosed(witness, played, kept, weights)
             measures = diagnosed(measures, columns, due)
-        return [(number, measures.of(rows)) for number, rows in runs.members(active)]
+        return [(number, measures.of(rows, self._arms[number].arm.columns)) for number, rows in runs.members(active)]
 
     def estimates(self) -> Tensor:
         """The estimate of ∇J that the coming update of every run would follow, `[K, P]`, from a batch of its own.
@@ -196,16 +201,28 @@ class Bundle:
         cut = np.unique(played.run[played.truncated & ~played.terminated])
         self._runs.diverged[cut] |= strict[cut]
 
+    def _unknown(self, training: Sequence[Trainee]) -> dict[str, np.ndarray]:
+        """The columns that the arms' rules are going to measure, NaN as yet."""
+        names = [name for trainee in training for name in trainee.arm.columns]
+        return {name: np.full(len(self._runs.seed), np.nan) for name in names}
+
     def _lessons(
-        self, training: Sequence[Trainee], kept: Episodes, weights: Weights, critics: Sequence[CriticLesson]
+        self,
+        training: Sequence[Trainee],
+        kept: Episodes,
+        weights: Weights,
+        critics: Sequence[CriticLesson],
+        noted: Mapping[str, np.ndarray] = NOTHING,
     ) -> Iterator[tuple[list[Trainee], Lesson]]:
         """A lesson for the arms that learn in the same way."""
         runs, k = self._runs, len(self._runs.seed)
-        for trainees in alike(training, lambda arm: (arm.rule, arm.objective)):
+        for trainees in alike(training, lambda arm: (arm.rule, arm.objective, arm.step_rule)):
             anew = column(trainees, k, lambda arm: arm.estimator.normalize == "minibatch")
             lesson = Lesson(
+                world=self._shapes.world,
                 policy=self._policy,
                 objective=trainees[0].arm.objective,
+                step_rule=trainees[0].arm.step_rule,
                 parameters=runs.parameters,
                 arms=[trainee.stepper for trainee in trainees],
                 critics=critics,
@@ -218,6 +235,7 @@ class Bundle:
                 weigh=partial(self._weigh, trainees, kept, again=True),
                 old=None,
                 diverged=runs.diverged,
+                noted=noted,
             )
             yield trainees, lesson.begun()
 

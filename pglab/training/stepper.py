@@ -19,12 +19,14 @@ class Stepper:
         optimizer: of the policies.
         largest: norm of a gradient, beyond which it is rescaled; None: any.
         together: the norm is that of the policy's and the critic's gradient as one vector.
+        gamma: the arm's discount.
     """
 
     rows: slice
     optimizer: Rows
     largest: float | None
     together: bool = False
+    gamma: float = 1.0
 
     def clipped(self, gradient: Tensor) -> Tensor:
         """The arm's part of gradients `[K, P]` as its steps take them, `[k, P]`."""
@@ -48,3 +50,9 @@ class Stepper:
         may_change = may_change & beside.isfinite().all(-1)
         took = self.optimizer.step(torch.where(may_change[:, None], own, 0.0), may_change)
         return took & critic.step(torch.where(may_change[:, None], beside, 0.0), may_change)
+
+    def step_critic(self, critic: CriticStep, may_change: Tensor) -> Tensor:
+        """A step of the critic alone, where `may_change` `[k]`; returns which took theirs."""
+        gradient = critic.gradient if self.largest is None else clip_norm(critic.gradient, self.largest)
+        may_change = may_change & gradient.isfinite().all(-1)
+        return critic.step(torch.where(may_change[:, None], gradient, 0.0), may_change)
