@@ -20,7 +20,7 @@ from pglab.models.model import Model, Policy
 from pglab.models.networks import Normalized
 from pglab.training.arm import Arm
 from pglab.training.critic_lesson import CriticLesson
-from pglab.training.diagnostics import GradientDiagnostics, Witness, diagnosed, measured
+from pglab.training.diagnostics import GradientDiagnostics, Witness, measured
 from pglab.training.episodes import Episodes, Steps
 from pglab.training.gradient import Gradient, Weights
 from pglab.training.measures import Measures, measure
@@ -69,6 +69,10 @@ class Evaluation:
     length: np.ndarray
 
 
+def _ignored(rows: np.ndarray) -> None:
+    """Takes no notice of a pass over the batch."""
+
+
 class Bundle:
     """Runs in training; measuring their gradients changes none of their other numbers."""
 
@@ -101,16 +105,14 @@ class Bundle:
         witness = Witness.of(training, runs.parameters, kept) if due.any() else None
         weights, critics = self._weigh(training, kept)
         self._stop_cut_runs(training, played)
-        noted = self._unknown(training)
-        lessons = self._lessons(training, kept, weights, critics, noted)
+        noted, passed = self._unknown(training), witness.trail.note if witness else _ignored
+        lessons = self._lessons(training, kept, weights, critics, noted, passed)
         shown = [self._learn(trainees, lesson) for trainees, lesson in lessons]
+        columns = self._diagnosed(witness, played, kept, weights) if witness else {}
         self._observe(training, played)
         runs.count(played, active)
         measures = measure(runs, played, reduce(add, shown), noted)
-        if self._diagnostics:
-            columns = {} if witness is None else self._diagnosed(witness, played, kept, weights)
-            measures = diagnosed(measures, columns, due)
-        return [(number, measures.of(rows, self._arms[number].arm.columns)) for number, rows in runs.members(active)]
+        return [(number, self._row(number, rows, measures, columns, due)) for number, rows in runs.members(active)]
 
     def estimates(self) -> Tensor:
         """The estimate of ∇J that the coming update of every run would follow, `[K, P]`, from a batch of its own.
@@ -213,6 +215,7 @@ class Bundle:
         weights: Weights,
         critics: Sequence[CriticLesson],
         noted: Mapping[str, np.ndarray] = NOTHING,
+        passed: Callable[[np.ndarray], None] = _ignored,
     ) -> Iterator[tuple[list[Trainee], Lesson]]:
         """A lesson for the arms that learn in the same way."""
         runs, k = self._runs, len(self._runs.seed)
@@ -236,6 +239,7 @@ class Bundle:
                 old=None,
                 diverged=runs.diverged,
                 noted=noted,
+                passed=passed,
             )
             yield trainees, lesson.begun()
 
@@ -260,8 +264,19 @@ class Bundle:
         assert self._diagnostics is not None
         return measured(
             self._policy, self._shapes.world, witness, self._runs.parameters, played, kept, weights,
-            self._runs.keys.problems, self._diagnostics.exact_states,
+            self._runs.keys.problems, self._diagnostics,
         )  # fmt: skip
+
+    def _row(
+        self, number: int, rows: np.ndarray, measures: Measures, columns: dict[str, np.ndarray], due: np.ndarray
+    ) -> Measures:
+        """The measures of some rows of an arm, with the columns of what was measured beside its update."""
+        arm = self._arms[number].arm
+        plain = measures.of(rows, arm.columns)
+        if self._diagnostics is None:
+            return plain
+        own = {name: column[rows] for name, column in columns.items()}
+        return self._diagnostics.shown(arm, plain, own, due[rows])
 
     def _column(self, trainees: Sequence[Trainee], of: Callable[[Arm], Any]) -> np.ndarray:
         return column(trainees, len(self._runs.seed), of)

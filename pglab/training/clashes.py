@@ -8,7 +8,7 @@ from pglab.envs.finite import FiniteMDP
 from pglab.envs.world import Parking
 from pglab.training.arm import Arm
 from pglab.training.bundle import Shapes
-from pglab.training.diagnostics import is_distribution
+from pglab.training.departure import is_distribution
 from pglab.training.reuse import Epochs
 from pglab.training.segments import Segments
 from pglab.training.update import FIRST_ORDER
