@@ -11,6 +11,7 @@ from torch import Tensor
 from pglab.algorithms.objectives import Objective, uses_kl, uses_old_log_prob
 from pglab.bits import Block
 from pglab.models.model import Policy
+from pglab.models.optimizers import finite_rows
 from pglab.training.critic_lesson import CriticLesson
 from pglab.training.episodes import Episodes, Steps
 from pglab.training.gradient import Gradient, Old, Weights, mean_kl, policy_gradient
@@ -93,7 +94,7 @@ class Lesson:
         """
         k, device = len(self.diverged), self.parameters.device
         learns = np.isin(np.arange(k), self.runs) & ~self.diverged
-        finite = (estimate.loss.isfinite() & estimate.gradient.isfinite().all(-1)).cpu().numpy()
+        finite = (estimate.loss.isfinite() & finite_rows(estimate.gradient)).cpu().numpy()
         present = np.bincount(self.steps.run, weights=self.steps.length, minlength=k) > 0
         steps = learns & finite & present
         may_change = torch.from_numpy(steps).to(device)
