@@ -11,9 +11,10 @@ from typing import Any, get_args
 
 from pglab.errors import InputError
 from pglab.settings import KEYS, Decides, canonical, difference
+from pglab.store.reader import ABOUT
 from pglab.store.records import LARGEST_SEED, ArmRecord
 from pglab.store.writer import ArmWriter
-from pglab.studies.asked import ArmConfig, Composed, Run, runs_of, study_name
+from pglab.studies.asked import ArmConfig, Composed, Run, keys_name, runs_of, study_name
 from pglab.studies.provenance import versions
 from pglab.studies.standing import OnMismatch, Standing, standing_of
 
@@ -94,7 +95,7 @@ class Plan:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Where and how to train, which all arms share."""
+        """The settings of where and how to train, which all arms share."""
         return self.arms[0].settings
 
     def only(self, numbers: Container[int]) -> "Plan":
@@ -118,7 +119,7 @@ def make_plan(composed: Sequence[Composed], command: str = "") -> Plan:
         if len(set(of_arm)) < len(of_arm):
             twice = next(seed for seed in sorted(of_arm) if of_arm.count(seed) > 1)
             raise InputError(f"arm {arm.name}: seed {twice} is asked for twice; name each seed once")
-    folder = Path(composed[0].settings["results_dir"]) / study_name(composed[0])
+    folder = _folder(composed, arms)
     planned = []
     for arm, of_arm in zip(arms, seeds, strict=True):
         files = writer_of(folder, arm)
@@ -126,8 +127,17 @@ def make_plan(composed: Sequence[Composed], command: str = "") -> Plan:
     return Plan(folder, tuple(planned), command=command, **_work(planned))
 
 
+def _folder(composed: Sequence[Composed], arms: Sequence[ArmConfig]) -> Path:
+    """The study's folder; one named as before problems were part of the name, where that holds one of the arms."""
+    results = Path(composed[0].settings["results_dir"])
+    folder, earlier = results / study_name(composed), results / keys_name(composed[0])
+    if not folder.exists() and any((earlier / arm.name / ABOUT).exists() for arm in arms):
+        return earlier
+    return folder
+
+
 def writer_of(study: Path, arm: ArmConfig) -> ArmWriter:
-    """Where an arm of a study is stored."""
+    """The place where an arm of a study is stored."""
     composed = arm.composed
     described = ArmRecord(
         arm.name, dict(composed.choices), dict(composed.given), arm.identity, composed.overrides, versions()
@@ -166,6 +176,10 @@ def check_numbers(settings: Mapping[str, Any]) -> None:
         raise InputError(f"device={settings['device']} is not one of cpu, cuda")
     if not settings["results_dir"].strip():
         raise InputError(f"results_dir={settings['results_dir']} names no folder; results is one")
+    if settings["results_dir"].startswith("~"):
+        raise InputError(
+            f"results_dir={settings['results_dir']} begins with ~, which only a shell replaces; write it out"
+        )
 
 
 def _check_values(settings: Mapping[str, Any]) -> None:
@@ -180,7 +194,9 @@ def _check_values(settings: Mapping[str, Any]) -> None:
     if settings["logger"]["mode"] not in ("online", "offline", "disabled"):
         raise InputError(f"logger.mode={settings['logger']['mode']} is not one of online, offline, disabled")
     study = settings["study"]
-    if study is not None and not (isinstance(study, str) and re.fullmatch(r"[^/\0]+", study) and study.strip(". ")):
+    if isinstance(study, bool | float | list | Mapping):
+        raise InputError(f"study={study} is no name of a folder; begin it with a letter")
+    if study is not None and not (re.fullmatch(r"[^/\0]+", str(study)) and str(study).strip(". ")):
         raise InputError(f"study={study} must be the name of a folder, without a path; see results_dir=PATH for that")
     if settings["logger"]["timeout"] < 0:
         raise InputError(f"logger.timeout={settings['logger']['timeout']} must be at least 0 seconds")

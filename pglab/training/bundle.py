@@ -19,7 +19,7 @@ from pglab.models.model import Model, Policy
 from pglab.models.networks import Normalized
 from pglab.training.arm import Arm
 from pglab.training.critic_lesson import CriticLesson
-from pglab.training.diagnostics import GradientDiagnostics, Witness, diagnosed, measured
+from pglab.training.diagnostics import GradientDiagnostics, Witness, measured
 from pglab.training.episodes import Episodes, Steps
 from pglab.training.gradient import Gradient, Weights
 from pglab.training.measures import Measures, measure
@@ -66,6 +66,10 @@ class Evaluation:
     length: np.ndarray
 
 
+def _ignored(rows: np.ndarray) -> None:
+    """Takes no notice of a pass over the batch."""
+
+
 class Bundle:
     """Runs in training; measuring their gradients changes none of their other numbers."""
 
@@ -98,14 +102,14 @@ class Bundle:
         witness = Witness.of(training, runs.parameters, kept) if due.any() else None
         weights, critics = self._weigh(training, kept)
         self._stop_cut_runs(training, played)
-        shown = [self._learn(trainees, lesson) for trainees, lesson in self._lessons(training, kept, weights, critics)]
+        passed = witness.trail.note if witness else _ignored
+        lessons = self._lessons(training, kept, weights, critics, passed)
+        shown = [self._learn(trainees, lesson) for trainees, lesson in lessons]
+        columns = self._diagnosed(witness, played, kept, weights) if witness else {}
         self._observe(training, played)
         runs.count(played, active)
         measures = measure(runs, played, reduce(add, shown))
-        if self._diagnostics:
-            columns = {} if witness is None else self._diagnosed(witness, played, kept, weights)
-            measures = diagnosed(measures, columns, due)
-        return [(number, measures.of(rows)) for number, rows in runs.members(active)]
+        return [(number, self._row(number, rows, measures, columns, due)) for number, rows in runs.members(active)]
 
     def estimates(self) -> Tensor:
         """The estimate of ∇J that the coming update of every run would follow, `[K, P]`, from a batch of its own.
@@ -197,7 +201,12 @@ class Bundle:
         self._runs.diverged[cut] |= strict[cut]
 
     def _lessons(
-        self, training: Sequence[Trainee], kept: Episodes, weights: Weights, critics: Sequence[CriticLesson]
+        self,
+        training: Sequence[Trainee],
+        kept: Episodes,
+        weights: Weights,
+        critics: Sequence[CriticLesson],
+        passed: Callable[[np.ndarray], None] = _ignored,
     ) -> Iterator[tuple[list[Trainee], Lesson]]:
         """A lesson for the arms that learn in the same way."""
         runs, k = self._runs, len(self._runs.seed)
@@ -218,6 +227,7 @@ class Bundle:
                 weigh=partial(self._weigh, trainees, kept, again=True),
                 old=None,
                 diverged=runs.diverged,
+                passed=passed,
             )
             yield trainees, lesson.begun()
 
@@ -242,8 +252,17 @@ class Bundle:
         assert self._diagnostics is not None
         return measured(
             self._policy, self._shapes.world, witness, self._runs.parameters, played, kept, weights,
-            self._runs.keys.problems, self._diagnostics.exact_states,
+            self._runs.keys.problems, self._diagnostics,
         )  # fmt: skip
+
+    def _row(
+        self, number: int, rows: np.ndarray, measures: Measures, columns: dict[str, np.ndarray], due: np.ndarray
+    ) -> Measures:
+        """The measures of some rows of an arm, with the columns of what was measured beside its update."""
+        if self._diagnostics is None:
+            return measures.of(rows)
+        own = {name: column[rows] for name, column in columns.items()}
+        return self._diagnostics.shown(self._arms[number].arm, measures.of(rows), own, due[rows])
 
     def _column(self, trainees: Sequence[Trainee], of: Callable[[Arm], Any]) -> np.ndarray:
         return column(trainees, len(self._runs.seed), of)

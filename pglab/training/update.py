@@ -39,6 +39,7 @@ class Lesson:
         weigh: gives the weights anew, with the critics as they are now, and what these learn from.
         old: the policy that played; None where nobody asks for it.
         diverged: runs that stay as they are for good, `[K]`, boolean; a step changes it in place.
+        passed: is told after each pass over the batch which rows made it, so that diagnostics can see how far it led.
     """
 
     policy: Policy
@@ -55,6 +56,7 @@ class Lesson:
     weigh: Callable[[], tuple[Weights, Sequence[CriticLesson]]]
     old: Old | None
     diverged: np.ndarray
+    passed: Callable[[np.ndarray], None]
 
     def begun(self) -> "Lesson":
         """The lesson before its first step, when the policy is still the one that played: it is remembered."""
@@ -112,7 +114,8 @@ class UpdateRule(Protocol):
     It may call `estimate` and `step` of the lesson, or of parts of it, as often as it likes. What it
     returns is what the update's row shows as loss, entropy and norm of the gradient. It draws no random
     numbers but from the lesson's own stream and treats every run by itself, so that runs keep their bits
-    in any company. The estimate that `pglab.verify` judges is that of the whole lesson, or what an
+    in any company. One that goes over the batch several times has their number in an attribute `epochs`, and
+    calls `lesson.passed` after each. The estimate that `pglab.verify` judges is that of the whole lesson, or what an
     optional method `first(lesson)` returns.
     """
 
@@ -126,6 +129,7 @@ class OneStep:
     def __call__(self, lesson: Lesson) -> Gradient:
         estimate = lesson.estimate()
         lesson.step(estimate)
+        lesson.passed(lesson.runs)
         return estimate
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from pglab.cli import command
 from pglab.errors import InputError
 from pglab.settings import canonical
-from pglab.studies.asked import Composed, arm_name, study_name
+from pglab.studies.asked import Composed, arm_name, keys_name
 from pglab.studies.plan import check_numbers
 from pglab.studies.provenance import versions
 from pglab.verify.estimator import Finding, Settings, build_effort, check, found, places, solved
@@ -41,7 +41,7 @@ def verify_all(jobs: Sequence[Composed]) -> int:
             console.print(f"note: {name}: this weighting uses no baseline, so the chosen one changes nothing")
         check_numbers(settings)
         check(settings)
-    folder = Path(jobs[0].settings["results_dir"]) / "verify" / study_name(jobs[0])
+    folder = Path(jobs[0].settings["results_dir"]) / "verify" / keys_name(jobs[0])
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -21,7 +21,8 @@ from pglab.models.networks import MLP, Tabular
 from pglab.models.parameters import Gaussian, PyTorchDefault, Zeros
 from pglab.training.arm import BatchSize
 from pglab.training.bundle import Bundle
-from pglab.training.diagnostics import COLUMNS, GradientDiagnostics
+from pglab.training.diagnosed import COLUMNS
+from pglab.training.diagnostics import GradientDiagnostics
 from pglab.training.measures import Measures
 from pglab.training.rollout import Waves
 
