@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pglab.models.optimizers import finite_rows
 from pglab.training.fisher import damped_fisher, dot, natural_gradient
 from pglab.training.gradient import Gradient
 from pglab.training.natural import check_solver
@@ -53,7 +54,7 @@ class TrustRegion:
 
     def __call__(self, lesson: Lesson, estimate: Gradient, may_change: Tensor) -> Tensor:
         step = self.full_step(lesson, torch.where(may_change[:, None], estimate.gradient, 0.0))
-        took = may_change & step.isfinite().all(-1)
+        took = may_change & finite_rows(step)
         zero = torch.zeros_like(estimate.loss)
         lesson.note(took, step_kl=zero, step_length=zero, step_backtracks=zero + self.backtracks)
         self._search(lesson, step, took & (step != 0).any(-1), estimate.loss)

@@ -12,6 +12,7 @@ from pglab.algorithms.objectives import Objective, uses_kl, uses_old_log_prob
 from pglab.bits import Block
 from pglab.envs.world import World
 from pglab.models.model import Policy
+from pglab.models.optimizers import finite_rows
 from pglab.training.critic_lesson import CriticLesson, CriticStep
 from pglab.training.episodes import Episodes, Steps
 from pglab.training.gradient import Gradient, Old, Weights, mean_kl, policy_gradient, surrogate_loss
@@ -108,7 +109,7 @@ class Lesson:
         """
         k = len(self.diverged)
         learns = np.isin(np.arange(k), self.runs) & ~self.diverged
-        finite = (estimate.loss.isfinite() & estimate.gradient.isfinite().all(-1)).cpu().numpy()
+        finite = (estimate.loss.isfinite() & finite_rows(estimate.gradient)).cpu().numpy()
         present = np.bincount(self.steps.run, weights=self.steps.length, minlength=k) > 0
         steps = learns & finite & present
         self.diverged[learns & ~finite] = True
