@@ -68,8 +68,7 @@ def _done(
             asked = parse(sys.argv[1:])
             if asked.options.get("help"):
                 with explained(config_name, ()):
-                    folders = config_folders(config_name, asked.options.get("config_dir"))
-                    print(manual(asked.overrides, config_name, folders), end="")
+                    print(manual(asked.overrides, config_name, config_folders(config_name, asked.config_dir)), end="")
                 return 0
             jobs = _plain_jobs(asked, config_name)
         if jobs is not None:
@@ -90,8 +89,8 @@ def _plain_jobs(asked: Arguments, config_name: str) -> list[Composed] | None:
     """The jobs, where it is for us to have them done; None where it is for Hydra."""
     if not asked.trains:
         return None
-    folder, name = asked.options.get("config_dir"), asked.options.get("config_name", config_name)
-    return plain_jobs(asked.overrides, None if folder is None else str(folder), str(name), asked.sweeps)
+    name = str(asked.options.get("config_name", config_name))
+    return plain_jobs(asked.overrides, asked.config_dir, name, asked.sweeps)
 
 
 def _run_by_hydra(asked: Arguments, config_name: str, task: Callable[[DictConfig], float | None]) -> None:

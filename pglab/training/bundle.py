@@ -3,10 +3,11 @@
 An arm is a slice of rows, a seed is one row. A single run is a bundle of one row.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ from pglab.training.runs import Runs
 from pglab.training.segments import Lanes, Segments
 from pglab.training.trainee import Trainee, alike, column
 from pglab.training.update import Lesson, first_estimate
+
+NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -102,13 +105,13 @@ class Bundle:
         witness = Witness.of(training, runs.parameters, kept) if due.any() else None
         weights, critics = self._weigh(training, kept)
         self._stop_cut_runs(training, played)
-        passed = witness.trail.note if witness else _ignored
-        lessons = self._lessons(training, kept, weights, critics, passed)
+        noted, passed = self._unknown(training), witness.trail.note if witness else _ignored
+        lessons = self._lessons(training, kept, weights, critics, noted, passed)
         shown = [self._learn(trainees, lesson) for trainees, lesson in lessons]
         columns = self._diagnosed(witness, played, kept, weights) if witness else {}
         self._observe(training, played)
         runs.count(played, active)
-        measures = measure(runs, played, reduce(add, shown))
+        measures = measure(runs, played, reduce(add, shown), noted)
         return [(number, self._row(number, rows, measures, columns, due)) for number, rows in runs.members(active)]
 
     def estimates(self) -> Tensor:
@@ -200,21 +203,29 @@ class Bundle:
         cut = np.unique(played.run[played.truncated & ~played.terminated])
         self._runs.diverged[cut] |= strict[cut]
 
+    def _unknown(self, training: Sequence[Trainee]) -> dict[str, np.ndarray]:
+        """The columns that the arms' rules are going to measure, NaN as yet."""
+        names = [name for trainee in training for name in trainee.arm.columns]
+        return {name: np.full(len(self._runs.seed), np.nan) for name in names}
+
     def _lessons(
         self,
         training: Sequence[Trainee],
         kept: Episodes,
         weights: Weights,
         critics: Sequence[CriticLesson],
+        noted: Mapping[str, np.ndarray] = NOTHING,
         passed: Callable[[np.ndarray], None] = _ignored,
     ) -> Iterator[tuple[list[Trainee], Lesson]]:
         """A lesson for the arms that learn in the same way."""
         runs, k = self._runs, len(self._runs.seed)
-        for trainees in alike(training, lambda arm: (arm.rule, arm.objective)):
+        for trainees in alike(training, lambda arm: (arm.rule, arm.objective, arm.step_rule)):
             anew = column(trainees, k, lambda arm: arm.estimator.normalize == "minibatch")
             lesson = Lesson(
+                world=self._shapes.world,
                 policy=self._policy,
                 objective=trainees[0].arm.objective,
+                step_rule=trainees[0].arm.step_rule,
                 parameters=runs.parameters,
                 arms=[trainee.stepper for trainee in trainees],
                 critics=critics,
@@ -227,6 +238,7 @@ class Bundle:
                 weigh=partial(self._weigh, trainees, kept, again=True),
                 old=None,
                 diverged=runs.diverged,
+                noted=noted,
                 passed=passed,
             )
             yield trainees, lesson.begun()
@@ -259,10 +271,12 @@ class Bundle:
         self, number: int, rows: np.ndarray, measures: Measures, columns: dict[str, np.ndarray], due: np.ndarray
     ) -> Measures:
         """The measures of some rows of an arm, with the columns of what was measured beside its update."""
+        arm = self._arms[number].arm
+        plain = measures.of(rows, arm.columns)
         if self._diagnostics is None:
-            return measures.of(rows)
+            return plain
         own = {name: column[rows] for name, column in columns.items()}
-        return self._diagnostics.shown(self._arms[number].arm, measures.of(rows), own, due[rows])
+        return self._diagnostics.shown(arm, plain, own, due[rows])
 
     def _column(self, trainees: Sequence[Trainee], of: Callable[[Arm], Any]) -> np.ndarray:
         return column(trainees, len(self._runs.seed), of)

@@ -17,7 +17,6 @@ from pglab.models.parameters import PyTorchDefault
 from pglab.training.bundle import Bundle
 from pglab.training.diagnosed import UpdateMeasures, measures_of
 from pglab.training.diagnostics import GradientDiagnostics
-from pglab.training.measures import Measures
 from pglab.training.observations import Standardized
 from pglab.training.reuse import Epochs
 from pglab.training.schedule import Linear
@@ -70,11 +69,11 @@ def test_measuring_changes_no_bit_of_training_and_has_the_same_bits_in_company(m
     for number, arm in enumerate(arms(make_arm, [1])):
         _, (alone,) = measured(standardised, [arm])
         for update, measures in enumerate(alone):
-            names = [field.name for field in fields(measures)]
-            assert names == [field.name for field in fields(measures_of(getattr(arm.rule, "epochs", 1)))]
+            names = list(measures.columns())
+            assert {*names, "noted"} == {field.name for field in fields(measures_of(getattr(arm.rule, "epochs", 1)))}
             assert as_bytes(together[number][update], 1, names) == as_bytes(measures, 0, names)
             assert as_bytes(backwards[2 - number][update], 0, names) == as_bytes(measures, 0, names)
-            training = list(Measures.__dataclass_fields__)
+            training = list(without[1][number][update].columns())
             assert as_bytes(without[1][number][update], 1, training) == as_bytes(measures, 0, training)
     for number in range(3):
         for name, array in plain.parameters()[number].items():
