@@ -33,6 +33,7 @@ def refusal(*overrides: str) -> str:
 def test_an_unknown_choice_is_answered_with_the_choices_there_are(group: str):
     message = refusal(f"{group}=nonsense")
     assert message.startswith(f"{group}=nonsense is not a choice")
+    assert "--config-dir" in message
     for option in (CONF / group).glob("*.yaml"):
         assert option.stem in message
 

@@ -132,9 +132,9 @@ def _train_claimed(plan: Plan, console: Console, follower: Follower) -> Trained:
     outcome, arms = Outcome(), list(plan.arms)
     left = {number for number, arm in enumerate(arms) if arm.standing.starts}
     pool = ready_pool(plan) if left else None
-    follower.start()
     waited_for: set[str] = set()
     try:
+        follower.start()
         while pool and left and not outcome.interrupted and not (outcome.failures and plan.settings["fail_fast"]):
             with ExitStack() as claims:
                 mine = {number for number in left if claims.enter_context(claimed(arms[number].files.folder))}
