@@ -45,12 +45,12 @@ def start(module: str, variables: Mapping[str, str], **options: Any) -> tuple[su
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # here a stop arrives that came meanwhile
         theirs.close()
+        return process, ours
     except BaseException:
         if process:
             process.kill()
             process.wait()
         raise
-    return process, ours
 
 
 def be_child(module: str, descriptor: int, parent: int) -> None:
