@@ -9,6 +9,7 @@ import pytest
 
 import pglab
 from tests.verify.mutations import MUTATIONS
+from tests.waiting import HANG
 
 ROOT = Path(pglab.__file__).resolve().parent.parent
 QUICK = ("seeds=1", "effort.batches=1500", "effort.cosine_episodes=[]", "workers=1")
@@ -30,7 +31,7 @@ def mutant(request, tmp_path_factory):
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     return subprocess.run(
-        [sys.executable, "-m", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=HANG
     )
 
 
