@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from pglab.results.digits import plain
-from pglab.results.problems import by_problem, problems
+from pglab.results.problems import problems
 from pglab.store.folder import studies_in
 
 NORMALISED = "normalised return"  # the unit
@@ -53,6 +53,11 @@ def normalized(scores: pd.DataFrame, references: pd.DataFrame) -> pd.DataFrame:
     return scores.assign(score=score, measure=measure, unit=NORMALISED)[found["best"].notna()]
 
 
+def known_returns(scores: pd.DataFrame, references: pd.DataFrame) -> bool:
+    """True where scores are returns, and those of at least two problems can be normalised."""
+    return set(scores["unit"]) == {"return"} and bool(spanned(normalized(scores, references)))
+
+
 def reference_lines(scores: pd.DataFrame, references: pd.DataFrame) -> list[str]:
     """A sentence for each problem: what is 0 and what is 1 there, and where both come from, or that nobody knows."""
     known = {(row["study"], row["arm"]): row for row in references.to_dict("records")}
@@ -61,11 +66,11 @@ def reference_lines(scores: pd.DataFrame, references: pd.DataFrame) -> list[str]
         if row := known.get(arm):
             random, best = plain(row["random"]), plain(row["best"])
             lines[problem] = f"{problem}: 0 is {random} ({row['random_source']}), 1 is {best} ({row['best_source']})"
-        lines.setdefault(problem, f"{problem}: no best return is known, so its scores are not normalised")
+        lines.setdefault(problem, f"{problem}: not known, so its scores enter no verdict over problems")
     return list(lines.values())
 
 
 def spanned(scores: pd.DataFrame) -> Sequence[str]:
     """The problems of a frame, in order; none where there is only one."""
-    names = list(by_problem(scores))
+    names = list(dict.fromkeys(problems(scores).values()))
     return names if len(names) > 1 else []

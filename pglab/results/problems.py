@@ -55,28 +55,29 @@ def _of_rows(frame: pd.DataFrame) -> pd.Series:
         return pd.Series("one problem", frame.index, dtype=object)
     number = frame.groupby(keys, sort=False, dropna=False).ngroup()
     rows = frame.loc[~number.duplicated().to_numpy(), keys].to_dict("records")
-    every = [{str(key): text(value) for key, value in row.items()} for row in rows]
-    names = [_name(problem, _needed(keys, every)) for problem in every]
-    if len(set(names)) < len(names):
-        names = [_name(problem, keys) for problem in every]
+    names = _names([{str(key): text(value) for key, value in row.items()} for row in rows])
     return number.map(dict(zip(number.drop_duplicates(), names, strict=True)))
 
 
-def _needed(keys: Sequence[str], every: Sequence[Mapping[str, str | None]]) -> list[str]:
-    """The fewest keys that tell problems apart, the environment first."""
+def _names(every: Sequence[Mapping[str, str | None]]) -> list[str]:
+    """Of each problem the environment's id or choice, and where several have the same, what tells these apart."""
+    named = [problem.get("env.id") or problem.get("env") or "one problem" for problem in every]
+    names = []
+    for problem, name in zip(every, named, strict=True):
+        alike = [other for other, its_name in zip(every, named, strict=True) if its_name == name]
+        told = [(key, problem[key]) for key in _needed(alike) if problem[key] is not None]
+        names.append(shown(", ".join([name, *(f"{key.removeprefix('env.')}={value}" for key, value in told)])))
+    return names
+
+
+def _needed(problems: Sequence[Mapping[str, str | None]]) -> list[str]:
+    """The fewest keys that tell problems apart, the first ones before the last."""
 
     def apart(some: Sequence[str]) -> bool:
-        return len({tuple(problem[key] for key in some) for problem in every}) == len(every)
+        return len({tuple(problem[key] for key in some) for problem in problems}) == len(problems)
 
-    needed = [key for key in keys if len({problem[key] for problem in every}) > 1]
+    needed = [key for key in problems[0] if len({problem[key] for problem in problems}) > 1]
     for key in reversed(needed.copy()):
         if apart(rest := [other for other in needed if other != key]):
             needed = rest
     return needed
-
-
-def _name(problem: Mapping[str, str | None], needed: Sequence[str]) -> str:
-    """The environment's id or choice, and what else tells the problem from others."""
-    name = problem.get("env.id") or problem.get("env") or "one problem"
-    told = [f"{key.removeprefix('env.')}={problem[key]}" for key in needed if key not in ("env", "env.id")]
-    return shown(", ".join([name, *(text for text in told if not text.endswith("=None"))]))

@@ -1,6 +1,6 @@
 """What a study's scores are normalised by, where it spans several problems: found in a process of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -26,12 +26,14 @@ def note_references(plan: Plan) -> None:
         record = _record(arm.files.files)
         if record and record.reference is None:
             lacking.setdefault(canonical(arm.settings["env"]), []).append(arm)
-    for arms in lacking.values():
-        if reference := _found(arms[0].settings):
-            for arm in arms:
-                with claimed(arm.files.folder) as ours:
-                    if ours:  # else another command trains it, and notes it in the end
-                        arm.files.refer(reference)
+    if not lacking:
+        return
+    found = _found([arms[0].settings["env"] for arms in lacking.values()])
+    for arms, reference in zip(lacking.values(), found, strict=False):
+        for arm in arms if reference else ():
+            with claimed(arm.files.folder) as ours:
+                if ours:  # else another command trains it, and notes it in the end
+                    arm.files.refer(reference)
 
 
 def _record(arm: ArmFolder) -> ArmRecord | None:
@@ -42,27 +44,31 @@ def _record(arm: ArmFolder) -> ArmRecord | None:
         return None
 
 
-def _found(settings: Mapping[str, Any]) -> Reference | None:
-    """The reference of an arm's problem; None where there is none, or where its world fails."""
+def _found(worlds: Sequence[Mapping[str, Any]]) -> list[Reference | None]:
+    """The reference of each problem, None where there is none or the world fails; as far as the process comes."""
     process, connection = start(__name__, SINGLE_THREAD)
+    found: list[Reference | None] = []
     try:
-        connection.send({"env": settings["env"]})
-        return connection.recv()
+        for world in worlds:
+            connection.send({"env": world})
+            found.append(connection.recv())
     except (EOFError, OSError):
-        return None
+        pass
     finally:
         process.kill()
         process.wait()
+    return found
 
 
 def serve(connection: Connection) -> None:
-    """Answers settings with the reference of their problem."""
+    """Answers the settings of one problem after another with its reference, until the parent is gone."""
     from pglab.build import build_component
     from pglab.training.reference import reference_of
 
-    settings = connection.recv()
-    try:
-        known = reference_of(build_component(settings, "env"))
-    except Exception:  # of a user's own world; it has been trained in all the same
-        known = None
-    connection.send(known and Reference(*known))
+    while True:
+        settings = connection.recv()
+        try:
+            known = reference_of(build_component(settings, "env"))
+        except Exception:  # of a user's own world, which has been trained in all the same
+            known = None
+        connection.send(known and Reference(*known))
