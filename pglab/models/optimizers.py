@@ -45,7 +45,7 @@ class Rows:
         self._leaf.grad = gradient
         with torch.no_grad():
             self._step(self._optimizer)
-        finite = [tensor.reshape(len(tensor), -1).isfinite().all(-1) for tensor in self._row_tensors().values()]
+        finite = [finite_rows(tensor.reshape(len(tensor), -1)) for tensor in self._row_tensors().values()]
         took = may_change & torch.stack(finite).all(0)
         if not took.all():
             for name, tensor in self._row_tensors().items():
@@ -75,6 +75,14 @@ class Rows:
             for name, value in state.items()
             if isinstance(value, Tensor) and value.shape[:1] == self._leaf.shape[:1]
         }
+
+
+def finite_rows(x: Tensor) -> Tensor:
+    """Tells which rows of `[k, n]` have finite numbers only, `[k]`.
+
+    Their extremes do, which takes a fraction of the time of looking at each number.
+    """
+    return x.amax(-1).isfinite() & x.amin(-1).isfinite()
 
 
 @contextmanager

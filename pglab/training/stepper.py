@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pglab.models.optimizers import Rows
+from pglab.models.optimizers import Rows, finite_rows
 from pglab.training.critic_lesson import CriticStep
 from pglab.training.gradient import clip_norm
 
@@ -19,12 +19,14 @@ class Stepper:
         optimizer: of the policies.
         largest: norm of a gradient, beyond which it is rescaled; None: any.
         together: the norm is that of the policy's and the critic's gradient as one vector.
+        gamma: the arm's discount.
     """
 
     rows: slice
     optimizer: Rows
     largest: float | None
     together: bool = False
+    gamma: float = 1.0
 
     def clipped(self, gradient: Tensor) -> Tensor:
         """The arm's part of gradients `[K, P]` as its steps take them, `[k, P]`."""
@@ -45,6 +47,12 @@ class Stepper:
             if self.together:
                 norms = [torch.hypot(*norms)] * 2
             own, beside = (clip_norm(one, largest, norm) for one, norm in zip((own, beside), norms, strict=True))
-        may_change = may_change & beside.isfinite().all(-1)
+        may_change = may_change & finite_rows(beside)
         took = self.optimizer.step(torch.where(may_change[:, None], own, 0.0), may_change)
         return took & critic.step(torch.where(may_change[:, None], beside, 0.0), may_change)
+
+    def step_critic(self, critic: CriticStep, may_change: Tensor) -> Tensor:
+        """A step of the critic alone, where `may_change` `[k]`; returns which took theirs."""
+        gradient = critic.gradient if self.largest is None else clip_norm(critic.gradient, self.largest)
+        may_change = may_change & finite_rows(gradient)
+        return critic.step(torch.where(may_change[:, None], gradient, 0.0), may_change)

@@ -140,8 +140,6 @@ def test_the_score_the_control_and_the_difference_can_be_chosen(
     ("arguments", "said"),
     [
         (["--control", "weighting=gae"], "no arm is 'weighting=gae'"),
-        (["--score", "steps_to"], "a threshold is for"),
-        (["--threshold", "3"], "a threshold is for"),
         (["--control", "weighting=total", "--difference", "0"], "needs a difference"),
     ],
 )

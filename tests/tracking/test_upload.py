@@ -234,7 +234,7 @@ def test_waiting_for_a_server_has_an_end(mirror_command, copied_study, wandb_ser
         (["nowhere"], "nowhere holds no study"),
         (["."], "holds no study"),
         ([".", "--timeout", "0"], "0 is no number of seconds above 0"),
-        ([], "required: STUDY"),
+        ([], "STUDY is missing"),
     ],
 )
 def test_bad_input_is_status_2(mirror_command, tmp_path: Path, options, problem):
