@@ -57,7 +57,9 @@ def _parser() -> Parser:
         "python -m pglab.confirm results/optimizer.lr,weighting tuned=optimizer.lr seeds=20",
     )
     parser.add_argument("study", type=Path, metavar="STUDY", help="folder of the study that tried the settings")
-    parser.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="tuned, seeds, study, workers, …: see below")
+    parser.add_argument(
+        "settings", nargs="*", default=[], metavar="KEY=VALUE", help="tuned, seeds, study, workers, …: see below"
+    )
     parser.add_argument("--config-dir", type=Path, metavar="DIR", help="YAML files of one's own, as for the study")
     return parser
 

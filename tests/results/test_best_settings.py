@@ -65,7 +65,7 @@ def test_runs_without_a_score_enter_no_mean_and_an_arm_without_any_is_named():
     some = grid()
     some.loc[some["arm"] == "weighting=rtg,optimizer.lr=0.1", "score"] = [np.nan, 1.0]
     assert "weighting=rtg,optimizer.lr=0.03" in taken(some, "optimizer.lr")
-    with pytest.raises(ValueError, match="no run of .*total.* has a score"):
+    with pytest.raises(ValueError, match=r"no run of .*total.* has a score"):
         best_settings(some.assign(score=some["score"].where(some["weighting"] != "total")), ["optimizer.lr"])
 
 
