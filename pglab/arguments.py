@@ -29,6 +29,12 @@ class Arguments:
     options: dict[str, str | bool]
 
     @property
+    def config_dir(self) -> str | None:
+        """A folder with YAML files of the user's own."""
+        folder = self.options.get("config_dir")
+        return None if folder is None else str(folder)
+
+    @property
     def sweeps(self) -> bool:
         return bool(self.options.get("multirun"))
 

@@ -19,11 +19,12 @@ from omegaconf import DictConfig
 from pglab.arguments import Arguments, parse
 from pglab.compose import CONF, CONFIG, composed
 from pglab.errors import InputError
+from pglab.manual import manual
 from pglab.overrides import parsed
 from pglab.shell import ended, told
 from pglab.studies.asked import Composed
 from pglab.studies.train import train
-from pglab.sweep import compose_runs, explained, plain_jobs
+from pglab.sweep import compose_runs, config_folders, explained, plain_jobs
 
 
 def main() -> int:
@@ -65,6 +66,10 @@ def _done(
         stopped = _listen_for_interruption()
         with _undisguised(stopped):
             asked = parse(sys.argv[1:])
+            if asked.options.get("help"):
+                with explained(config_name, ()):
+                    print(manual(asked.overrides, config_name, config_folders(config_name, asked.config_dir)), end="")
+                return 0
             jobs = _plain_jobs(asked, config_name)
         if jobs is not None:
             return together(jobs)
@@ -84,8 +89,8 @@ def _plain_jobs(asked: Arguments, config_name: str) -> list[Composed] | None:
     """The jobs, where it is for us to have them done; None where it is for Hydra."""
     if not asked.trains:
         return None
-    folder, name = asked.options.get("config_dir"), asked.options.get("config_name", config_name)
-    return plain_jobs(asked.overrides, None if folder is None else str(folder), str(name), asked.sweeps)
+    name = str(asked.options.get("config_name", config_name))
+    return plain_jobs(asked.overrides, asked.config_dir, name, asked.sweeps)
 
 
 def _run_by_hydra(asked: Arguments, config_name: str, task: Callable[[DictConfig], float | None]) -> None:

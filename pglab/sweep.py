@@ -55,7 +55,7 @@ def plain_jobs(
     Raises:
         InputError: bad input, in one line.
     """
-    first, *others = _folders(config_name, config_dir)
+    first, *others = config_folders(config_name, config_dir)
     GlobalHydra.instance().clear()
     with explained(config_name, overrides), initialize_config_dir(str(first), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
@@ -95,8 +95,12 @@ def explained(config_name: str, overrides: Sequence[str]) -> Iterator[None]:
         raise InputError(unnamed_choice(error, overrides)) from error
 
 
-def _folders(config_name: str, config_dir: str | Path | None) -> list[Path]:
-    """The folders of configurations; Hydra looks for the file that everything starts from in the first one only."""
+def config_folders(config_name: str, config_dir: str | Path | None) -> list[Path]:
+    """The folders of configurations; Hydra looks for the file that everything starts from in the first one only.
+
+    Raises:
+        InputError: `config_dir` is no folder.
+    """
     if config_dir is None:
         return [CONF]
     if not Path(config_dir).is_dir():
