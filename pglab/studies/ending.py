@@ -12,6 +12,7 @@ from pglab.results.shown import shown
 from pglab.studies.console import Console
 from pglab.studies.plan import Plan
 from pglab.studies.recorder import Outcome
+from pglab.studies.twins import told
 
 
 def say_what_became(console: Console, plan: Plan, outcome: Outcome) -> bool:
@@ -36,9 +37,16 @@ def say_results(console: Console, plan: Plan, updates: pd.DataFrame, evaluation:
     end = closing(updates, evaluation)
     if updates.empty:
         return
-    console.table(_table(plan.folder.name, end))
+    console.table(_table(plan, end))
+    say_twins(console, plan)
     for verdict in end.verdicts:
         console.say(verdict)
+
+
+def say_twins(console: Console, plan: Plan) -> None:
+    """Names the arms that are one program in one line, where there are any."""
+    if said := told((arm.arm, arm.twins) for arm in plan.arms):
+        console.say(said)
 
 
 def say_next(console: Console, plan: Plan, outcome: Outcome, statuses: Sequence[str], mirrored: str | None) -> None:
@@ -54,9 +62,10 @@ def say_next(console: Console, plan: Plan, outcome: Outcome, statuses: Sequence[
         console.say(hint)
 
 
-def _table(study: str, end: Closing) -> Table:
+def _table(plan: Plan, end: Closing) -> Table:
+    own = {arm.name: arm.arm.shown_baseline for arm in plan.arms}
     table = Table(
-        title=f"Study {shown(study)}",
+        title=f"Study {shown(plan.folder.name)}",
         caption=end.caption,
         caption_justify="left",
         title_justify="left",
@@ -73,5 +82,5 @@ def _table(study: str, end: Closing) -> Table:
         interval = "-" if pd.isna(row["low"]) else f"{row['low']:.1f} to {row['high']:.1f}"
         score = "-" if pd.isna(row["score"]) else f"{row['score']:.1f}"
         cells = [str(row["seeds"]), score, interval, f"{row['env_steps']:,}", str(row["diverged"])]
-        table.add_row(Text(shown(row["arm"])), *cells, *([str(left)] if unfinished.any() else []))
+        table.add_row(Text(shown(row["arm"] + own[row["arm"]])), *cells, *([str(left)] if unfinished.any() else []))
     return table

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pglab.errors import InputError
 from pglab.store.states import Saved
 
 
@@ -18,9 +19,20 @@ class Check:
 
 @dataclass(frozen=True)
 class Checked:
-    """The fault of the first arm that could not be trained, if any."""
+    """The fault of the first arm that could not be trained, if any, or each arm's program (see `pglab.build`)."""
 
     problem: str | None
+    programs: tuple[str, ...] = ()
+
+    def found(self) -> tuple[str, ...]:
+        """The programs.
+
+        Raises:
+            InputError: there is a fault.
+        """
+        if self.problem:
+            raise InputError(self.problem)
+        return self.programs
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def serve(connection: Connection) -> None:
         except (EOFError, OSError):
             return
         try:
-            answer = _check(order) if isinstance(order, Check) else _train(order, connection)
+            answer = check(order) if isinstance(order, Check) else _train(order, connection)
         except BaseException:
             answer = Failed(traceback.format_exc())
         try:
@@ -43,8 +43,9 @@ def serve(connection: Connection) -> None:
             return
 
 
-def _check(order: Check) -> Checked:
-    from pglab.build import build_component, check_components
+def check(order: Check) -> Checked:
+    """Builds the components of arms and tries whether they fit."""
+    from pglab.build import build_component, check_components, program
     from pglab.watching.stage import FILMED, check_drawn
 
     try:
@@ -54,7 +55,7 @@ def _check(order: Check) -> Checked:
                 check_drawn(build_component(settings, "env"), FILMED, f"render_every={every}")
     except InputError as error:
         return Checked(str(error))
-    return Checked(None)
+    return Checked(None, tuple(map(program, order.settings)))
 
 
 def _train(job: Job, connection: Connection) -> Done:
