@@ -17,7 +17,7 @@ COMPOSING = {"run", "multirun", "config_dir", "config_name"}  # options that onl
 
 @dataclass(frozen=True)
 class Arguments:
-    """What a command line asks for.
+    """The request that a command line makes.
 
     Attributes:
         overrides: as `key=value`.

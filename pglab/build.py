@@ -105,7 +105,7 @@ def _simplest(tree: Any) -> Any:
 
 
 def _observations(settings: Settings) -> Any:
-    """How networks see observations; as they are in what was stored before there was a choice."""
+    """The form in which networks see observations: raw in what was stored before there was a choice."""
     return build_component(settings, "observations") if "observations" in settings else Raw()
 
 

@@ -51,7 +51,7 @@ def composed(config: DictConfig, hydra_config: Any) -> Composed:
 
 @lru_cache(maxsize=256)
 def _expected(loader: ConfigLoader, config_name: str, found_by: tuple[str, ...]) -> dict[str, Any]:
-    """What the same choices compose to without further overrides. A loader serves one command."""
+    """Composes the same choices without further overrides. A loader serves one command."""
     composed = loader.load_configuration(config_name, list(found_by), run_mode=RunMode.RUN)
     keys = [str(key) for key in composed if key != "hydra"]
     return _plain(OmegaConf.to_container(OmegaConf.masked_copy(composed, keys), resolve=True))
@@ -72,7 +72,7 @@ def unnamed_choice(error: ValueError, overrides: Iterable[str]) -> str:
 
 
 def explain(error: Exception, config_name: str) -> str:
-    """What Hydra or OmegaConf complains of, without advice that does not apply here."""
+    """The complaint of Hydra or OmegaConf, without advice that does not apply here."""
     text = str(error)
     if isinstance(error, YAMLError):
         return f"a configuration file is no YAML: {' '.join(text.split())}"

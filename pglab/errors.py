@@ -2,7 +2,7 @@
 
 
 class InputError(ValueError):
-    """What was given, what is allowed, what to do; raised before any work starts."""
+    """Bad input: says what was given, what is allowed and what to do; raised before any work starts."""
 
 
 class DamagedError(InputError):

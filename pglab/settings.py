@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Decides(Flag):
-    """What a setting decides."""
+    """The role of a setting: numbers, shapes, or only the where and how."""
 
     NUMBERS = auto()  # those of an update: with another value it is another arm
     SHAPES = auto()  # of tensors: runs that differ in it train in bundles of their own
@@ -66,6 +66,7 @@ KEYS: Mapping[str, Decides] = {
 
 NO_BASELINE = "pglab.algorithms.baselines.NoBaseline"
 HELD_BY_OTHERS = ("baseline",)  # groups of which nothing is built but what another component holds of them
+DEFAULT_ENV = "cartpole"  # that of `conf/config.yaml`
 FRAME_GROUPS = ("env", "weighting", "baseline", "head", "network", "optimizer")  # columns of every frame
 SAID_WHOLE = frozenset({"seed", "id", "steps", "_target_"})  # endings of dotted keys that say too little alone
 RETIRED = {("weighting", "discount_states"): ("estimator", "discount_states")}  # and what says the same now
@@ -131,6 +132,11 @@ def naming(overrides: Iterable[str]) -> list[str]:
     """The overrides that are part of an arm's name, sorted."""
     asked = (override.lstrip("+~") for override in overrides)
     return sorted(a for a in asked if Decides.NAME in decides(re.split(r"[.=@]", a)[0]) and not a.startswith("hydra"))
+
+
+def of_problem(key: str) -> bool:
+    """True for `env` and its settings: arms that differ in one are on different problems."""
+    return key == "env" or key.startswith("env.")
 
 
 def differing_groups(choices: Iterable[Mapping[str, str]]) -> list[str]:

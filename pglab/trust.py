@@ -1,4 +1,4 @@
-"""What may be built from settings that somebody else stored: building imports and calls what they name."""
+"""Rules of what may be built from settings that somebody else stored: building imports and calls what they name."""
 
 import importlib
 import inspect

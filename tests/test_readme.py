@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pglab.algorithms.losses import Estimator
 from pglab.results import load
 
 ROOT = Path(__file__).parents[1]
@@ -132,6 +133,25 @@ def test_a_part_of_ones_own_trains_beside_the_built_in_ones(tmp_path, group):
     assert "mine" in set(rows[group])
     assert len(rows) == 2 * 2 * 2
     assert rows["status"].eq("finished").all()
+
+
+def test_the_figure_is_that_of_the_command_beneath_it_and_has_its_score():
+    first_screen = README[: README.index("On a terminal")]
+    figure = re.search(r"!\[.*\]\((.*)\)", first_screen)[1]
+    caption, command = re.findall(r"python -m pglab -m ([\w=,]+) seeds?=", first_screen)[:2]
+    assert caption == command == "weighting=total,rtg"
+    assert "final return (95 % interval" in first_screen
+    assert "final return: mean return of the final evaluation" in first_screen
+    drawn = (ROOT / figure).read_text()
+    assert "total (n = 24)" in drawn
+    assert "rtg (n = 24)" in drawn
+
+
+def test_the_one_bias_that_is_on_by_default_is_named():
+    assert Estimator().bias == ("the sum is divided by the batch's steps, whose number is random",)
+    (sentence,) = re.findall(r"a key of `estimator`, (.*?)\.\n", README, re.DOTALL)
+    assert "but for one:\n`estimator.reduction=steps`" in sentence
+    assert "a declared bias" in sentence
 
 
 def test_the_table_of_choices_names_every_choice_there_is():

@@ -1,4 +1,4 @@
-"""What was published, what came out here, and whether the two agree."""
+"""Published numbers, those that came out here, and whether the two agree."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a figure of the paper is: the studies that it needs, and what is made of them."""
+"""A figure of the paper: the studies that it needs, and what is made of them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Study:
     effort: float = 10.0
 
     def folder(self, quick: bool) -> Path:
-        """Where it is stored: with `--quick` it is another study."""
+        """The place where it is stored: with `--quick` it is another study."""
         return RESULTS / (f"{self.name}_quick" if quick else self.name)
 
     def commands(self, quick: bool) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""What each figure came from: studies, configurations, code, and the hashes of its files."""
+"""The manifest of what each figure came from: studies, configurations, code, and the hashes of its files."""
 
 import hashlib
 import json
@@ -51,7 +51,7 @@ def described(origin: Entry, checks: Sequence[Check], files: Sequence[Path]) -> 
 
 
 def up_to_date(entry: Entry | None, now: Entry, folder: Path) -> bool:
-    """Whether a figure's files are those that would be drawn again from what there is."""
+    """Tells if a figure's files are those that would be drawn again from what there is."""
     if entry is None or any(entry.get(part) != now[part] for part in now):
         return False
     return all((folder / name).is_file() and _digest(folder / name) == old for name, old in entry["files"].items())

@@ -1,4 +1,4 @@
-"""What the figures of the paper have in common."""
+"""Marks that the figures of the paper share."""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -65,7 +65,7 @@ def _fits(given: dict[str, str], sweep: dict[str, str]) -> bool:
 
 
 def _values(swept: str) -> list[str]:
-    """Those of a comma list, of which each may be a list itself."""
+    """The entries of a comma list, of which each may be a list itself."""
     return re.split(r",(?![^\[]*\])", swept)
 
 

@@ -13,7 +13,7 @@ Normalize = Literal[False, True, "batch", "minibatch"]
 
 @dataclass(frozen=True)
 class Estimator:
-    """Everything besides the weighting that changes the estimate of ∇J; all off by default.
+    """Everything besides the weighting that changes the estimate of ∇J; all off by default, but for the reduction.
 
     Attributes:
         reduction: divide the sum over steps by the steps of the batch ("steps", as Spinning Up

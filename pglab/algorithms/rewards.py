@@ -1,4 +1,4 @@
-"""What is learned from in place of the environment's rewards; scores stay in these.
+"""Rewards that are learned from in place of the environment's; scores stay in the environment's own.
 
 A component is a frozen dataclass called with rewards and the running deviation of the discounted return
 of each. One with a true attribute `uses_deviation` is given that; others get ones.

@@ -1,4 +1,4 @@
-"""What a head really plays, read off its `sample` alone, and whether its `log_prob` says the same."""
+"""The distribution that a head really plays, read off its `sample` alone, held against its `log_prob`."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def sampled_distribution(head: Any, logits: Tensor, actions: int) -> np.ndarray:
 
 
 def head_fault(head: Any, space: Discrete) -> str | None:
-    """What is wrong between a head's `sample` and its `log_prob`, in one sentence; None: nothing.
+    """Says in one sentence what is wrong between a head's `sample` and its `log_prob`; None: nothing.
 
     The score function ∇log π is right only where exp(log_prob) is the distribution that is
     sampled: then Σ_a π(a) ∇log π(a) = 0, and not otherwise.

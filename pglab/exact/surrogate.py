@@ -39,7 +39,7 @@ def surrogate(mdp: FiniteMDP, pi: np.ndarray, log_pi: Tensor, gamma: float) -> T
 def promised_and_gained(
     mdp: FiniteMDP, policy: Policy, parameters: Parameters, direction: Parameters, distance: float, gamma: float
 ) -> tuple[float, float]:
-    """What the surrogate promises for a step, and what the step gains: L(θ) - L(θ'), J(θ') - J(θ).
+    """The gain that the surrogate promises for a step, and the real one: L(θ) - L(θ'), J(θ') - J(θ).
 
     The two agree to first order in the distance, and in no other way.
 

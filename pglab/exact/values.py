@@ -10,7 +10,7 @@ from pglab.exact.chain import Chain
 
 @dataclass(frozen=True)
 class Values:
-    """What a policy is worth.
+    """The values of a policy.
 
     Attributes:
         state: V(s) = E[Σ_k γ^k r_k | s_0 = s], `[S]`; with a horizon V_t(s), `[H, S]`.

@@ -13,6 +13,7 @@ import numpy as np
 from pglab.envs.drawing import Drawing
 from pglab.errors import InputError
 from pglab.play.stored import StoredPolicy, find_policy
+from pglab.results.digits import plain
 from pglab.results.shown import shown
 from pglab.store.atomic import write
 from pglab.trust import build_stored
@@ -116,7 +117,7 @@ def _watch(stored: StoredPolicy, asked: argparse.Namespace) -> None:
             deque(moments, maxlen=0)  # plays them
     if len(scores) > 1:
         returns, lengths = zip(*scores, strict=True)
-        print(f"mean of {len(scores)}: return {fmean(returns):.6g}, length {fmean(lengths):.6g}")
+        print(f"mean of {len(scores)}: return {plain(fmean(returns))}, length {plain(fmean(lengths))}")
 
 
 def _pictures(

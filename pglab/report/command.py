@@ -74,7 +74,7 @@ def _place(study: Path, output: Path | None) -> Path:
 
 
 def _state(study: Path) -> dict[str, int]:
-    """When the files that tell of a run's progress were last written."""
+    """The time at which the files that tell of a run's progress were last written."""
     found = {}
     for file in [*study.glob("*/arm.json"), *study.glob("*/checkpoint.bin")]:
         with suppress(FileNotFoundError):  # a checkpoint goes when its runs are finished

@@ -1,4 +1,4 @@
-"""What a report says, before it is a page: frames, sentences, figures."""
+"""The content of a report, before it is a page: frames, sentences, figures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Question:
-    """How the arms of a study are to be compared.
+    """The way in which the arms of a study are to be compared.
 
     Attributes:
         how: the score of a run, see `pglab.results.scores`, also for what it is if not given.
@@ -82,7 +82,7 @@ class Content:
 
     @property
     def score(self) -> str:
-        """What is compared, in words."""
+        """Names the measure that is compared, in words."""
         return "" if self.runs.empty else str(self.runs["measure"].iloc[0])
 
 
@@ -110,7 +110,7 @@ def content(study: Path, question: Question) -> Content:
 
 
 def _across(runs: pd.DataFrame, question: Question) -> list[str]:
-    """Whether the effect of a grid's first factor holds across all others."""
+    """The effect of a grid's first factor across all others."""
     if len(factors := compared_factors(runs)) < 2:
         return []
     table = effect_across(runs, factors[0], test=question.test)
@@ -127,7 +127,7 @@ def _planning(runs: pd.DataFrame, compared: pd.DataFrame, question: Question) ->
 
 
 def _asked(answer: Callable[[], Answer]) -> Answer:
-    """What the question makes of the study; its own mistakes are bad input."""
+    """Compares the arms as the question asks; its own mistakes are bad input."""
     try:
         return answer()
     except ValueError as error:

@@ -30,7 +30,7 @@ class Drawn:
 
 
 def figures(content: Content) -> Iterator[Drawn]:
-    """Those that the study has the data for, in the order in which they are read."""
+    """The figures that the study has the data for, in the order in which they are read."""
     updates, runs, compared = content.updates, content.runs, content.comparisons
     yield Drawn(
         "curves",

@@ -1,4 +1,4 @@
-"""How a study came about, as its files tell it: states, failures, commands, settings, machines."""
+"""The origin of a study, as its files tell it: states, failures, commands, settings, machines."""
 
 import json
 from collections import Counter

@@ -60,7 +60,7 @@ def distinguishing(scores: pd.DataFrame) -> list[str]:
 
 
 def compared_factors(scores: pd.DataFrame) -> list[str]:
-    """Those of `distinguishing` whose levels compare: scores of two environments or studies do not."""
+    """The columns of `distinguishing` whose levels compare: scores of two environments or studies do not."""
     return [key for key in distinguishing(scores) if key not in ("env", "study")]
 
 

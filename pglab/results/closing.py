@@ -1,6 +1,8 @@
 """The end of a command: one score, a table and verdicts that go by it, and a hint at what to ask next."""
 
-from collections.abc import Collection, Iterable, Mapping
+import re
+import shlex
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -10,6 +12,7 @@ from pglab.results.digits import counted
 from pglab.results.incomplete import ENDED
 from pglab.results.scores import NOT_FINITE, scores
 from pglab.results.summary import summarize, summary_of
+from pglab.store.records import LARGEST_SEED
 
 MOST_TOLD = 8  # verdicts
 ENOUGH = 20  # seeds that are suggested first; later on twice as many
@@ -51,23 +54,32 @@ def closing(updates: pd.DataFrame, evaluation: pd.DataFrame) -> Closing:
     return Closing(summary_of(runs), measure, column, "\n".join(lines), tuple(told))
 
 
-def next_hint(seeds: Mapping[str, Collection[int]], statuses: Iterable[str]) -> str | None:
-    """A line on how to get more seeds for the runs that were asked for, or None where it would not fit.
+def next_hint(command: str, asked: Collection[int], there: Collection[int], statuses: Iterable[str]) -> str | None:
+    """A line with the command that adds seeds to those that are there; None where a run is not at its end.
 
-    It names as many seeds as make a difference, from the same first one on: `seeds=20`, or twice as many as there
-    are, and `seed=1000` where they start there. None where a run is not at its end, for there is something else
-    to say then, and where the seeds are not consecutive or not the same in all arms.
+    It asks for as many as make a difference, from the first one on that was asked for: 20, or twice as many as
+    there are from there on.
 
     Args:
-        seeds: those that were asked for, by arm.
-        statuses: of all these runs.
+        command: that asked for these runs.
+        asked: its seeds.
+        there: seeds with which every arm of the command has come to its end, whoever asked for them.
+        statuses: of the runs that were asked for.
     """
-    sets = {tuple(sorted(of_arm)) for of_arm in seeds.values()}
-    if len(sets) != 1 or not set(statuses) <= set(ENDED):
+    if not set(statuses) <= set(ENDED):
         return None
-    (there,) = sets
-    if not there or there != tuple(range(there[0], there[0] + len(there))):
+    first = min(asked)
+    number = sum(seed >= first for seed in there)
+    more = ENOUGH if number < ENOUGH else 2 * number
+    if first + more > LARGEST_SEED + 1:
         return None
-    more = ENOUGH if len(there) < ENOUGH else 2 * len(there)
-    asked = f"seeds={more}" if there[0] == 0 else f"seed={there[0]} seeds={more}"
-    return f"Next: more seeds narrow the intervals, and `{asked}` trains only those that are new."
+    keys = [f"seed={first}"] * (first > 0) + [f"seeds={more}"]
+    return f"Next: more seeds narrow the intervals; {_with(command, keys)} trains only those that are new."
+
+
+def _with(command: str, seeds: Sequence[str]) -> str:
+    """The command with other seeds, quoted for a shell."""
+    if not command.startswith("python "):  # from Python, or from nowhere
+        return f"the same with {' '.join(seeds)}"
+    kept = [word for word in shlex.split(command) if not re.match(r"\+*seeds?=", word)]
+    return f"`{shlex.join([*kept, *seeds])}`"

@@ -1,4 +1,4 @@
-"""What a study lacks, said before anybody plots it."""
+"""Warnings of what a study lacks, given before anybody plots it."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby

@@ -1,4 +1,4 @@
-"""How many seeds a claim needs, from the spread that a study shows."""
+"""The number of seeds that a claim needs, from the spread that a study shows."""
 
 import math
 

@@ -82,7 +82,7 @@ def _study(path: Path) -> StudyFolder:
 
 
 def _folders(path: Path) -> list[Path]:
-    """Those in it that are really there: a link could lead anywhere."""
+    """The arms in it that are really there: a link could lead anywhere."""
     return sorted(one for one in path.iterdir() if one.is_dir() and not one.is_symlink()) if path.is_dir() else []
 
 

@@ -18,7 +18,7 @@ Checksums = Mapping[str, tuple[str | None, ...]]
 
 @dataclass(frozen=True)
 class RunRecord:
-    """How far one run is.
+    """The progress of one run.
 
     Attributes:
         status: finished and diverged runs have come to their end.
@@ -49,7 +49,7 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class ArmRecord:
-    """What is known of an arm besides its rows.
+    """The record of an arm: all that is known of it besides its rows.
 
     Attributes:
         arm: its name.

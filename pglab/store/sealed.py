@@ -91,7 +91,7 @@ def seal_text(content: Mapping[str, Any]) -> bytes:
 
 
 def unseal_text(path: Path, text: bytes | None = None) -> dict[str, Any]:
-    """What a JSON file says; one without a checksum is taken at its word, so that a person can change it.
+    """Reads a JSON file; one without a checksum is taken at its word, so that a person can change it.
 
     Args:
         path: of the file.

@@ -93,11 +93,38 @@ def arm_name(composed: Composed) -> str:
     return _folder_name(roles.naming(composed.overrides))
 
 
-def study_name(composed: Composed) -> str:
+def study_name(composed: Sequence[Composed]) -> str:
+    """`study=NAME`, or the names of the keys that were set, and which problem it is: `env=frozenlake,weighting`.
+
+    The default problem is not named, and several are only as keys: `env,weighting` where environments are swept.
+    """
+    problems = {tuple(_problem(one)) for one in composed}
+    if _named(composed[0]) or len(problems) > 1:
+        return keys_name(composed[0])
+    keys = {key for key in _keys(composed[0]) if not roles.of_problem(key)}
+    return _folder_name(sorted({*keys, *problems.pop()}))
+
+
+def keys_name(composed: Composed) -> str:
     """`study=NAME`, or the names of the keys that were set: `weighting`, `head,optimizer.lr`, …"""
-    if composed.settings.get("study") is not None:
-        return str(composed.settings["study"])
-    return _folder_name(sorted({asked.partition("=")[0] for asked in roles.naming(composed.overrides)}))
+    return _named(composed) or _folder_name(sorted(_keys(composed)))
+
+
+def _named(composed: Composed) -> str | None:
+    study = composed.settings.get("study")
+    return None if study is None else str(study)
+
+
+def _keys(composed: Composed) -> set[str]:
+    return {asked.partition("=")[0] for asked in roles.naming(composed.overrides)}
+
+
+def _problem(composed: Composed) -> list[str]:
+    """The settings of the environment that were asked for, and its choice where something else made it."""
+    asked = [asked for asked in roles.naming(composed.overrides) if roles.of_problem(asked.partition("=")[0])]
+    choice = composed.choices.get("env", roles.DEFAULT_ENV)
+    chosen = any(one.startswith("env=") for one in asked) or choice == roles.DEFAULT_ENV
+    return asked if chosen else [f"env={choice}", *asked]
 
 
 def _folder_name(parts: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""What of the processor decides bits: which kernels PyTorch and MKL take on it. No torch is needed to tell."""
+"""The kernels that PyTorch and MKL take on this processor, which decide bits. No torch is needed to tell."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ NAMES = ("cpu capability", "chip", "MKL_CBWR")
 
 
 def kernels(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What would decide the bits of a sum or product here and now, by name.
+    """Names what would decide the bits of a sum or product here and now.
 
     - `cpu capability`: of PyTorch's kernels, as `torch.backends.cpu.get_cpu_capability()` has it on x86: that of
       the chip, or what the variable ATEN_CPU_CAPABILITY says instead;

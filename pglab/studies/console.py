@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from pglab.results.digits import NOTHING, measured
 from pglab.results.shown import shown, shown_lines
 from pglab.studies.plan import Plan
 
@@ -96,7 +97,7 @@ class Console:
         return training[:MOST_ARMS]
 
     def _mean(self, number: int) -> str:
-        return f"{np.mean(list(self._last[number].values())):.1f}" if self._last[number] else "-"
+        return measured(float(np.mean(list(self._last[number].values())))) if self._last[number] else NOTHING
 
     def _view(self) -> Group:
         table = Table(box=None, pad_edge=False)

@@ -1,6 +1,8 @@
 """The last words of a command: what became of its runs, the score of each arm, the verdicts, what to do next."""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import pandas as pd
 from rich import box
@@ -8,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pglab.results.closing import Closing, closing, next_hint
+from pglab.results.digits import with_interval
 from pglab.results.shown import shown
 from pglab.studies.console import Console
 from pglab.studies.plan import Plan
@@ -37,7 +40,8 @@ def say_results(console: Console, plan: Plan, updates: pd.DataFrame, evaluation:
     end = closing(updates, evaluation)
     if updates.empty:
         return
-    console.table(_table(plan, end))
+    beside = {arm.name: arm.arm.shown_baseline for arm in plan.arms}
+    console.table(results_table(plan.folder.name, end, beside))
     say_twins(console, plan)
     for verdict in end.verdicts:
         console.say(verdict)
@@ -51,21 +55,33 @@ def say_twins(console: Console, plan: Plan) -> None:
 
 def say_next(console: Console, plan: Plan, outcome: Outcome, statuses: Sequence[str], mirrored: str | None) -> None:
     """Names the commands that go on from here."""
-    console.say(f"Report: `python -m pglab.report {plan.folder}`")
+    console.say(f"Report: `python -m pglab.report {shlex.quote(str(plan.folder))}`")
     console.say(f"Results: {plan.folder}   (Python: pglab.results.load({str(plan.folder)!r}))")
     if mirrored:
         console.say(mirrored)
-    hint = next_hint({arm.name: arm.seeds for arm in plan.arms}, statuses)
+    asked = {seed for arm in plan.arms for seed in arm.seeds}
+    hint = next_hint(plan.command, asked, _in_every_arm(plan), statuses)
     if outcome.failures:
         console.say(f"{outcome.count('failed')} runs failed; the same command again tries them anew.")
     elif hint and not outcome.interrupted:
         console.say(hint)
 
 
-def _table(plan: Plan, end: Closing) -> Table:
-    own = {arm.name: arm.arm.shown_baseline for arm in plan.arms}
+def _in_every_arm(plan: Plan) -> set[int]:
+    """Seeds with which all arms of the plan have come to their end, also for other commands."""
+    records = [arm.files.files.record() for arm in plan.arms]
+    ended = [{seed for seed, run in record.runs.items() if run.ended} if record else set() for record in records]
+    return set.intersection(*ended)
+
+
+def results_table(study: str, end: Closing, beside: Mapping[str, str] = MappingProxyType({})) -> Table:
+    """A row an arm: its score with its interval, its steps and what became of its runs.
+
+    Args:
+        beside: what follows the names of arms, by arm.
+    """
     table = Table(
-        title=f"Study {shown(plan.folder.name)}",
+        title=f"Study {shown(study)}",
         caption=end.caption,
         caption_justify="left",
         title_justify="left",
@@ -79,8 +95,9 @@ def _table(plan: Plan, end: Closing) -> Table:
     if unfinished.any():
         table.add_column("unfinished", justify="right")
     for row, left in zip(end.summary.to_dict("records"), unfinished, strict=True):
-        interval = "-" if pd.isna(row["low"]) else f"{row['low']:.1f} to {row['high']:.1f}"
-        score = "-" if pd.isna(row["score"]) else f"{row['score']:.1f}"
+        score, interval = with_interval(row["score"], row["low"], row["high"])
         cells = [str(row["seeds"]), score, interval, f"{row['env_steps']:,}", str(row["diverged"])]
-        table.add_row(Text(shown(row["arm"] + own[row["arm"]])), *cells, *([str(left)] if unfinished.any() else []))
+        table.add_row(
+            Text(shown(row["arm"] + beside.get(row["arm"], ""))), *cells, *([str(left)] if unfinished.any() else [])
+        )
     return table

@@ -1,4 +1,4 @@
-"""What a command would do, as a table."""
+"""The plan of a command, as a table."""
 
 from rich import box
 from rich.console import Group

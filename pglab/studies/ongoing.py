@@ -42,7 +42,7 @@ class Ongoing:
         self.rewind(set(self._rows["seed"]))
 
     def slices(self, seeds: Iterable[int]) -> list[Saved]:
-        """What these runs go on from, with as few parts as there can be."""
+        """The stored states that these runs go on from, with as few parts as there can be."""
         seeds = list(seeds)
         fresh = sorted(seed for seed in seeds if seed not in self._saved)
         parts = {id(part): part for seed, part in self._saved.items() if seed in set(seeds)}

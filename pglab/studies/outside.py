@@ -1,4 +1,4 @@
-"""Where the user's own files load code or data while they run, which no check of their source can follow."""
+"""Places where the user's own files load code or data while they run, which no check of their source can follow."""
 
 import ast
 import warnings

@@ -1,4 +1,4 @@
-"""How far the arms of a study are, from their files alone."""
+"""The progress of a study's arms, from their files alone."""
 
 import os
 from collections.abc import Iterable

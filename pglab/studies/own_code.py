@@ -72,7 +72,7 @@ def own_files(names: Iterable[str]) -> dict[str, Path]:
 
 
 def is_installed(name: str) -> bool:
-    """Whether the top-level module of a dotted name lies beside installed distributions."""
+    """Tells if the top-level module of a dotted name lies beside installed distributions."""
     top = _top_level(name.partition(".")[0])
     return top is not None and _holds_distributions(top.root)
 

@@ -12,9 +12,10 @@ from typing import Any, get_args
 
 from pglab.errors import InputError
 from pglab.settings import KEYS, Decides, difference
+from pglab.store.reader import ABOUT
 from pglab.store.records import LARGEST_SEED, ArmRecord
 from pglab.store.writer import ArmWriter
-from pglab.studies.asked import ArmConfig, Composed, Run, runs_of, study_name
+from pglab.studies.asked import ArmConfig, Composed, Run, keys_name, runs_of, study_name
 from pglab.studies.provenance import versions
 from pglab.studies.standing import OnMismatch, Standing, standing_of
 from pglab.studies.twins import one_of_each
@@ -100,7 +101,7 @@ class Plan:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Where and how to train, which all arms share."""
+        """The settings of where and how to train, which all arms share."""
         return self.arms[0].settings
 
     def only(self, numbers: Container[int]) -> "Plan":
@@ -135,7 +136,7 @@ def make_plan(
         if len(set(of_arm)) < len(of_arm):
             twice = next(seed for seed in sorted(of_arm) if of_arm.count(seed) > 1)
             raise InputError(f"arm {arm.name}: seed {twice} is asked for twice; name each seed once")
-    folder = Path(composed[0].settings["results_dir"]) / study_name(composed[0])
+    folder = _folder(composed, [arm for arm, _ in asked])
     planned = []
     for one in one_of_each(asked, folder, programs):
         files = writer_of(folder, one.arm)
@@ -143,8 +144,17 @@ def make_plan(
     return Plan(folder, tuple(arm for arm, _ in asked), tuple(planned), command=command, **_work(planned))
 
 
+def _folder(composed: Sequence[Composed], arms: Sequence[ArmConfig]) -> Path:
+    """The study's folder; one named as before problems were part of the name, where that holds one of the arms."""
+    results = Path(composed[0].settings["results_dir"])
+    folder, earlier = results / study_name(composed), results / keys_name(composed[0])
+    if not folder.exists() and any((earlier / arm.name / ABOUT).exists() for arm in arms):
+        return earlier
+    return folder
+
+
 def writer_of(study: Path, arm: ArmConfig) -> ArmWriter:
-    """Where an arm of a study is stored."""
+    """The place where an arm of a study is stored."""
     composed = arm.composed
     if arm.stored:
         return ArmWriter(study, replace(arm.stored, versions=versions()), {**arm.settings, **arm.stored.identity})

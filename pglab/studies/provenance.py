@@ -1,4 +1,4 @@
-"""What computes the numbers of an arm: versions of libraries, and hashes of the code behind its components."""
+"""Provenance of an arm's numbers: versions of libraries, and hashes of the code behind its components."""
 
 import hashlib
 import os
@@ -22,7 +22,7 @@ DIGITS = 16  # of a SHA-256
 
 
 def provenance(settings: Mapping[str, Any]) -> dict[str, str]:
-    """What would compute the numbers of an arm here and now, by name.
+    """Names what would compute the numbers of an arm here and now.
 
     - `python` (major.minor), `torch`, `numpy`, `gymnasium`: the versions installed;
     - `pglab`: a hash over the package's files that take part in training;

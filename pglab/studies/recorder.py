@@ -23,7 +23,7 @@ ALONE = 3  # runs of an arm that fail one by one, and none does not, until the a
 
 @dataclass
 class Outcome:
-    """How a plan ended: what became of each run (by its arm's number and its seed), and what went wrong."""
+    """The end of a plan: what became of each run (by its arm's number and its seed), and what went wrong."""
 
     status: dict[tuple[int, int], Status] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)

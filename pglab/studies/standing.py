@@ -1,4 +1,4 @@
-"""How far an arm's runs are, and what a command would have to do for the rest."""
+"""The progress of an arm's runs, and what a command would have to do for the rest."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ OnMismatch = Literal["refuse", "rerun", "keep"]
 
 @dataclass(frozen=True)
 class Standing:
-    """How far the asked seeds of an arm are.
+    """The progress of the asked seeds of an arm.
 
     Attributes:
         done: seeds with nothing left to do.
@@ -93,7 +93,7 @@ def _holds_anything(files: ArmWriter, record: ArmRecord) -> bool:
 
 
 def _mismatch(files: ArmWriter, arm: ArmConfig, record: ArmRecord, choice: OnMismatch) -> str | None:
-    """How what is there differs from what would be made now, for one who chose to rerun or keep.
+    """Names what differs between the stored arm and the one asked for, for one who chose to rerun or keep.
 
     Raises:
         InputError: nobody chose, or to keep another configuration.

@@ -88,5 +88,5 @@ def with_padding(batch: Batch, episodes: int, steps: int) -> Batch:
 
 
 def _is_run(kept: Tensor, run: int) -> Tensor:
-    """Where the first axis is `run`, shaped to broadcast against the tensor."""
+    """Marks where the first axis is `run`, shaped to broadcast against the tensor."""
     return (torch.arange(len(kept)) == run).reshape(-1, *[1] * (kept.dim() - 1))

@@ -1,4 +1,4 @@
-"""How the checks call a component, compare what it returned, and say what they found."""
+"""Helpers of the checks: call a component, compare what it returned, say what was found."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ def require(holds: bool, finding: str) -> None:
 
 
 def name_of(component: Any) -> str:
-    """What messages call a component: its class, or its own name if it is a function."""
+    """The name that messages give a component: its class, or its own name if it is a function."""
     return getattr(component, "__name__", type(component).__name__)
 
 
@@ -45,7 +45,7 @@ def same(one: Tensor, other: Tensor) -> bool:
 
 
 def differing(one: Tensor, other: Tensor, tolerance: float) -> Tensor:
-    """Where two tensors differ by more than `tolerance`, absolute and relative to `other`; NaN is equal to NaN."""
+    """Marks where tensors differ by more than `tolerance`, absolute and relative to `other`; NaN is equal to NaN."""
     one, other = one.detach().double(), other.detach().double()
     return ~torch.isclose(one, other, rtol=tolerance, atol=tolerance, equal_nan=True)
 

@@ -33,7 +33,7 @@ class MirrorError(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """Where runs go: a project of an entity on a server; offline there is no server, and maybe no entity."""
+    """The destination of runs: a project of an entity on a server; offline there is no server, and maybe no entity."""
 
     server: str
     entity: str | None

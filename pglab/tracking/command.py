@@ -142,7 +142,7 @@ def _places(
 
 
 def _missing(wanted: Iterable[tuple[TrackedRun | SummarizedStudy, Place]]) -> list[Upload]:
-    """What was not uploaded as it is now."""
+    """Lists what was not uploaded as it is now."""
     ledgers: dict[tuple[Path, Place], Mapping[str, Known]] = {}
     missing = []
     for one, place in wanted:

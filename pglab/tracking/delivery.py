@@ -145,7 +145,7 @@ def _differing(ours: pd.DataFrame, held: pd.DataFrame) -> str:
 
 
 def _lacks(run: TrackedRun, there: Any) -> str:
-    """What the server does not have of a run that it was sent."""
+    """Lists what the server does not have of a run that it was sent."""
     rows = there.historyLineCount if there else 0
     if rows < len(run.rows):
         return f"it holds {rows} of the {len(run.rows)} rows that it was sent"

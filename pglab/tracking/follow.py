@@ -100,7 +100,7 @@ class _Following:
 
 
 def _client(followed: Followed) -> Client:
-    """Where the runs go. Online it is asked who we are there."""
+    """The destination of the runs. Online the server is asked who we are there."""
     logger, timeout = followed.logger, followed.logger["timeout"]
     if logger["mode"] == "offline":
         return Client(Place("", logger["entity"], logger["project"]), None, followed.study, timeout)

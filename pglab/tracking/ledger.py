@@ -1,4 +1,4 @@
-"""What of a study has been uploaded, and where to."""
+"""The ledger of what of a study has been uploaded, and where to."""
 
 import json
 from collections.abc import Mapping

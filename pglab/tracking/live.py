@@ -1,6 +1,7 @@
 """W&B while a study trains: a child follows the study's files, and training never waits for it."""
 
 import contextlib
+import shlex
 import subprocess
 import threading
 import time
@@ -73,7 +74,7 @@ class Follower:
             self._listening.join(patience)
         late = self._listening.is_alive()
         self.stop()
-        upload = f"`python -m pglab.mirror {self._followed.study}`"
+        upload = f"`python -m pglab.mirror {shlex.quote(str(self._followed.study))}`"
         if offline and late:
             count = f"{self._brought} of {self._runs} runs are written"
             return f"W&B, offline: {count}; {upload} uploads all of them from the local files"

@@ -166,7 +166,7 @@ def _page(summary: Summary) -> "wandb.Html":
 
 
 def _lacks(summary: Summary, there: Any, media: Mapping[str, int], tables: set[tuple[str, str]]) -> str:
-    """What the server does not have of it.
+    """Lists what the server does not have of it.
 
     Args:
         media: the sizes of its files, by name.
@@ -190,7 +190,7 @@ def _files(folder: Path) -> Iterator[tuple[str, int]]:
 
 
 def _digest(name: str, table: "wandb.Table") -> str:
-    """That of the artifact as which a table is kept; it depends on the content alone."""
+    """The name of the artifact as which a table is kept; it depends on the content alone."""
     artifact = imported().Artifact(name, type="run_table")
     artifact.add(table, name)
     return artifact.digest

@@ -19,7 +19,7 @@ from pglab.training.update import ONE_STEP, UpdateRule
 
 @dataclass(frozen=True)
 class BatchSize:
-    """When a batch is complete: at least `steps` steps, or exactly `episodes` episodes."""
+    """The size at which a batch is complete: at least `steps` steps, or exactly `episodes` episodes."""
 
     steps: int | None = None
     episodes: int | None = None
@@ -97,7 +97,7 @@ class Arm:
         return self.discounted(self.weigh(batch))
 
     def weigh(self, batch: Batch) -> Tensor:
-        """What the weighting makes of a batch, `[..., E, T]`.
+        """The weights Ψ that the weighting gives a batch, `[..., E, T]`.
 
         Raises:
             ValueError: the weighting returned another shape.

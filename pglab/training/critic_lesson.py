@@ -1,4 +1,4 @@
-"""What the critics of an arm learn from, where they learn in the policy's own minibatches."""
+"""Lessons of an arm's critics that learn in the policy's own minibatches."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

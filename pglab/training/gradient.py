@@ -56,7 +56,7 @@ class Old:
 
 @dataclass(frozen=True)
 class Weights:
-    """What steps count for.
+    """Weights of a batch's steps.
 
     Attributes:
         psi: Ψ_t of each packed step, its reduction included, `[S + 1]`.

@@ -18,7 +18,7 @@ SURPLUS = 1.1  # episodes begun for each one expected to be needed
 
 @dataclass(frozen=True)
 class Target:
-    """When the batches of K runs are complete: both minima reached, `[K]` each; with 0 and 0 a run does not play."""
+    """The sizes of complete batches of K runs: both minima reached, `[K]` each; with 0 and 0 a run does not play."""
 
     steps: np.ndarray
     episodes: np.ndarray

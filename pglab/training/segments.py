@@ -147,7 +147,7 @@ class Lanes:
 
 @dataclass
 class _Log:
-    """What happened in T steps of N lanes of R runs, `[T, R, N, …]` each.
+    """The record of T steps of N lanes of R runs, `[T, R, N, …]` each.
 
     Attributes:
         seen: observations after some steps, with the step: the last one, and those that a time limit cut after.

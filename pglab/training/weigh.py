@@ -139,7 +139,7 @@ class Weigher:
         return getattr(self.arm.rewards, "uses_deviation", False)
 
     def _learned_from(self, episodes: Episodes) -> Tensor:
-        """What stands for each reward, `[S + 1]`; zero for padding."""
+        """The reward that each step learns from, `[S + 1]`; zero for padding."""
         if self.arm.rewards == RAW:
             return episodes.reward
         deviation = torch.ones(len(episodes.reward), device=self._device)

@@ -11,7 +11,7 @@ from rich.console import Console
 from pglab.cli import command
 from pglab.errors import InputError
 from pglab.settings import used
-from pglab.studies.asked import Composed, arm_name, study_name
+from pglab.studies.asked import Composed, arm_name, keys_name
 from pglab.studies.notes import lacks_baseline, unused_baseline
 from pglab.studies.plan import check_numbers
 from pglab.studies.provenance import versions
@@ -43,7 +43,7 @@ def verify_all(jobs: Sequence[Composed]) -> int:
     for settings in (job.settings for job in estimators.values()):
         check_numbers(settings)
         check(settings)
-    folder = Path(jobs[0].settings["results_dir"]) / "verify" / study_name(jobs[0])
+    folder = Path(jobs[0].settings["results_dir"]) / "verify" / keys_name(jobs[0])
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

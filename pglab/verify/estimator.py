@@ -21,7 +21,7 @@ NEARLY = 0.1  # relative: a suspicion is worth saying
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of one estimator.
+    """The findings about one estimator.
 
     Attributes:
         estimator: its name.
@@ -78,7 +78,7 @@ def found(estimator: str, settings: Settings, points: list[Point], cosines: list
 
 
 def build_effort(settings: Settings) -> Effort:
-    """How much to sample."""
+    """The amount to sample."""
     return build_component(settings, "effort")
 
 

@@ -35,7 +35,7 @@ class Tables:
 
 @dataclass(frozen=True)
 class Expected:
-    """What is known exactly of an estimate.
+    """Exact knowledge of an estimate.
 
     Attributes:
         mean: `[P]`.
@@ -52,7 +52,7 @@ class Expected:
 
 
 def expected(arm: Arm, tables: Tables, state: State) -> Expected | None:
-    """What is known of the estimate from a batch of `arm.batch.episodes` episodes; None: nothing.
+    """Exact knowledge of the estimate from a batch of `arm.batch.episodes` episodes; None: there is none.
 
     The formulas of `pglab.exact` hold for pglab's own weightings and baselines. Where there are few
     batches, the weighting is run on every one of them.
@@ -125,7 +125,7 @@ def _critic_table(arm: Arm, mdp: FiniteMDP, state: State) -> np.ndarray | None:
 
 
 def _is_short(tables: Tables, limit: int) -> bool:
-    """Whether the problem has at most `limit` different episodes."""
+    """Tells if the problem has at most `limit` different episodes."""
     try:
         enumerate_trajectories(tables.mdp, tables.pi, limit)
     except ValueError:
@@ -190,7 +190,7 @@ def _own_share(baseline: Any, n: int, memory: State) -> float | None:
 
 
 def _table(baseline: Any, n: int, critic: np.ndarray | None, memory: State) -> np.ndarray | float | None:
-    """What a baseline subtracts in each state, if that is the same in every batch."""
+    """The value that a baseline subtracts in each state, if it is the same in every batch."""
     if type(baseline) is baselines.NoBaseline or (type(baseline) is baselines.LeaveOneOut and n == 1):
         return 0.0
     if type(baseline) is baselines.Constant:

@@ -19,7 +19,7 @@ FALSE_ALARM = 1e-3  # probability of calling an estimator wrong by chance, befor
 
 @dataclass(frozen=True)
 class Effort:
-    """How much to sample at each point.
+    """The amount to sample at each point.
 
     Attributes:
         batches: at most so many; fewer where the relative bias is known to ±5 % before.
@@ -41,7 +41,7 @@ class Effort:
 
 @dataclass(frozen=True)
 class Point:
-    """What was found. Vectors are `[P]`; variances are those of one episode's share of a batch:
+    """The findings at a point. Vectors are `[P]`; variances are those of one episode's share of a batch:
     the total variance of the estimate from n episodes, times n.
 
     Attributes:

@@ -89,7 +89,7 @@ def _digits(x: float, sign: str = "") -> str:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can say; null for a number that is none."""
+    """Turns a value into what JSON can hold; null for a number that is none."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple | np.ndarray):

@@ -1,4 +1,4 @@
-"""Where an episode is drawn: a window, a film, or nowhere."""
+"""Stages on which an episode is drawn: a window, a film, or nowhere."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ FILMED = "rgb_array"  # Gymnasium's name for pictures as arrays
 
 
 def can_be_drawn(world: World, mode: str) -> bool:
-    """Whether a world has pictures of this kind."""
+    """Tells if a world has pictures of this kind."""
     return isinstance(world, Drawable) and mode in world.render_modes
 
 
@@ -57,7 +57,7 @@ def drawn(world: World, mode: str) -> Iterator[Drawing]:
 
 
 def _has_screen() -> bool:
-    """Whether a window could be opened; a driver that was chosen by hand is taken at its word."""
+    """Tells if a window could be opened; a driver that was chosen by hand is taken at its word."""
     if "SDL_VIDEODRIVER" in os.environ:
         return True
     if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():

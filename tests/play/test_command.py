@@ -11,6 +11,7 @@ from PIL import Image, ImageSequence
 
 from pglab.play.command import main
 from pglab.play.stored import find_policy
+from pglab.results.digits import plain
 from pglab.store.encoding import encode
 from pglab.store.lock import claimed
 from pglab.store.sealed import seal
@@ -55,7 +56,7 @@ def test_episodes_and_their_mean_are_told(filmed: Path, played):
     found = [re.fullmatch(r"episode (\d): return (\d+), length (\d+) \(terminated\)", line) for line in episodes]
     assert [match[1] for match in found if match] == ["1", "2", "3"]
     assert all(match[2] == match[3] for match in found if match)
-    average = f"{np.mean(lengths(episodes)):.6g}"
+    average = plain(float(np.mean(lengths(episodes))))
     assert mean == f"mean of 3: return {average}, length {average}"
     assert played(filmed, "arm=rtg", "seed=4", "--episodes", 3) == [told, *episodes, mean]
 

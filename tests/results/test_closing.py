@@ -1,5 +1,7 @@
 """The end of a command speaks of one score, and hints at what fits the runs that were asked for."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -58,28 +60,39 @@ def test_many_verdicts_are_counted_and_no_rows_leave_nothing_to_say():
     assert (none.measure, none.caption, none.verdicts, len(none.summary)) == ("", "", (), 0)
 
 
+COMMAND = "python -m pglab -m weighting=total,rtg"
+
+
 @pytest.mark.parametrize(
-    ("seeds", "asked"),
+    ("given", "asked", "there", "hint"),
     [
-        (range(3), "seeds=20"),
-        (range(19), "seeds=20"),
-        (range(20), "seeds=40"),
-        (range(100), "seeds=200"),
-        (range(1000, 1040), "seed=1000 seeds=80"),
-        (range(5, 8), "seed=5 seeds=20"),
-        ([2, 0, 1], "seeds=20"),
+        ("seed=0,1,2", range(3), range(3), "seeds=20"),
+        ("seeds=19", range(19), range(19), "seeds=20"),
+        ("seeds=20", range(20), range(20), "seeds=40"),
+        ("seed=0,1,2", range(3), range(20), "seeds=40"),  # another command has trained the others
+        ("seed=1000 seeds=40", range(1000, 1040), [*range(20), *range(1000, 1040)], "seed=1000 seeds=80"),
+        ("+seed=5 seeds=3", range(5, 8), range(5, 8), "seed=5 seeds=20"),
+        ("seed=11,3,7", [11, 3, 7], [3, 7, 11], "seed=3 seeds=20"),
     ],
 )
-def test_the_hint_asks_for_more_seeds_than_there_are_from_the_same_first_one(seeds, asked: str):
-    said = next_hint({"total": seeds, "rtg": seeds}, ["finished", "diverged"])
-    assert said == f"Next: more seeds narrow the intervals, and `{asked}` trains only those that are new."
+def test_the_hint_is_the_command_that_adds_seeds_to_those_that_are_there(given: str, asked, there, hint: str):
+    said = next_hint(f"{COMMAND} {given}", asked, there, ["finished", "diverged"])
+    assert said == f"Next: more seeds narrow the intervals; `{COMMAND} {hint}` trains only those that are new."
+    first, more = re.fullmatch(r"(?:seed=(\d+) )?seeds=(\d+)", hint).groups("0")
+    assert set(range(int(first), int(first) + int(more))) - set(there)
+
+
+def test_the_hint_is_quoted_for_a_shell_and_python_is_told_the_keys_alone():
+    said = next_hint("python -m pglab 'study=my study' seed=0", [0], [0], ["finished"])
+    assert "`python -m pglab 'study=my study' seeds=20`" in said
+    said = next_hint("pglab.run(['weighting=rtg'])", [4], [4], ["finished"])
+    assert "; the same with seed=4 seeds=20 trains" in said
 
 
 @pytest.mark.parametrize("status", ["failed", "stopped", "running"])
 def test_there_is_no_such_hint_where_a_run_is_not_at_its_end(status: str):
-    assert next_hint({"total": [0, 1]}, ["finished", status]) is None
+    assert next_hint(COMMAND, [0, 1], [0], ["finished", status]) is None
 
 
-@pytest.mark.parametrize("seeds", [{"a": [0, 2]}, {"a": [0, 1], "b": [0]}, {"a": []}, {}])
-def test_there_is_no_such_hint_for_seeds_that_no_number_of_them_continues(seeds):
-    assert next_hint(seeds, ["finished"]) is None
+def test_there_is_no_such_hint_beyond_the_largest_seed():
+    assert next_hint(COMMAND, [2**63 - 1], [2**63 - 1], ["finished"]) is None

@@ -13,6 +13,7 @@ import pglab
 from pglab.cli import compose_runs
 from pglab.errors import InputError
 from pglab.results import load, load_evaluation, summarize
+from pglab.results.digits import with_interval
 from pglab.studies.plan import make_plan
 
 SWEEP = ("-m", "weighting=total,rtg", "study=small")
@@ -40,7 +41,8 @@ def test_the_table_has_a_line_for_each_arm_with_its_score_and_steps(main_flow, s
     names = "".join(line[: header.index("seeds")].strip() for line in lines)
     for row in summarize(load(study), load_evaluation(study)).to_dict("records"):
         assert row["arm"] in names
-        cells = f" 3 {row['score']:.1f} {row['low']:.1f} to {row['high']:.1f} {row['env_steps']:,} 0"
+        score, interval = with_interval(row["score"], row["low"], row["high"])
+        cells = f" 3 {score} {interval} {row['env_steps']:,} 0"
         assert any(" ".join(line.split()).endswith(cells) for line in lines)
 
 

@@ -42,8 +42,8 @@ def test_the_prefix_of_an_added_key_is_no_part_of_the_name():
 
 def test_a_study_is_named_after_the_keys_that_were_set_or_as_it_was_told():
     asked = ("weighting=total", "seed=3", "optimizer.lr=0.1", "workers=2")
-    assert study_name(Composed(SETTINGS, {}, {}, asked)) == "optimizer.lr,weighting"
-    assert study_name(Composed({**SETTINGS, "study": "mine"}, {}, {}, asked)) == "mine"
+    assert study_name([Composed(SETTINGS, {}, {}, asked)]) == "optimizer.lr,weighting"
+    assert study_name([Composed({**SETTINGS, "study": "mine"}, {}, {}, asked)]) == "mine"
 
 
 def test_a_whole_number_has_the_text_of_the_same_decimal_but_not_of_a_truth():

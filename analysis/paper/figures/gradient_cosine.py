@@ -1,4 +1,4 @@
-"""How far gradient estimates point in the same direction, by the size of the batch."""
+"""Agreement of gradient estimates in direction, by the size of the batch."""
 
 import matplotlib.pyplot as plt
 import numpy as np

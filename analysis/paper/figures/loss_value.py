@@ -1,4 +1,4 @@
-"""What "the loss means nothing" looks like: the surrogate's value beside what it is meant to improve."""
+"""The value of the surrogate beside what it is meant to improve: the loss means nothing."""
 
 import matplotlib.pyplot as plt
 import numpy as np

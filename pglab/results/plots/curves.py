@@ -1,4 +1,4 @@
-"""What a study measured, update by update, over the environment steps it took."""
+"""Curves of what a study measured, update by update, over the environment steps it took."""
 
 from typing import Any
 
@@ -82,7 +82,7 @@ def _carried(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def gradient_diagnostics(updates: pd.DataFrame) -> Figure:
-    """What `diagnostics=gradient` measured over environment steps: a panel for each column that is there.
+    """Draws what `diagnostics=gradient` measured over environment steps: a panel for each column that is there.
 
     Bold is the median over an arm's seeds at each update; every run is a thin line, unless there are
     more than six arms. Variance and KL have a logarithmic axis, on which values that are not positive

@@ -1,4 +1,4 @@
-"""How scores are spread over runs, and how often one arm's run beats another's."""
+"""Plots of how scores are spread over runs, and of how often one arm's run beats another's."""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -153,7 +153,7 @@ def _values(scores: pd.DataFrame, key: str) -> pd.Series:
 
 
 def _shifts(values: np.ndarray, names: list[str], logarithmic: bool):
-    """Where to draw a value for each line: beside one another, in the middle if there is one only."""
+    """Positions at which to draw a value for each line: beside one another, in the middle if there is one only."""
     scale = np.log(values) if logarithmic else values
     gap = np.diff(scale).min() if len(values) > 1 else 0.0
     together = len(names) if len(names) <= MOST_TOGETHER else 1

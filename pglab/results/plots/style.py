@@ -1,4 +1,4 @@
-"""How all figures look: sizes, colours, labels; set for one figure at a time, never for the program."""
+"""The look of all figures: sizes, colours, labels; set for one figure at a time, never for the program."""
 
 import textwrap
 from collections.abc import Iterable, Iterator

@@ -1,0 +1,58 @@
+"""A command joins the study of its own problem: never another one's by accident, and always an earlier one of its own."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+import pglab
+from pglab.cli import compose_runs
+from pglab.compose import CONF
+from pglab.settings import DEFAULT_ENV
+from pglab.studies.asked import keys_name
+from pglab.studies.plan import make_plan
+
+
+def folder(*overrides: str) -> str:
+    return make_plan(compose_runs(overrides)).folder.name
+
+
+@pytest.mark.parametrize(
+    ("overrides", "name"),
+    [
+        (["weighting=total,rtg"], "weighting"),
+        (["env=frozenlake", "weighting=total,rtg"], "env=frozenlake,weighting"),
+        (["env=toy_text", "env.id=Taxi-v4", "gamma=0.9"], "env.id=Taxi-v4,env=toy_text,gamma"),
+        (["env.horizon=50", "weighting=rtg"], "env.horizon=50,weighting"),
+        (["experiment=corridor_reinforce"], "env=corridor,experiment"),
+        (["env=cartpole,frozenlake", "weighting=total,rtg"], "env,weighting"),
+        (["env.horizon=50,100", "weighting=total,rtg"], "env.horizon,weighting"),
+        (["env=frozenlake", "weighting=rtg", "study=mine"], "mine"),
+    ],
+)
+def test_a_study_is_named_after_the_keys_that_were_set_and_its_problem(
+    overrides: list[str], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert folder(*overrides) == name
+
+
+def test_the_default_problem_is_that_of_conf():
+    (env,) = [one["env"] for one in yaml.safe_load((CONF / "config.yaml").read_text())["defaults"] if "env" in one]
+    assert env == DEFAULT_ENV
+
+
+def test_another_problem_is_another_study_and_an_earlier_study_of_this_one_goes_on(
+    tmp_path: Path, tiny, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    corridor = [*tiny, "weighting=total,rtg", "evaluation.episodes=2"]
+    earlier = keys_name(compose_runs(corridor)[0])  # as it was named before problems were part of names
+    pglab.run([*corridor, "study=before"])
+    Path("results/before").rename(Path("results") / earlier)
+    assert "env=" not in earlier
+    assert folder(*corridor) == earlier
+    assert make_plan(compose_runs(corridor)).missing == 0
+    elsewhere = make_plan(compose_runs([*corridor, "env=two_state_loop"]))
+    assert elsewhere.folder.name == "batch,batch.episodes,env=two_state_loop,weighting"
+    assert elsewhere.missing == 2
