@@ -10,7 +10,6 @@ from hydra.utils import get_object, instantiate
 from pglab.envs.finite import FiniteMDP
 from pglab.errors import InputError
 from pglab.models.optimizers import check_rows_apart
-from pglab.settings import identity, used
 from pglab.training.arm import Arm
 from pglab.training.bundle import Shapes
 from pglab.training.clashes import clash
@@ -81,27 +80,18 @@ def check_components(settings: Settings) -> None:
         raise InputError(problem)
 
 
-def program(settings: Settings) -> str:
-    """A text that is equal for arms that are one program: what is built of their settings gives the same bits.
-
-    Parts are compared in their simplest form (see `pglab.algorithms.weightings`).
-    """
-    return used(_simplest(identity(settings)))
-
-
-def _simplest(tree: Any) -> Any:
-    """Settings with every component in its simplest form."""
+def simplest(tree: Any) -> Any:
+    """Settings with every component in its simplest form (see `pglab.algorithms.weightings`)."""
     if not isinstance(tree, Mapping):
         return tree
-    tree = {key: _simplest(value) for key, value in tree.items()}
+    tree = {key: simplest(value) for key, value in tree.items()}
     if "_target_" not in tree or not hasattr(get_object(tree["_target_"]), "simplest"):
         return tree
     given = instantiate(tree, _convert_="all")
-    simplest = given.simplest()
-    if simplest is given:
+    simpler = given.simplest()
+    if simpler is given:
         return tree
-    kind = type(simplest)
-    return {"_target_": f"{kind.__module__}.{kind.__qualname__}", **vars(simplest)}
+    return {"_target_": f"{type(simpler).__module__}.{type(simpler).__qualname__}", **vars(simpler)}
 
 
 def _observations(settings: Settings) -> Any:

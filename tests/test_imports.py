@@ -24,7 +24,7 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "exact": (*MATHEMATICS, "bits"),
     "testing": (*MATHEMATICS, "exact"),
     "training": (*MATHEMATICS, "bits", "exact"),
-    "build": (*MATHEMATICS, "errors", "settings", "training"),
+    "build": (*MATHEMATICS, "errors", "training"),
     "trust": ("build", "errors", "training"),
     "watching": (*MATHEMATICS, "errors", "training"),
     "store": ("errors",),

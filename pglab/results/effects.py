@@ -12,9 +12,10 @@ from pglab.results.arm_choices import ArmKey, choices, describing, distinguishin
 from pglab.results.censoring import restricted
 from pglab.results.comparisons import holm, simultaneous
 from pglab.results.controls import find_arms
-from pglab.results.pairs import FEWEST_SHARED, Difference, paired, without_test
+from pglab.results.pairs import Difference, paired, without_test
 
 Cell = tuple[str, ...]  # a level of each factor
+FEWEST_SHARED = 2  # seeds in all arms, for an effect of each seed
 UNSEEN = 3  # cells without an arm that are named
 
 

@@ -11,7 +11,9 @@ from scipy.special import gammaln, stdtr, stdtrit
 from pglab.results.permutations import Permuted, exchanges, sign_flips
 
 Test = Literal["t", "permutation"]
-FEWEST_SHARED = 2  # seeds, for pairs
+# Seeds that a verdict takes. Five differences are all of one sign in 2 of 2⁵ cases by chance, p = .0625, so that with
+# fewer pairs no test comes to p = .05 but one that takes the scores for normal, which nobody can see in so few.
+FEWEST = 6
 ENDLESS = "without ends, for so few scores can exclude nothing"
 
 
@@ -36,10 +38,11 @@ class Difference:
 def matched(scores: pd.Series, control: pd.Series) -> tuple[np.ndarray, np.ndarray, bool]:
     """The scores of two arms to compare, from those by seed, and whether the n-th of both are a pair.
 
-    They are where the arms share at least two seeds: those scores alone come back then.
+    They are where the arms share at least two seeds: those scores alone come back then. But fewer pairs than a
+    verdict takes are not made where both arms have as many seeds as it takes.
     """
     shared = scores.index.intersection(control.index)
-    if in_pairs := len(shared) >= FEWEST_SHARED:
+    if in_pairs := len(shared) > 1 and not len(shared) < FEWEST <= min(len(scores), len(control)):
         scores, control = scores[shared], control[shared]
     return scores.to_numpy(dtype=float), control.to_numpy(dtype=float), in_pairs
 

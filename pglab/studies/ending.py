@@ -42,15 +42,15 @@ def say_results(console: Console, plan: Plan, updates: pd.DataFrame, evaluation:
         return
     beside = {arm.name: arm.arm.shown_baseline for arm in plan.arms}
     console.table(results_table(plan.folder.name, end, beside))
-    say_twins(console, plan)
+    if said := told_twins(plan):
+        console.say(said)
     for verdict in end.verdicts:
         console.say(verdict)
 
 
-def say_twins(console: Console, plan: Plan) -> None:
+def told_twins(plan: Plan) -> str | None:
     """Names the arms that are one program in one line, where there are any."""
-    if said := told((arm.arm, arm.twins) for arm in plan.arms):
-        console.say(said)
+    return told((arm.arm, arm.twins) for arm in plan.arms)
 
 
 def say_next(console: Console, plan: Plan, outcome: Outcome, statuses: Sequence[str], mirrored: str | None) -> None:

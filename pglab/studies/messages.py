@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from pglab.errors import InputError
 from pglab.store.states import Saved
 
 
@@ -19,20 +18,13 @@ class Check:
 
 @dataclass(frozen=True)
 class Checked:
-    """The fault of the first arm that could not be trained, if any, or each arm's program (see `pglab.build`)."""
+    """The fault of the first arm that could not be trained, if any, or the program of each.
+
+    Programs are texts, equal for arms that are one program: what is built of them has the same simplest form.
+    """
 
     problem: str | None
     programs: tuple[str, ...] = ()
-
-    def found(self) -> tuple[str, ...]:
-        """The programs.
-
-        Raises:
-            InputError: there is a fault.
-        """
-        if self.problem:
-            raise InputError(self.problem)
-        return self.programs
 
 
 @dataclass(frozen=True)

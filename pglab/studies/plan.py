@@ -123,7 +123,7 @@ def make_plan(
     Args:
         composed: the runs that it asks for.
         command: as one would give it again.
-        programs: of each arm, by name, see `pglab.build.program`; without them fewer twins are found.
+        programs: of each arm, by name, see `pglab.studies.messages.Checked`; without them fewer twins are found.
 
     Raises:
         InputError: the runs clash with each other or with what is on disk.

@@ -23,7 +23,7 @@ class Pool(Protocol):
         ...
 
     def check(self, settings: Sequence[Mapping[str, Any]]) -> Sequence[str]:
-        """Has the components of arms built and tried, and returns each arm's program (see `pglab.build.program`).
+        """Has the components of arms built and tried, and returns each arm's program (see `Checked`).
 
         Raises:
             InputError: an arm could not be trained.
@@ -65,7 +65,9 @@ class LocalPool:
         if isinstance(answer, Failed):
             raise InputError(f"the components could not be tried:\n{answer.traceback}")
         assert isinstance(answer, Checked)
-        return answer.found()
+        if answer.problem:
+            raise InputError(answer.problem)
+        return answer.programs
 
     def send(self, shard: Shard, job: Job) -> None:
         worker = self._idle.pop()

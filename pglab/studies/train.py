@@ -1,24 +1,23 @@
 """One command, from what was composed to what was found."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any
 from warnings import catch_warnings
 
 import numpy as np
 import pandas as pd
 
+from pglab.errors import InputError
 from pglab.results import IncompleteStudy, load, load_evaluation, summarize
 from pglab.store.lock import claimed, holder
 from pglab.store.writer import prepare
 from pglab.studies.asked import Composed
 from pglab.studies.console import Console
-from pglab.studies.ending import say_next, say_results, say_twins, say_what_became
+from pglab.studies.ending import say_next, say_results, say_what_became, told_twins
 from pglab.studies.execute import execute
 from pglab.studies.forecast import forecast
-from pglab.studies.messages import Check
 from pglab.studies.notes import lacks_baseline, unused_baseline
 from pglab.studies.outside import outside
 from pglab.studies.plan import Plan, make_plan
@@ -26,7 +25,6 @@ from pglab.studies.pool import LocalPool, Pool
 from pglab.studies.provenance import foreign_targets
 from pglab.studies.recorder import Outcome
 from pglab.studies.twins import Programs
-from pglab.studies.worker import check
 from pglab.tracking.live import Followed, Follower
 from pglab.tracking.sweep import report_objective
 
@@ -83,10 +81,15 @@ def train(composed: Sequence[Composed], command: str = "") -> Trained:
     """
     plan, console, pool = make_plan(composed, command), Console(), None
     if plan.settings["plan"]:
-        plan = make_plan(composed, command, _by_name(plan, check(Check(_settings(plan))).found()))
+        doubt = ""
+        try:
+            plan = make_plan(composed, command, _programs(plan))
+        except InputError as error:
+            doubt = f"the command would be refused as things are here: {error}"
         _say_notes(plan, console)
         console.table(forecast(plan))
-        say_twins(console, plan)
+        for line in filter(None, (told_twins(plan), doubt)):
+            console.say(line)
         return Trained(plan, Outcome())
     if plan.missing:
         pool, programs = ready_pool(plan)
@@ -186,7 +189,7 @@ def ready_pool(plan: Plan) -> tuple[Pool, Programs]:
     """
     pool = LocalPool(plan.workers)
     try:
-        programs = _by_name(plan, pool.check(_settings(plan)))
+        programs = _tried(plan, pool)
         prepare(plan.folder)
     except BaseException:
         pool.stop()
@@ -194,9 +197,21 @@ def ready_pool(plan: Plan) -> tuple[Pool, Programs]:
     return pool, programs
 
 
-def _settings(plan: Plan) -> tuple[Mapping[str, Any], ...]:
-    return tuple(arm.settings for arm in plan.asked)
+def _programs(plan: Plan) -> Programs:
+    """The program of each arm, by name, of a plan that is not to be carried out; none where nothing is left to do.
+
+    Raises:
+        InputError: an arm could not be trained.
+    """
+    if not plan.missing:
+        return {}
+    pool = LocalPool(1)
+    try:
+        return _tried(plan, pool)
+    finally:
+        pool.stop()
 
 
-def _by_name(plan: Plan, programs: Sequence[str]) -> Programs:
+def _tried(plan: Plan, pool: Pool) -> Programs:
+    programs = pool.check([arm.settings for arm in plan.asked])
     return {arm.name: program for arm, program in zip(plan.asked, programs, strict=True)}

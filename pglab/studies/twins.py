@@ -1,7 +1,7 @@
 """Arms that are one program: trained once, under one name.
 
 They are where what is built of them is the same once every part has been put in its simplest form (see
-`pglab.build.program`), or where they differ in nothing but a choice that nobody uses.
+`pglab.build.simplest`), or where they differ in nothing but a choice that nobody uses.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from pglab.store.records import FORMAT, ArmRecord
 from pglab.studies.asked import ArmConfig
 
 MOST = 4  # groups of arms that are told of
-Programs = Mapping[str, str]  # by the name of an arm, see `pglab.build.program`
+Programs = Mapping[str, str]  # by the name of an arm, see `pglab.studies.messages.Checked`
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pglab.errors import InputError
+from pglab.settings import identity, used
 from pglab.store.states import Saved
 from pglab.studies.messages import Check, Checked, Checkpoint, Done, Failed, Film, Job, Result, Updated
 
@@ -34,7 +35,7 @@ def serve(connection: Connection) -> None:
         except (EOFError, OSError):
             return
         try:
-            answer = check(order) if isinstance(order, Check) else _train(order, connection)
+            answer = _check(order) if isinstance(order, Check) else _train(order, connection)
         except BaseException:
             answer = Failed(traceback.format_exc())
         try:
@@ -43,9 +44,8 @@ def serve(connection: Connection) -> None:
             return
 
 
-def check(order: Check) -> Checked:
-    """Builds the components of arms and tries whether they fit."""
-    from pglab.build import build_component, check_components, program
+def _check(order: Check) -> Checked:
+    from pglab.build import build_component, check_components, simplest
     from pglab.watching.stage import FILMED, check_drawn
 
     try:
@@ -55,7 +55,7 @@ def check(order: Check) -> Checked:
                 check_drawn(build_component(settings, "env"), FILMED, f"render_every={every}")
     except InputError as error:
         return Checked(str(error))
-    return Checked(None, tuple(map(program, order.settings)))
+    return Checked(None, tuple(used(simplest(identity(settings))) for settings in order.settings))
 
 
 def _train(job: Job, connection: Connection) -> Done:

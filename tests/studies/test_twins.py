@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pglab.build import program
+from pglab.build import simplest
 from pglab.cli import compose_runs
+from pglab.settings import used
 from pglab.store.folder import arms_in
 from pglab.studies.plan import Plan, make_plan
 from pglab.studies.twins import told
@@ -14,7 +15,7 @@ from pglab.studies.twins import told
 def planned(*overrides: str, knowing: bool = False) -> Plan:
     """The plan of a sweep, without or with the programs of its arms."""
     plan = make_plan(composed := compose_runs(overrides))
-    return make_plan(composed, "", {arm.name: program(arm.settings) for arm in plan.asked}) if knowing else plan
+    return make_plan(composed, "", {arm.name: used(simplest(arm.identity)) for arm in plan.asked}) if knowing else plan
 
 
 def said(plan: Plan) -> str | None:
