@@ -35,6 +35,7 @@ KEYS: Mapping[str, Decides] = {
     "batch": BUNDLE,
     "surrogate": ARM,
     "reuse": ARM,
+    "step": ARM,
     "schedule": ARM,
     "observations": BUNDLE,
     "rewards": ARM,
@@ -75,6 +76,7 @@ RETIRED = {("weighting", "discount_states"): ("estimator", "discount_states")}  
 LATER_GROUPS = {
     "surrogate": {"_target_": "pglab.algorithms.objectives.Surrogate"},
     "reuse": {"_target_": "pglab.training.update.OneStep"},
+    "step": {"_target_": "pglab.training.update.FirstOrder"},
     "schedule": {"_target_": "pglab.training.schedule.Constant"},
     "observations": {"_target_": "pglab.training.observations.Raw"},
     "rewards": {"_target_": "pglab.algorithms.rewards.Raw"},

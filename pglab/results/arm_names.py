@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pglab.results.arm_choices import ArmKey, Choices, choices, distinguishing
+from pglab.results.arm_choices import ArmKey, Choices, choices, distinguishing, distinguishing_on_a_problem
+from pglab.results.problems import problems
 from pglab.results.shown import shown
 from pglab.settings import SAID_WHOLE
 
@@ -52,16 +53,22 @@ def arm_labels(scores: pd.DataFrame) -> dict[ArmKey, str]:
 
 @dataclass(frozen=True)
 class Pair:
-    """Names of two arms in a sentence, and the settings that they have in common and others have not."""
+    """Names of two arms in a sentence, what they have in common and others on their problem have not, and the problem.
+
+    The problem is empty where all arms are on one.
+    """
 
     arm: str
     control: str
     alike: str
+    problem: str
 
 
 def pair_labels(scores: pd.DataFrame, pairs: Iterable[tuple[ArmKey, ArmKey]]) -> list[Pair]:
-    """`rtg` and `total`, both `lr=0.01`: names for the arms of each pair."""
-    keys, arms, labels = distinguishing(scores), choices(scores), arm_labels(scores)
+    """`rtg` and `total`, both `lr=0.01`, on `frozenlake`: names for the arms of each pair."""
+    keys, arms, labels = distinguishing_on_a_problem(scores), choices(scores), arm_labels(scores)
+    of_arm = problems(scores)
+    several = len(set(of_arm.values())) > 1
     cut, found = short_keys(keys), []
     for arm, control in pairs:
         unlike = [key for key in keys if arms[arm][key] != arms[control][key]]
@@ -69,8 +76,11 @@ def pair_labels(scores: pd.DataFrame, pairs: Iterable[tuple[ArmKey, ArmKey]]) ->
         alike = shown(
             ", ".join(f"{cut[k]}={arms[arm][k]}" for k in keys if k not in unlike and arms[arm][k] is not None)
         )
+        problem = of_arm[arm] if several else ""
         known = bool(said and of_control)
-        found.append(Pair(said, of_control, alike) if known else Pair(labels[arm], labels[control], ""))
+        found.append(
+            Pair(said, of_control, alike, problem) if known else Pair(labels[arm], labels[control], "", problem)
+        )
     return found
 
 

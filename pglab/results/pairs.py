@@ -38,13 +38,24 @@ class Difference:
 def matched(scores: pd.Series, control: pd.Series) -> tuple[np.ndarray, np.ndarray, bool]:
     """The scores of two arms to compare, from those by seed, and whether the n-th of both are a pair.
 
-    They are where the arms share at least two seeds: those scores alone come back then. But fewer pairs than a
-    verdict takes are not made where both arms have as many seeds as it takes.
+    Where they are pairs (see `make_pairs`) the scores of shared seeds alone come back.
     """
     shared = scores.index.intersection(control.index)
-    if in_pairs := len(shared) > 1 and not len(shared) < FEWEST <= min(len(scores), len(control)):
+    if in_pairs := make_pairs(len(shared), min(len(scores), len(control))):
         scores, control = scores[shared], control[shared]
     return scores.to_numpy(dtype=float), control.to_numpy(dtype=float), in_pairs
+
+
+def make_pairs(shared: int, fewest: int) -> bool:
+    """True where arms are compared over the seeds that they share, at least two.
+
+    But fewer pairs than a verdict takes are not made where every arm has as many seeds as it takes.
+
+    Args:
+        shared: seeds that all arms have.
+        fewest: seeds of the arm that has the fewest.
+    """
+    return shared > 1 and not shared < FEWEST <= fewest
 
 
 def paired(differences: np.ndarray, test: Test = "t", alpha: float = 0.05) -> Difference:

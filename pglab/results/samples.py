@@ -46,8 +46,8 @@ def sample_of(of_arm: pd.DataFrame, of_control: pd.DataFrame) -> Sample:
         "left_out": sum(map(len, there)) - len(a) - len(b),
         "shared": len(shared := there[0].index.intersection(there[1].index)),
         "lacking": named_seeds(sorted(there[0].index.union(there[1].index).difference(shared))),
-        "fate": _fate(of_arm),
-        "control_fate": _fate(of_control),
+        "fate": fate(of_arm),
+        "control_fate": fate(of_control),
         "unscored": int(both["score"].isna().sum()),
         "not_finite": int(both["note"].str.contains(NOT_FINITE).sum()),
         "diverged": sum(int((runs["status"] == "diverged").sum()) for runs in used),
@@ -75,7 +75,7 @@ def _times(runs: pd.DataFrame, entered: pd.Series) -> tuple[np.ndarray, np.ndarr
     return runs["score"].to_numpy(dtype=float), ~censored(runs).to_numpy()
 
 
-def _fate(runs: pd.DataFrame) -> str:
+def fate(runs: pd.DataFrame) -> str:
     """What became of an arm most of whose runs diverged or failed; empty for any other."""
     counts = runs["status"].value_counts()
     lost = {status: int(counts[status]) for status in ("diverged", "failed") if status in counts}
