@@ -6,6 +6,7 @@ from pglab.results.arms import describe_arms
 from pglab.results.comparisons import compare
 from pglab.results.effects import main_effects
 from pglab.results.factors import anova, effect_across
+from pglab.results.hyperparameters import hyperparameter_sensitivity
 from pglab.results.incomplete import IncompleteStudy
 from pglab.results.load import load, load_evaluation
 from pglab.results.normalised import load_references, normalized
@@ -25,6 +26,7 @@ __all__ = [
     "describe_across",
     "describe_arms",
     "effect_across",
+    "hyperparameter_sensitivity",
     "load",
     "load_evaluation",
     "load_references",

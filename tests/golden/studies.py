@@ -60,6 +60,8 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "step/trust_region": (*SEGMENTS, "step=trust_region", "surrogate=ratio,clip", "step.max_kl=0.01,0.3"),
     "rewards": (*SEGMENTS, "rewards=raw,scaled,clipped,sign", "observations=normalized"),
     "ppo": (*SHORT, "experiment=a2c,ppo,ppo_cleanrl,ppo_minimal,ppo_sb3", "env.horizon=60", "batch.steps=32"),
+    "npg": (*SHORT, "experiment=npg", "env.horizon=60", "batch.steps=32"),
+    "trpo": (*SHORT, "experiment=trpo", "env.horizon=60", "batch.steps=32"),
     "ppo details": (
         *SHORT, "experiment=ppo_details", "env.horizon=60", "batch.steps=32", "surrogate=clip,ratio", "schedule=linear",
         "init=pytorch", "estimator.normalize=minibatch", "estimator.clip_norm=0.5", "baseline.loss=clipped",
