@@ -46,6 +46,7 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "play": (*MATHEMATICS, "errors", "results", "shell", "store", "trust", "watching"),
     "mirror": ("tracking",),
     "benchmark": None,
+    "textbook": (),
     "__main__": ("cli",),
     "__init__": ("cli", "results"),
 }
