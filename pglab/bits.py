@@ -76,8 +76,8 @@ class _Tanh(torch.autograd.Function):
         return _twice_less_one(s), s
 
     @staticmethod
-    def backward(ctx: Any, of_tanh: Tensor | None, of_sigmoid: Tensor | None) -> Tensor:
-        (s,) = ctx.saved_tensors
+    def backward(ctx: Any, *slopes: Tensor | None) -> Tensor:
+        (s,), (of_tanh, of_sigmoid) = ctx.saved_tensors, slopes
         slope = torch.zeros_like(s) if of_tanh is None else of_tanh
         if of_sigmoid is not None:
             slope = slope + of_sigmoid / 2

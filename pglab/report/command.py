@@ -81,9 +81,7 @@ def _wait_for(study: Path, seconds: int) -> None:
             studies_in(study)
         except FileNotFoundError:
             if not said:
-                print(
-                    f"Waiting for a study in {shown(str(study))}, where there is none yet; Ctrl-C ends it", flush=True
-                )
+                print(f"Waiting for a study in {shown(str(study))}; there is none yet (Ctrl-C ends this)", flush=True)
             said = True
             time.sleep(seconds)
         else:

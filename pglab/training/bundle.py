@@ -19,7 +19,7 @@ from pglab.envs.world import World
 from pglab.models.model import Model, Policy
 from pglab.models.networks import Normalized
 from pglab.training.arm import Arm
-from pglab.training.critic_lesson import CriticLesson
+from pglab.training.critic_lesson import CriticLesson, Targets, join
 from pglab.training.diagnostics import GradientDiagnostics, Witness, measured
 from pglab.training.episodes import Episodes, Steps
 from pglab.training.gradient import Gradient, Weights
@@ -85,6 +85,7 @@ class Bundle:
             Trainee.of(arm, rows, self._runs.parameters, shapes.world.observation, device)
             for arm, rows in zip(arms, self._runs.arms, strict=True)
         ]
+        join(trainee.weigher.critic for trainee in self._arms)
         batch = arms[0].batch
         standardized = isinstance(shapes.network, Normalized)
         self._observed = Observed(len(self._runs.seed), self._policy.model, device) if standardized else None
@@ -187,10 +188,10 @@ class Bundle:
         psi = torch.zeros_like(kept.reward)
         entropy, reduction, strength = (torch.zeros(k, device=device) for _ in range(3))
         steps, count = (torch.from_numpy(x) for x in (kept.steps(k), kept.count(k)))
-        critics = []
+        critics, targets = [], Targets.like(psi)
         for trainee in training:
-            rows, arm = trainee.rows, trainee.arm
-            lesson = trainee.weigher.reweigh(kept, psi) if again else trainee.weigher.weigh(kept, psi)
+            rows, arm, weigher = trainee.rows, trainee.arm, trainee.weigher
+            lesson = weigher.reweigh(kept, psi, targets) if again else weigher.weigh(kept, psi, targets)
             critics += [lesson] if lesson else []
             reduction[rows] = arm.estimator.scale(steps[rows], count[rows])
             entropy[rows] = arm.estimator.entropy_bonus * reduction[rows]

@@ -40,7 +40,7 @@ class Stepper:
             critic: to make a step as well.
         """
         if critic is None:
-            return self.optimizer.step(torch.where(may_change[:, None], self.clipped(gradient), 0.0), may_change)
+            return self.optimizer.step(_only(self.clipped(gradient), may_change), may_change)
         own, beside, largest = gradient[self.rows], critic.gradient, self.largest
         if largest is not None:
             norms = [own.norm(dim=-1, keepdim=True), beside.norm(dim=-1, keepdim=True)]
@@ -48,11 +48,16 @@ class Stepper:
                 norms = [torch.hypot(*norms)] * 2
             own, beside = (clip_norm(one, largest, norm) for one, norm in zip((own, beside), norms, strict=True))
         may_change = may_change & finite_rows(beside)
-        took = self.optimizer.step(torch.where(may_change[:, None], own, 0.0), may_change)
-        return took & critic.step(torch.where(may_change[:, None], beside, 0.0), may_change)
+        took = self.optimizer.step(_only(own, may_change), may_change)
+        return took & critic.step(_only(beside, may_change), may_change)
 
     def step_critic(self, critic: CriticStep, may_change: Tensor) -> Tensor:
         """A step of the critic alone, where `may_change` `[k]`; returns which took theirs."""
         gradient = critic.gradient if self.largest is None else clip_norm(critic.gradient, self.largest)
         may_change = may_change & finite_rows(gradient)
-        return critic.step(torch.where(may_change[:, None], gradient, 0.0), may_change)
+        return critic.step(_only(gradient, may_change), may_change)
+
+
+def _only(gradient: Tensor, may_change: Tensor) -> Tensor:
+    """Zeros in place of the gradients, `[k, P]`, of runs that are not to change."""
+    return gradient if may_change.all() else torch.where(may_change[:, None], gradient, 0.0)

@@ -13,7 +13,7 @@ from pglab.bits import Block
 from pglab.envs.world import World
 from pglab.models.model import Policy
 from pglab.models.optimizers import finite_rows
-from pglab.training.critic_lesson import CriticLesson, CriticStep
+from pglab.training.critic_lesson import CriticLesson, CriticStep, critic_steps
 from pglab.training.episodes import Episodes, Steps
 from pglab.training.gradient import Gradient, Old, Weights, mean_kl, policy_gradient, surrogate_loss
 from pglab.training.stepper import Stepper
@@ -118,10 +118,10 @@ class Lesson:
 
     def learners(self) -> Iterator[tuple[Stepper, CriticStep | None]]:
         """Each arm, with the step of its critic where that learns in the same minibatches."""
-        critics = {critic.rows.start: critic for critic in self.critics}
+        own = {arm.rows.start for arm in self.arms}
+        critics = critic_steps([one for one in self.critics if one.rows.start in own], self.steps, self.runs)
         for arm in self.arms:
-            critic = critics.get(arm.rows.start)
-            yield arm, critic.of(self.steps, self.runs) if critic else None
+            yield arm, critics.get(arm.rows.start)
 
     def note(self, runs: Tensor, **columns: Tensor) -> None:
         """Writes numbers of some runs, `[K]` boolean, into columns `[K]` of the update's row."""

@@ -25,6 +25,7 @@ from pglab.results.plots.style import (
     paper,
     wrapped,
 )
+from pglab.results.problems import check_one_problem
 from pglab.results.shown import as_typed
 from pglab.results.summary import mean_interval
 
@@ -43,10 +44,10 @@ DIAGNOSTICS = {  # column: what it is
     "approx_kl": "KL divergence estimated from actions (nats)",
     "ratio_max": "largest π_new / π_old",
     "clip_fraction": "share of steps beyond the clip range",
-    "step_length": "length of the step",
+    "update_length": "length of the update",
     "objective": "exact objective J(θ)",
 }
-LOGARITHMIC = ("grad_variance", "kl", "approx_kl", "step_length")
+LOGARITHMIC = ("grad_variance", "kl", "approx_kl", "update_length")
 SHARES = ("variance_removed", "explained_variance", "explained_variance_after")
 
 
@@ -59,6 +60,7 @@ def learning_curves(updates: pd.DataFrame) -> Figure:
     More than six arms get a panel each, with the means of all others in grey. An update in which no
     episode ended shows the return of the last one in which one did.
     """
+    check_one_problem(updates, "learning curves")
     names = short_names(updates["arm"].unique())
     of = {str(arm): _carried(runs) for arm, runs in updates.groupby("arm", sort=False)}
     means = {arm: runs.groupby("update")[["env_steps", "return_mean"]].mean() for arm, runs in of.items()}
@@ -96,6 +98,7 @@ def gradient_diagnostics(updates: pd.DataFrame) -> Figure:
     Raises:
         ValueError: the frame has none of these columns, or nothing in them.
     """
+    check_one_problem(updates, "gradient diagnostics")
     there = [name for name in DIAGNOSTICS if name in updates and updates[name].notna().any()]
     if not there:
         raise ValueError(f"there are no gradient diagnostics in these runs: none of {', '.join(DIAGNOSTICS)}")

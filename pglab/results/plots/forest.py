@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from pglab.results.arm_names import short_names
 from pglab.results.digits import p_value
 from pglab.results.plots.style import GREY, LINE, colours, finished, in_words, paper, row_labels, say_under_rows
+from pglab.results.problems import check_one_problem
 
 
 def paired_differences(comparisons: pd.DataFrame, score: str = "score", interval: str = "95 % interval") -> Figure:
@@ -23,6 +24,7 @@ def paired_differences(comparisons: pd.DataFrame, score: str = "score", interval
         score: what is compared, with its unit.
         interval: what `low` and `high` are.
     """
+    check_one_problem(comparisons, "differences")
     if comparisons.empty:
         return in_words("a single arm: nothing to compare")
     names = short_names(dict.fromkeys([*comparisons["control"], *comparisons["arm"]]))
