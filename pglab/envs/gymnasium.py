@@ -15,7 +15,6 @@ from pglab.envs.drawing import Action, Drawing, Picture, as_picture, frames_per_
 from pglab.envs.spaces import Box, Discrete
 from pglab.envs.world import State, Step
 
-
 SUPPORTED = (
     "only Discrete action spaces are supported, such as those of CartPole-v1, Acrobot-v1 and LunarLander-v3; a head of "
     "one's own can play numbers, with env=pendulum or env=mountain_car_continuous"
