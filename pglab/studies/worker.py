@@ -36,6 +36,8 @@ def serve(connection: Connection) -> None:
             return
         try:
             answer = _check(order) if isinstance(order, Check) else _train(order, connection)
+        except InputError as error:
+            answer = Failed(f"{error}\n")
         except BaseException:
             answer = Failed(traceback.format_exc())
         try:
@@ -71,7 +73,10 @@ def _train(job: Job, connection: Connection) -> Done:
     for number, part in enumerate(job.slices):
         if part.saved.state:
             states[number] = {name: torch.from_numpy(array.copy()) for name, array in part.saved.state.items()}
-    bundle.restore(states)
+    try:
+        bundle.restore(states)
+    except ValueError as error:  # a world that does not go on where it stood
+        raise InputError(str(error)) from error
 
     def saved() -> list[Saved]:
         return [

@@ -105,5 +105,8 @@ def _of_segments(shapes: Shapes, arm: Arm) -> Iterator[str]:
     ):
         if wrong:
             yield f"estimator.{key} is about whole episodes, which batch=segments does not have; leave it off"
-    if isinstance(shapes.world, Parking) and not hasattr(shapes.world, "begin"):
-        yield f"batch=segments cannot go on in {type(shapes.world).__name__}'s lanes yet; choose batch=steps"
+    if isinstance(shapes.world, Parking) and not hasattr(shapes.world, "replayed"):
+        yield (
+            f"batch=segments goes on in a world's lanes, and {type(shapes.world).__name__} has no method replayed() "
+            "that gives such lanes (see pglab.envs.replayed): choose batch=steps"
+        )
