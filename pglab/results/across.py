@@ -144,7 +144,7 @@ def _contrast(
 def _row(
     known: pd.DataFrame, pairs: Sequence[Compared], found: Difference, entered: pd.DataFrame, in_pairs: bool
 ) -> dict[str, Any]:
-    of_arm, (labels, *_) = problems(known), pair_labels(known, pairs)
+    of_arm, (labels, *_) = problems(known), pair_labels(known, pairs, with_settings=False)
     runs = pd.concat([of_one for arm, of_one in runs_by_arm(known).items() if arm in entered])
     sizes = entered.notna().sum()
     used = runs["seed"].isin(entered.index) & runs["score"].notna()

@@ -63,7 +63,7 @@ class LocalPool:
             worker.send(Check(tuple(settings)))
         answer, *_ = [worker.receive() for worker in self._idle]
         if isinstance(answer, Failed):
-            raise InputError(f"the components could not be tried:\n{answer.traceback}")
+            raise InputError(f"the components could not be tried:\n{answer.shown}")
         assert isinstance(answer, Checked)
         if answer.problem:
             raise InputError(answer.problem)

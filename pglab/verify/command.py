@@ -19,6 +19,7 @@ from pglab.verify.estimator import Finding, Settings, build_effort, check, found
 from pglab.verify.parallel import in_parallel
 from pglab.verify.point import Point, judge
 from pglab.verify.report import show, write
+from pglab.verify.updates import MeanUpdate
 
 WRONG = 1  # exit status
 NO_BASELINE = "pglab.algorithms.baselines.NoBaseline"
@@ -78,10 +79,11 @@ def _judged(estimators: Mapping[str, Settings], workers: int) -> list[Finding]:
     findings = []
     for name, settings in estimators.items():
         own = [result for task, result in zip(tasks, judged, strict=True) if task[0] == name]
-        cosines = [row for _, rows in own for row in rows]
-        findings.append(found(name, settings, [point for point, _ in own], cosines))
+        cosines = [row for _, rows, _ in own for row in rows]
+        updates = [update for _, _, means in own for update in means]
+        findings.append(found(name, settings, [point for point, _, _ in own], cosines, updates))
     return findings
 
 
-def _judge(settings: Settings, problem: str, seed: int) -> tuple[Point, list[dict[str, Any]]]:
+def _judge(settings: Settings, problem: str, seed: int) -> tuple[Point, list[dict[str, Any]], list[MeanUpdate]]:
     return judge(solved(settings, problem, seed), build_effort(settings), len(places(settings)))
