@@ -50,8 +50,14 @@ class LocalPool:
     """Processes on this machine."""
 
     def __init__(self, workers: int) -> None:
-        self._idle = [_Worker() for _ in range(workers)]
+        self._idle: list[_Worker] = []
         self._busy: dict[_Worker, Shard] = {}
+        try:
+            for _ in range(workers):
+                self._idle.append(_Worker())
+        except BaseException:  # an interruption between two of them
+            self.stop()
+            raise
 
     @property
     def idle(self) -> int:
