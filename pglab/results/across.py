@@ -100,7 +100,11 @@ def describe_across(scores: pd.DataFrame, references: pd.DataFrame, level: float
         weights = np.full(len(arms), 1 / len(arms))
         found, n = none if lacks else contrast(by_seed[arms], weights, round(1 - level, 12))[:2]
         row = {"arm": method, "n": n, "mean": found.value, "low": found.low, "high": found.high}
-        rows.append(row | {"interval": simultaneous(found.said, level, 1)} | {name: there.get(name) for name in names})
+        rows.append(
+            row
+            | {"interval": simultaneous(found.said, level, 1).replace("differences", "seeds")}
+            | {name: there.get(name) for name in names}
+        )
     return pd.DataFrame(rows)
 
 
@@ -144,7 +148,7 @@ def _contrast(
 def _row(
     known: pd.DataFrame, pairs: Sequence[Compared], found: Difference, entered: pd.DataFrame, in_pairs: bool
 ) -> dict[str, Any]:
-    of_arm, (labels, *_) = problems(known), pair_labels(known, pairs)
+    of_arm, (labels, *_) = problems(known), pair_labels(known, pairs, with_settings=False)
     runs = pd.concat([of_one for arm, of_one in runs_by_arm(known).items() if arm in entered])
     sizes = entered.notna().sum()
     used = runs["seed"].isin(entered.index) & runs["score"].notna()
