@@ -181,7 +181,7 @@ def _fates(known: pd.DataFrame, arms: Sequence[ArmKey]) -> str:
     return " and ".join(f"{said} on {of_arm[arm]}" for arm in arms if (said := fate(runs[arm])))
 
 
-def _verdict(row: dict[str, Any]) -> str:
+def _verdict(row: dict[Any, Any]) -> str:
     nothing = dict.fromkeys(["horizon", "p_better", "env_steps", "control_env_steps"], np.nan)
     nothing |= {"capped": 0, "shared": 0, "lacking": ""}
     sign = -1 if row["high"] < 0 else 1  # as in the sentence, in which the better arm comes first
@@ -190,5 +190,5 @@ def _verdict(row: dict[str, Any]) -> str:
     return f"{verdict(row | nothing, where)}; on each: {_on_each(row, sign)}{without}"
 
 
-def _on_each(row: dict[str, Any], sign: int = 1) -> str:
+def _on_each(row: dict[Any, Any], sign: int = 1) -> str:
     return ", ".join(f"{name} {fixed(sign * value, places)}" for name, (value, places) in row["by_problem"].items())
