@@ -128,7 +128,8 @@ def _groups(known: pd.DataFrame, control: str | None) -> list[list[Compared]]:
 def _methods(known: pd.DataFrame) -> dict[str, list[ArmKey]]:
     """The arms that are the same but for their problem, by what they are called."""
     arms, keys = choices(known), compared_factors(known)
-    cut, found = short_keys(keys), {}
+    cut = short_keys(keys)
+    found: dict[str, list[ArmKey]] = {}
     for arm, has in arms.items():
         settings = [(key, value) for key in keys if (value := has[key]) is not None]
         found.setdefault(in_short(settings, cut, alone=len(keys) == 1) or "default", []).append(arm)
