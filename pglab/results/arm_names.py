@@ -64,8 +64,12 @@ class Pair:
     problem: str
 
 
-def pair_labels(scores: pd.DataFrame, pairs: Iterable[tuple[ArmKey, ArmKey]]) -> list[Pair]:
-    """`rtg` and `total`, both `lr=0.01`, on `frozenlake`: names for the arms of each pair."""
+def pair_labels(scores: pd.DataFrame, pairs: Iterable[tuple[ArmKey, ArmKey]], with_settings: bool = True) -> list[Pair]:
+    """`rtg` and `total`, both `lr=0.01`, on `frozenlake`: names for the arms of each pair.
+
+    Args:
+        with_settings: names tell further settings in which the two were asked to differ: `gae at lr=0.03`.
+    """
     keys, arms, labels = distinguishing_on_a_problem(scores), choices(scores), arm_labels(scores)
     of_arm = problems(scores)
     several = len(set(of_arm.values())) > 1
@@ -73,15 +77,29 @@ def pair_labels(scores: pd.DataFrame, pairs: Iterable[tuple[ArmKey, ArmKey]]) ->
     for arm, control in pairs:
         unlike = [key for key in keys if arms[arm][key] != arms[control][key]]
         said, of_control = _label(unlike, arms[arm], cut), _label(unlike, arms[control], cut)
+        problem = of_arm[arm] if several else ""
+        if not said or not of_control:
+            found.append(Pair(labels[arm], labels[control], "", problem))
+            continue
         alike = shown(
             ", ".join(f"{cut[k]}={arms[arm][k]}" for k in keys if k not in unlike and arms[arm][k] is not None)
         )
-        problem = of_arm[arm] if several else ""
-        known = bool(said and of_control)
-        found.append(
-            Pair(said, of_control, alike, problem) if known else Pair(labels[arm], labels[control], "", problem)
-        )
+        at = _further(arms, (arm, control), unlike) if with_settings else ["", ""]
+        found.append(Pair(said + at[0], of_control + at[1], alike, problem))
     return found
+
+
+def _further(arms: Mapping[ArmKey, Choices], pair: tuple[ArmKey, ArmKey], told: Sequence[str]) -> list[str]:
+    """` at lr=0.03` for each of two arms: where their names differ and it is not told yet; empty where nowhere."""
+    named = [dict(settings_in(name)) for _, name in pair]
+    keys = [key for key in dict.fromkeys([*named[0], *named[1]]) if key not in told]
+    keys = [key for key in keys if named[0].get(key) != named[1].get(key)]
+    cut, said = short_keys([*keys, *told]), []
+    for arm, of_arm in zip(pair, named, strict=True):
+        values = {key: of_arm.get(key) or arms[arm].get(key) for key in keys}
+        text = ", ".join(f"{cut[key]}={value}" for key, value in values.items() if value is not None)
+        said.append(f" at {shown(text)}" if text else "")
+    return said
 
 
 def in_short(settings: Sequence[Setting], cut: Mapping[str, str], alone: bool) -> str:
