@@ -58,6 +58,18 @@ def test_a_weighting_of_ones_own_brings_a_baseline_in_the_same_way(tmp_path_fact
     assert composed.settings["weighting"]["lam"] == 1.0
 
 
+def test_a_defaults_list_in_which_a_weighting_cannot_bring_its_baseline_is_told_how_it_can(
+    tmp_path_factory: pytest.TempPathFactory,
+):
+    own = tmp_path_factory.mktemp("own")
+    (own / "config.yaml").write_text("defaults: [{weighting: gae}, {baseline: none}, _self_]\n")
+    with pytest.raises(InputError) as refused:
+        compose_runs([], own)
+    assert str(refused.value) == (
+        "weighting=gae brings a choice of baseline along: in the defaults list baseline must come before it"
+    )
+
+
 @pytest.mark.parametrize("group", GROUPS)
 def test_an_unknown_choice_is_answered_with_the_choices_there_are(group: str):
     message = refusal(f"{group}=nonsense")
