@@ -8,6 +8,7 @@ import yaml
 from pglab.cli import compose_runs
 from pglab.compose import CONF
 from pglab.errors import InputError
+from pglab.sweep import plain_jobs
 
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
 
@@ -62,9 +63,9 @@ def test_a_defaults_list_in_which_a_weighting_cannot_bring_its_baseline_is_told_
     tmp_path_factory: pytest.TempPathFactory,
 ):
     own = tmp_path_factory.mktemp("own")
-    (own / "config.yaml").write_text("defaults: [{weighting: gae}, {baseline: none}, _self_]\n")
+    (own / "mine.yaml").write_text("defaults: [{weighting: gae}, {baseline: none}, _self_]\n")
     with pytest.raises(InputError) as refused:
-        compose_runs([], own)
+        plain_jobs([], own, "mine", sweeps=True)
     assert str(refused.value) == (
         "weighting=gae brings a choice of baseline along: in the defaults list baseline must come before it"
     )
