@@ -4,9 +4,10 @@ Whoever names an arm, tells two arms apart, puts runs into one bundle, or compar
 is asked for goes by it. `tests/test_settings.py` holds it against every key of `conf/`.
 """
 
+import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Flag, auto
 from typing import Any
 
@@ -125,6 +126,15 @@ def naming(overrides: Iterable[str]) -> list[str]:
     """The overrides that are part of an arm's name, sorted."""
     asked = (override.lstrip("+~") for override in overrides)
     return sorted(a for a in asked if Decides.NAME in decides(re.split(r"[.=@]", a)[0]) and not a.startswith("hydra"))
+
+
+def folder_name(parts: Sequence[str]) -> str:
+    """A safe name for a folder, which tells these parts from all others: cut and marked where it would be too long."""
+    name = ",".join(parts) or "default"
+    safe = re.sub(r"[^\w=,.+\-\[\]]", "_", name)[:100]
+    if safe != name or safe.startswith("."):
+        safe += "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
+    return safe
 
 
 def of_problem(key: str) -> bool:

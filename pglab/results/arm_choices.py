@@ -68,7 +68,23 @@ def text(value: Any) -> str | None:
     """A choice as one writes it."""
     if value is None or value is pd.NA or (isinstance(value, float) and value != value):
         return None
+    if isinstance(value, bool | np.bool_):
+        return str(value).lower()
     return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def same(value: str | None, wanted: str | None) -> bool:
+    """True where a choice is the one that was asked for; `0.010` is `0.01`."""
+    return value == wanted or (is_number(value) and is_number(wanted) and float(str(value)) == float(str(wanted)))
+
+
+def is_number(value: str | None) -> bool:
+    """True where a choice is written as a number."""
+    try:
+        float(value or "")
+    except ValueError:
+        return False
+    return True
 
 
 def _tell_apart(keys: list[str], arms: Iterable[Choices]) -> bool:

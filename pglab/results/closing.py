@@ -2,11 +2,12 @@
 
 import re
 import shlex
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
+from pglab.results.arm_names import names_in
 from pglab.results.comparisons import compare
 from pglab.results.digits import counted
 from pglab.results.incomplete import ENDED
@@ -24,6 +25,7 @@ class Closing:
 
     Attributes:
         summary: of `summarize`.
+        names: what to call its arms, by their names in full.
         measure: the score in words, that of the table and of the verdicts; empty without any rows.
         column: what its column is called.
         caption: lines below the table, which name the score and the interval, and count runs without a score.
@@ -31,6 +33,7 @@ class Closing:
     """
 
     summary: pd.DataFrame
+    names: Mapping[str, str]
     measure: str
     column: str
     caption: str
@@ -40,7 +43,7 @@ class Closing:
 def closing(updates: pd.DataFrame, evaluation: pd.DataFrame) -> Closing:
     """The closing of a command from the rows that `load` and `load_evaluation` have of its runs."""
     if updates.empty:
-        return Closing(summarize(updates, evaluation), "", "score", "", ())
+        return Closing(summarize(updates, evaluation), {}, "", "score", "", ())
     runs = scores(updates, evaluation)
     measure = str(runs["measure"].iloc[0])
     column = "final return" if "final evaluation" in measure else "score"
@@ -51,7 +54,7 @@ def closing(updates: pd.DataFrame, evaluation: pd.DataFrame) -> Closing:
     verdicts = compare(runs)["verdict"].tolist()
     more = len(verdicts) - MOST_TOLD
     told = verdicts[:MOST_TOLD] + ([f"… and {counted(more, 'more comparison')}"] if more > 0 else [])
-    return Closing(summary_of(runs), measure, column, "\n".join(lines), tuple(told))
+    return Closing(summary_of(runs), names_in(runs), measure, column, "\n".join(lines), tuple(told))
 
 
 def next_hint(command: str, asked: Collection[int], there: Collection[int], statuses: Iterable[str]) -> str | None:

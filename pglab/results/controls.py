@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from pglab.results.arm_choices import ArmKey, choices, compared_factors
-from pglab.results.arm_names import arm_labels, is_number
+from pglab.results.arm_choices import ArmKey, choices, compared_factors, same
+from pglab.results.arm_names import arm_labels
 
 
 def find_arms(scores: pd.DataFrame, wanted: str) -> list[ArmKey]:
@@ -58,8 +58,3 @@ def _first(scores: pd.DataFrame) -> list[ArmKey]:
     first = next(iter(arms))
     factors = compared_factors(scores)
     return [arm for arm, has in arms.items() if factors and has[factors[0]] == arms[first][factors[0]]] or [first]
-
-
-def same(value: str | None, wanted: str) -> bool:
-    """True where a choice is the one that was asked for; `0.010` is `0.01`."""
-    return value == wanted or (is_number(value) and is_number(wanted) and float(str(value)) == float(wanted))

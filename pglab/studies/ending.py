@@ -4,13 +4,10 @@ import shlex
 from collections.abc import Sequence
 
 import pandas as pd
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from pglab.results.closing import Closing, closing, next_hint
 from pglab.results.digits import with_interval
-from pglab.results.shown import shown
+from pglab.studies.arm_table import ArmTable
 from pglab.studies.console import Console
 from pglab.studies.plan import Plan
 from pglab.studies.recorder import Outcome
@@ -64,24 +61,13 @@ def _in_every_arm(plan: Plan) -> set[int]:
     return set.intersection(*ended)
 
 
-def results_table(study: str, end: Closing) -> Table:
+def results_table(study: str, end: Closing) -> ArmTable:
     """A row an arm: its score with its interval, its steps and what became of its runs."""
-    table = Table(
-        title=f"Study {shown(study)}",
-        caption=end.caption,
-        caption_justify="left",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    table.add_column("arm", overflow="fold")
-    for column in ("seeds", end.column, "95 % interval", "env steps", "diverged"):
-        table.add_column(column, justify="right", no_wrap=True)
     unfinished = end.summary[["running", "stopped", "failed"]].sum(axis=1)
-    if unfinished.any():
-        table.add_column("unfinished", justify="right")
+    columns = ["seeds", end.column, "95 % interval", "env steps", "diverged", *["unfinished"] * bool(unfinished.any())]
+    rows = []
     for row, left in zip(end.summary.to_dict("records"), unfinished, strict=True):
         score, interval = with_interval(row["score"], row["low"], row["high"])
-        cells = [str(row["seeds"]), score, interval, f"{row['env_steps']:,}", str(row["diverged"])]
-        table.add_row(Text(shown(row["arm"])), *cells, *([str(left)] if unfinished.any() else []))
-    return table
+        cells = [str(row["seeds"]), score, interval, f"{row['env_steps']:,}", str(row["diverged"]), str(left)]
+        rows.append((end.names[row["arm"]], cells[: len(columns)]))
+    return ArmTable(columns, rows, f"Study {study}", end.caption)

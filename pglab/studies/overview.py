@@ -23,6 +23,7 @@ class ArmOverview:
     Attributes:
         folder: of the arm.
         size: bytes of all its files.
+        record: of the arm; None where it is damaged.
         asked: updates that its runs were asked for, all different numbers.
         finished: seeds.
         diverged: seeds.
@@ -39,6 +40,7 @@ class ArmOverview:
 
     folder: Path
     size: int
+    record: ArmRecord | None = None
     asked: tuple[int, ...] = ()
     finished: tuple[int, ...] = ()
     diverged: tuple[int, ...] = ()
@@ -85,6 +87,7 @@ def _of(folder: Path, record: ArmRecord) -> ArmOverview:
     return ArmOverview(
         folder,
         _size(folder),
+        record,
         tuple(sorted({run.asked for run in runs.values()})),
         *(tuple(seeds.get(state, ())) for state in ("finished", "diverged", "running", "unfinished", "missing")),
         failed=tuple((seed, runs[seed].last_line or "no error was recorded") for seed in seeds.get("failed", ())),

@@ -58,9 +58,9 @@ class Trained:
         return float(np.average(summary["score"], weights=summary["seeds"]))
 
     def _asked(self, frame: pd.DataFrame) -> pd.DataFrame:
-        asked = pd.MultiIndex.from_tuples([(arm.name, seed) for arm in self.plan.arms for seed in arm.seeds])
+        asked = pd.MultiIndex.from_tuples([(arm.full_name, seed) for arm in self.plan.arms for seed in arm.seeds])
         kept = pd.MultiIndex.from_frame(frame[["arm", "seed"]]).isin(asked)
-        order = {arm.name: number for number, arm in enumerate(self.plan.arms)}
+        order = {arm.full_name: number for number, arm in enumerate(self.plan.arms)}
         return frame[kept].sort_values("arm", key=lambda arm: arm.map(order), kind="stable", ignore_index=True)
 
 
@@ -78,12 +78,12 @@ def train(composed: Sequence[Composed], command: str = "") -> Trained:
     """
     plan = make_plan(composed, command)
     console = Console()
-    for arm in plan.arms:
+    for name, arm in zip(plan.names, plan.arms, strict=True):
         chosen = arm.arm.composed.choices.get("baseline", "none")
         if chosen != "none" and "baseline" not in arm.settings["weighting"]:
-            console.say(f"note: {arm.name}: this weighting uses no baseline, so baseline={chosen} changes nothing")
+            console.say(f"note: {name}: this weighting uses no baseline, so baseline={chosen} changes nothing")
         for note in arm.standing.notes:
-            console.say(f"note: {note}")
+            console.say(f"note: {name}: {note}")
     begun = [arm.settings for arm in plan.arms if arm.standing.starts]
     if said := outside({target for settings in begun for target in foreign_targets(settings)}):
         console.say(f"note: {said}")
@@ -142,7 +142,7 @@ def _train_claimed(plan: Plan, console: Console, follower: Follower) -> Trained:
                 for number in mine:
                     for note in now.arms[number].standing.notes:
                         if note not in arms[number].standing.notes:
-                            console.say(f"note: {note}")
+                            console.say(f"note: {plan.names[number]}: {note}")
                     arms[number] = now.arms[number]
                 if now.shards:
                     outcome.add(execute(now, pool, console))
