@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import pandas as pd
 
-from pglab.results.arm_choices import ArmKey, is_number, same, text
+from pglab.results.arm_choices import ArmKey, Choices, is_number, same, text
 from pglab.results.shown import shown
 from pglab.settings import SAID_WHOLE, folder_name, naming
 from pglab.store.records import ArmRecord
@@ -36,10 +36,14 @@ def names_of(records: Iterable[ArmRecord]) -> dict[str, str]:
     arms = {record.arm: record for record in records}
     full = {arm: full_name(record) for arm, record in arms.items()}
 
-    def known(arm: str, key: str) -> str | None:
-        return arms[arm].choices.get(key) or text(arms[arm].given.get(key))
+    known = {arm: described(record) for arm, record in arms.items()}
+    given = {arm: settings_in(name) for arm, name in full.items()}
+    return _named(full, _told(given, lambda arm, key: known[arm].get(key)))
 
-    return _named(full, _told({arm: settings_in(name) for arm, name in full.items()}, known))
+
+def described(record: ArmRecord) -> Choices:
+    """The choice of each group and every setting of an arm, as text."""
+    return {key: text(value) for key, value in record.given.items()} | dict(record.choices)
 
 
 def names_in(frame: pd.DataFrame) -> dict[str, str]:
@@ -144,7 +148,10 @@ def _told(given: Mapping[Key, Iterable[Setting]], known: Callable[[Key, str], st
     """
     own = {arm: dict(settings) for arm, settings in given.items()}
     keys = sorted({key for of_arm in own.values() for key in of_arm}, key=lambda key: ("." in key, key))
-    values = {arm: {k: of_arm[k] if k in of_arm else known(arm, k) for k in keys} for arm, of_arm in own.items()}
+    values = {}
+    for arm, of_arm in own.items():
+        free = not all(of_arm.values())  # a name that somebody gave stands for itself
+        values[arm] = {key: of_arm.get(key) if free or key in of_arm else known(arm, key) for key in keys}
     first, cut = next(iter(values.values()), {}), short_keys(keys)
     if len(values) > 1:
         keys = [key for key in keys if not all(same(of_arm[key], first[key]) for of_arm in values.values())]

@@ -2,21 +2,19 @@
 
 import pandas as pd
 
-from pglab.results.arm_choices import ArmKey, choices, compared_factors, same
+from pglab.results.arm_choices import ArmKey, choices, compared_factors
 from pglab.results.arm_names import arm_labels
+from pglab.results.finding import meant
 
 
 def find_arms(scores: pd.DataFrame, wanted: str) -> list[ArmKey]:
-    """The arms of that name, of that label, or with these choices (`weighting=total,optimizer.lr=0.01`).
+    """The arms of that name, of that label, or with these choices (`total`, `weighting=total,optimizer.lr=0.01`).
 
     Raises:
         ValueError: there is none.
     """
     labels = arm_labels(scores)
-    found = [arm for arm in labels if wanted in (arm[1], "/".join(arm), labels[arm])]
-    asked = [part.strip().split("=", 1) for part in wanted.split(",")]
-    if not found and all(len(part) == 2 for part in asked):
-        found = [arm for arm, has in choices(scores).items() if all(same(has.get(key), v) for key, v in asked)]
+    found = meant(wanted, {arm: (arm[1], "/".join(arm), labels[arm]) for arm in labels}, choices(scores))
     if not found:
         raise ValueError(f"no arm is {wanted!r}; there are: {'; '.join(labels.values())}")
     return found

@@ -61,12 +61,17 @@ class ArmOverview:
 
 
 def overview(path: Path) -> list[tuple[StudyFolder, list[ArmOverview]]]:
-    """Every study in a folder, with its arms.
+    """Every study in a folder, with its arms as they were first asked for.
 
     Raises:
         FileNotFoundError: there is no study.
     """
-    return [(study, [_arm(arm) for arm in study.arms]) for study in studies_in(path)]
+    return [(study, sorted(map(_arm, study.arms), key=_order)) for study in studies_in(path)]
+
+
+def _order(arm: ArmOverview) -> tuple[str, int, str]:
+    """The place of an arm: as arms were asked for, damaged ones first."""
+    return arm.record.order if arm.record else ("", 0, arm.folder.name)
 
 
 def _arm(arm: ArmFolder) -> ArmOverview:
