@@ -1,23 +1,29 @@
-"""Learning curves of a study as a figure: `python -m analysis.learning_curves STUDY [FILE]`.
-
-FILE ends in .pdf, .svg or .png; by default it is `learning_curves.pdf` in the study's folder.
-"""
+"""`python -m analysis.learning_curves STUDY [FILE]`: learning curves of a study as a figure."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pglab.results import load
 from pglab.results.plots import learning_curves, save
+from pglab.shell import Parser, ended
 
 
-def main() -> None:
-    """Draws the study named on the command line."""
-    if len(sys.argv) not in (2, 3):
-        sys.exit(__doc__)
-    study = Path(sys.argv[1])
-    file = Path(sys.argv[2]) if len(sys.argv) == 3 else study / "learning_curves.pdf"
-    print(save(learning_curves(load(study)), file))
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draws the study that the command line names; returns the exit status."""
+    return ended(lambda: _drawn(arguments))
+
+
+def _drawn(arguments: Sequence[str] | None) -> int:
+    parser = Parser("python -m analysis.learning_curves", description="Learning curves of a study as a figure.")
+    parser.add_argument("study", metavar="STUDY", type=Path, help="folder of a study")
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", type=Path, help="ends in .pdf, .svg or .png; STUDY/learning_curves.pdf"
+    )
+    asked = parser.parse_args(arguments)
+    print(save(learning_curves(load(asked.study)), asked.file or asked.study / "learning_curves.pdf"))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,34 +1,42 @@
-"""Loss and exact objective of a study side by side: `python -m analysis.surrogate STUDY [FILE]`.
-
-FILE ends in .pdf, .svg or .png; by default it is `surrogate.pdf` in the study's folder. The study
-must be on a finite MDP and trained with `diagnostics=gradient`.
-"""
+"""`python -m analysis.surrogate STUDY [FILE]`: loss and exact objective of a study side by side."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from pglab.errors import InputError
 from pglab.results import load
 from pglab.results.plots import save, surrogate_and_objective
+from pglab.shell import Parser, ended
 
 HOW = "train on a finite MDP with diagnostics=gradient, such as\n  python -m pglab {}".format(
     "env=corridor network=tabular diagnostics=gradient diagnostics.every=1 study=surrogate seeds=10"
 )
 
 
-def main() -> None:
-    """Draws the study named on the command line."""
-    if len(sys.argv) not in (2, 3):
-        sys.exit(__doc__)
-    study = Path(sys.argv[1])
-    file = Path(sys.argv[2]) if len(sys.argv) == 3 else study / "surrogate.pdf"
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draws the study that the command line names; returns the exit status."""
+    return ended(lambda: _drawn(arguments))
+
+
+def _drawn(arguments: Sequence[str] | None) -> int:
+    parser = Parser("python -m analysis.surrogate", description="Loss and exact objective of a study side by side.")
+    parser.add_argument(
+        "study", metavar="STUDY", type=Path, help="folder of a study on a finite MDP, with diagnostics=gradient"
+    )
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", type=Path, help="ends in .pdf, .svg or .png; STUDY/surrogate.pdf"
+    )
+    asked = parser.parse_args(arguments)
     try:
-        figure = surrogate_and_objective(load(study))
-    except FileNotFoundError as error:
-        sys.exit(f"error: {error}")
+        figure = surrogate_and_objective(load(asked.study))
     except ValueError as error:
-        sys.exit(f"error: {study}: {error}; {HOW}\n(finished runs are not trained again: give it a study of its own)")
-    print(save(figure, file))
+        raise InputError(
+            f"{asked.study}: {error}; {HOW}\n(finished runs are not trained again: give it a study of its own)"
+        ) from error
+    print(save(figure, asked.file or asked.study / "surrogate.pdf"))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,10 +1,11 @@
 """The command line of `python -m pglab`: overrides, and Hydra's options around them in any order."""
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pglab.errors import InputError
+from pglab.overrides import quoted
+from pglab.shell import Parser
 
 FLAGS = ("run", "multirun", "help", "hydra-help", "version", "resolve", "shell-completion")
 VALUES = ("config-dir", "config-name", "config-path", "package", "experimental-rerun")
@@ -28,6 +29,12 @@ class Arguments:
     options: dict[str, str | bool]
 
     @property
+    def config_dir(self) -> str | None:
+        """A folder with YAML files of the user's own."""
+        folder = self.options.get("config_dir")
+        return None if folder is None else str(folder)
+
+    @property
     def sweeps(self) -> bool:
         return bool(self.options.get("multirun"))
 
@@ -37,9 +44,9 @@ class Arguments:
         return self.options.keys() <= COMPOSING
 
     def for_hydra(self) -> list[str]:
-        """The same with all overrides in one piece, which is how Hydra takes them."""
+        """The same with all overrides in one piece and in Hydra's letters."""
         named = [(f"--{name.replace('_', '-')}", value) for name, value in self.options.items()]
-        return [*self.overrides, *(name if value is True else f"{name}={value}" for name, value in named)]
+        return [*map(quoted, self.overrides), *(name if value is True else f"{name}={value}" for name, value in named)]
 
 
 def parse(arguments: Sequence[str]) -> Arguments:
@@ -56,13 +63,8 @@ def parse(arguments: Sequence[str]) -> Arguments:
     return Arguments((*asked.overrides, *(text.lstrip("-") for text in unknown)), options)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise InputError(message)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(add_help=False, allow_abbrev=False)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m pglab", add_help=False, allow_abbrev=False)
     parser.add_argument("overrides", nargs="*", default=[])
     for name in FLAGS:
         parser.add_argument(*_names(name), action="store_true")

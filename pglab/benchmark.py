@@ -6,9 +6,9 @@ each shows the median of its turns, as machines are noisy. Times are of training
 components built before the clock starts, and no final evaluation is played.
 """
 
-import argparse
 import json
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,6 +24,7 @@ from torch.distributions import Categorical
 
 from pglab.cli import compose_runs
 from pglab.results import load
+from pglab.shell import Parser, ended
 from pglab.studies.console import Console
 from pglab.studies.execute import execute
 from pglab.studies.plan import make_plan
@@ -32,9 +33,13 @@ from pglab.studies.train import ready_pool
 COMMON = ["updates={updates}", "results_dir={folder}", "logger.mode=disabled", "evaluation.episodes=0"]
 
 
-def main() -> None:
-    """Prints the table, and writes it as JSON with `--json FILE`."""
-    parser = argparse.ArgumentParser(prog="python -m pglab.benchmark", description=__doc__)
+def main() -> int:
+    """Prints the table, and writes it as JSON with `--json FILE`; returns the exit status."""
+    return ended(_measured)
+
+
+def _measured() -> int:
+    parser = Parser(prog="python -m pglab.benchmark", description=__doc__)
     parser.add_argument("--updates", type=int, default=20, help="updates of every run (default: 20)")
     parser.add_argument("--repeats", type=int, default=3, help="turns of each way (default: 3)")
     parser.add_argument("--json", type=Path, help="write the steps a second to this file")
@@ -67,6 +72,7 @@ def main() -> None:
     terminal.print(f"Largest worker process: {peak:.2f} GB of memory")
     if options.json:
         options.json.write_text(json.dumps(speeds, indent=1) + "\n")
+    return 0
 
 
 def pglab_speed(overrides: list[str], updates: int) -> float:
@@ -144,4 +150,4 @@ def textbook(
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -18,6 +18,7 @@ through this module for it:
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,8 +57,31 @@ def tanh(x: Tensor) -> Tensor:
     changes its bits with the position in a vector, but not in whole registers: x has a multiple
     of 32 numbers a run.
     """
-    s = x.mul_(2.0).sigmoid_()
-    return (s + s).sub_(1.0)
+    return _Tanh.apply(x)[0] if x.requires_grad else _twice_less_one(x.mul_(2.0).sigmoid_())
+
+
+def _twice_less_one(s: Tensor) -> Tensor:
+    return torch.add(torch.full((), -1.0, dtype=s.dtype, device=s.device), s, alpha=2.0)
+
+
+class _Tanh(torch.autograd.Function):
+    """tanh x and σ(2x); the slope 4 (1 - σ) σ takes half of the passes over memory that autograd's own graph makes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+        s = x.mul_(2.0).sigmoid_()
+        ctx.mark_dirty(x)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(s)  # an output, so that slopes have slopes
+        return _twice_less_one(s), s
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor | None) -> Tensor:
+        (s,), (of_tanh, of_sigmoid) = ctx.saved_tensors, slopes
+        slope = torch.zeros_like(s) if of_tanh is None else of_tanh
+        if of_sigmoid is not None:
+            slope = slope + of_sigmoid / 2
+        return torch.ops.aten.sigmoid_backward(slope, s).mul_(4.0)
 
 
 def keep_company(stay: np.ndarray) -> np.ndarray:

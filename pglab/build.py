@@ -40,10 +40,10 @@ def build_arm(settings: Settings, seeds: list[int]) -> Arm:
     groups = ("weighting", "init", "optimizer", "estimator", "batch", "schedule", "rewards")
     components = {group: build_component(settings, group) for group in groups}
     components["weighting"] = _observations(settings).of_critic(components["weighting"])
-    objective, rule = build_component(settings, "surrogate"), build_component(settings, "reuse")
+    objective, rule, step_rule = (build_component(settings, group) for group in ("surrogate", "reuse", "step"))
     try:
         return Arm(
-            **components, objective=objective, rule=rule,
+            **components, objective=objective, rule=rule, step_rule=step_rule,
             gamma=settings["gamma"], updates=settings["updates"], seeds=seeds,
         )  # fmt: skip
     except ValueError as error:

@@ -19,12 +19,12 @@ from omegaconf import DictConfig
 from pglab.arguments import Arguments, parse
 from pglab.compose import CONF, CONFIG, composed
 from pglab.errors import InputError
-from pglab.results.shown import shown_lines
+from pglab.manual import manual
+from pglab.overrides import parsed
+from pglab.shell import ended, told
 from pglab.studies.asked import Composed
-from pglab.studies.train import INTERRUPTED, train
-from pglab.sweep import compose_runs, explained, plain_jobs
-
-BAD_INPUT = 2  # exit status
+from pglab.studies.train import train
+from pglab.sweep import compose_runs, config_folders, explained, plain_jobs
 
 
 def main() -> int:
@@ -50,18 +50,26 @@ def command(
 ) -> int:
     """Composes what the command line asks for and has it done; returns the exit status.
 
-    Bad input becomes one line and status 2.
-
     Args:
         config_name: the file in `conf/` that the command starts from.
         together: does all jobs of the command line.
         one_by_one: does one job, where a launcher or sweeper wants them so.
     """
+    return ended(lambda: _done(config_name, together, one_by_one))
+
+
+def _done(
+    config_name: str, together: Callable[[list[Composed]], int], one_by_one: Callable[[Composed], float | None]
+) -> int:
     interrupted = "Interrupted; nothing was written."
     try:
         stopped = _listen_for_interruption()
         with _undisguised(stopped):
             asked = parse(sys.argv[1:])
+            if asked.options.get("help"):
+                with explained(config_name, ()):
+                    print(manual(asked.overrides, config_name, config_folders(config_name, asked.config_dir)), end="")
+                return 0
             jobs = _plain_jobs(asked, config_name)
         if jobs is not None:
             return together(jobs)
@@ -69,23 +77,20 @@ def command(
         with _undisguised(stopped):
             _run_by_hydra(asked, config_name, lambda config: one_by_one(composed(config, HydraConfig.get())))
         return 0
-    except InputError as error:
-        message = str(error)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        message = f"cannot store the results: {error}"
-    except KeyboardInterrupt:
-        print(interrupted, file=sys.stderr)
-        return INTERRUPTED
-    print(f"error: {shown_lines(message)}", file=sys.stderr)
-    return BAD_INPUT
+        raise InputError(f"cannot store the results: {told(error)}") from error
+    except KeyboardInterrupt as interruption:
+        raise KeyboardInterrupt(interrupted) from interruption
 
 
 def _plain_jobs(asked: Arguments, config_name: str) -> list[Composed] | None:
     """The jobs, where it is for us to have them done; None where it is for Hydra."""
     if not asked.trains:
         return None
-    folder, name = asked.options.get("config_dir"), asked.options.get("config_name", config_name)
-    return plain_jobs(asked.overrides, None if folder is None else str(folder), str(name), asked.sweeps)
+    name = str(asked.options.get("config_name", config_name))
+    return plain_jobs(asked.overrides, asked.config_dir, name, asked.sweeps)
 
 
 def _run_by_hydra(asked: Arguments, config_name: str, task: Callable[[DictConfig], float | None]) -> None:
@@ -94,6 +99,7 @@ def _run_by_hydra(asked: Arguments, config_name: str, task: Callable[[DictConfig
     Raises:
         InputError: Hydra refuses it.
     """
+    parsed(asked.overrides)  # Hydra's own complaints are of its grammar
     GlobalHydra.instance().clear()
     with explained(config_name, asked.overrides), _as_hydra_takes_it(asked):
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from pglab.errors import InputError
+from pglab.overrides import quoted, typed
 from pglab.studies.asked import Composed
 
 CONFIG = "config"
@@ -35,9 +36,14 @@ def composed(config: DictConfig, hydra_config: Any) -> Composed:
     """
     choices = {group: str(choice) for group, choice in hydra_config.runtime.choices.items() if choice is not None}
     choices = {group: choice for group, choice in choices.items() if not group.startswith("hydra/")}
+    asked = tuple(map(typed, hydra_config.overrides.task))
+    for group, _, names in (text.partition("=") for text in asked):
+        if names.startswith("[") and group != "experiment" and (CONF / group).is_dir():
+            swept = f"{group}={names.strip('[]')}"
+            raise InputError(f"{group}={names} is a list, and an arm has one choice; {swept} with -m is a sweep")
     settings = _plain(OmegaConf.to_container(config, resolve=True))
-    found_by = [f"hydra.searchpath={json.dumps(list(hydra_config.searchpath or []))}"]
-    found_by += [f"{group}={choice}" for group, choice in choices.items()]
+    found_by = [f"hydra.searchpath={json.dumps(list(hydra_config.searchpath or []), ensure_ascii=False)}"]
+    found_by += [quoted(f"{group}={choice}") for group, choice in choices.items()]
     expected = _expected(GlobalHydra.instance().config_loader(), hydra_config.job.config_name, tuple(found_by))
     _check_complete(expected, settings)
     plain_first = sorted(settings.items(), key=lambda item: isinstance(item[1], Mapping))
@@ -46,7 +52,7 @@ def composed(config: DictConfig, hydra_config: Any) -> Composed:
         _compare(key, value, expected, known)
     given = dict(_leaves(OmegaConf.to_container(config, resolve=False)))
     given = {key: value for key, value in given.items() if "${" not in str(value)}
-    return Composed(settings, given, choices, tuple(hydra_config.overrides.task))
+    return Composed(settings, given, choices, asked)
 
 
 @lru_cache(maxsize=256)
@@ -76,7 +82,13 @@ def explain(error: Exception, config_name: str) -> str:
     text = str(error)
     if isinstance(error, YAMLError):
         return f"a configuration file is no YAML: {' '.join(text.split())}"
-    if key := re.search(r"Could not override '([^']+)'", text):
+    if there := re.search(r"already at '([^']+)'|Multiple values for (\S+)\.", text):
+        return f"+{there[1] or there[2]}: the key is there already, so leave the + out"
+    if wanted := re.search(r"Interpolation key '([^']+)' not found", text):
+        return f"${{{wanted[1]}}}: there is no key {wanted[1]} whose value could stand here"
+    if key := re.search(r"Could not (?:override|delete from config\.) '([^']+)'", text):
+        if (CONF / key[1]).is_dir():
+            return f"{key[1]} is set to one of its choices, by name: {', '.join(_names_of_choices(key[1]))}"
         with initialize_config_dir(str(CONF), version_base="1.3"):
             known = config_name if (CONF / f"{config_name}.yaml").exists() else CONFIG
             defaults = OmegaConf.to_container(compose(known))
@@ -87,7 +99,11 @@ def explain(error: Exception, config_name: str) -> str:
         return f"{several[1]} names several values; add -m to sweep over them, or write a list as key=[a,b]"
     lines = [line.strip() for line in text.splitlines()]
     kept = [line for line in lines if line and not line.startswith(("full_key", "object_type", "See https"))]
-    return "\n  ".join(kept)
+    return "; ".join(kept)
+
+
+def _names_of_choices(group: str) -> list[str]:
+    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
 
 
 def _check_complete(expected: Mapping[str, Any], settings: Mapping[str, Any], path: str = "") -> None:
@@ -152,14 +168,15 @@ def _allows(annotation: Any, value: Any) -> bool:
 def _parameters(target: Any) -> Mapping[str, inspect.Parameter] | None:
     """The arguments that a component takes; None where it cannot be found."""
     try:
-        return inspect.signature(get_object(target)).parameters
+        return inspect.signature(get_object(target)).parameters if isinstance(target, str) else None
     except (ImportError, ValueError, TypeError, AttributeError):
         return None
 
 
 def _unknown(key: str, known: Iterable[str]) -> str:
     plain = [name for name in known if not name.endswith(("_target_", "_partial_"))]
-    guesses = difflib.get_close_matches(key, plain, n=3)
+    same_ending = [name for name in plain if name.endswith(f".{key}")]
+    guesses = same_ending[:3] or difflib.get_close_matches(key, plain, n=3)
     hint = f"; did you mean {' or '.join(guesses)}?" if guesses else ""
     return f"unknown key {key}{hint} (`python -m pglab --cfg job` prints every key)"
 

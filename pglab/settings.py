@@ -36,6 +36,7 @@ KEYS: Mapping[str, Decides] = {
     "batch": BUNDLE,
     "surrogate": ARM,
     "reuse": ARM,
+    "step": ARM,
     "schedule": ARM,
     "observations": BUNDLE,
     "rewards": ARM,
@@ -74,6 +75,7 @@ RETIRED = {("weighting", "discount_states"): ("estimator", "discount_states")}  
 LATER_GROUPS = {
     "surrogate": {"_target_": "pglab.algorithms.objectives.Surrogate"},
     "reuse": {"_target_": "pglab.training.update.OneStep"},
+    "step": {"_target_": "pglab.training.update.FirstOrder"},
     "schedule": {"_target_": "pglab.training.schedule.Constant"},
     "observations": {"_target_": "pglab.training.observations.Raw"},
     "rewards": {"_target_": "pglab.algorithms.rewards.Raw"},
@@ -126,6 +128,11 @@ def naming(overrides: Iterable[str]) -> list[str]:
     """The overrides that are part of an arm's name, sorted."""
     asked = (override.lstrip("+~") for override in overrides)
     return sorted(a for a in asked if Decides.NAME in decides(re.split(r"[.=@]", a)[0]) and not a.startswith("hydra"))
+
+
+def name_in_full(overrides: Iterable[str]) -> str:
+    """The keys that were set, with their values: `env=cartpole,weighting=rtg`; `default` where there are none."""
+    return ",".join(naming(overrides)) or "default"
 
 
 def folder_name(parts: Sequence[str]) -> str:

@@ -1,6 +1,5 @@
 """`python -m pglab.study`: how far a study is, and what a command would do in it."""
 
-import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -10,31 +9,34 @@ from pathlib import Path
 from pglab.errors import InputError
 from pglab.results.arm_names import full_name, names_of, shared_settings
 from pglab.results.incomplete import missing_seeds, named_seeds
-from pglab.results.shown import shown, shown_lines
+from pglab.results.shown import shown
+from pglab.shell import Parser, ended
 from pglab.store.folder import one_study
 from pglab.store.records import RunRecord
 from pglab.studies.arm_table import ArmTable
 from pglab.studies.console import Console
 from pglab.studies.overview import ArmOverview, overview
 
-BAD_INPUT = 2  # exit status
 MOST = 20  # lines of a kind beneath a table before the rest is only counted
 STATES = ("finished", "diverged", "running", "unfinished", "missing", "failed")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Shows what the command line asks for; reads only. Returns the exit status."""
-    asked = _parser().parse_args(arguments)
-    try:
-        if asked.config_dir is not None and asked.plan is None:
-            raise InputError(f"--config-dir {asked.config_dir} belongs to --plan, which is not there")
-        studies = overview(asked.path)
-        if asked.plan is not None:
-            _plan(asked.path, asked.plan, asked.config_dir)
-            return 0
-    except (InputError, OSError) as error:
-        print(f"error: {shown_lines(str(error))}", file=sys.stderr)
-        return BAD_INPUT
+    return ended(lambda: _shown(arguments))
+
+
+def _shown(arguments: Sequence[str] | None) -> int:
+    parser = _parser()
+    asked, more = parser.parse_known_args(arguments)
+    if more and asked.plan is None:
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    if asked.config_dir is not None and asked.plan is None:
+        raise InputError(f"--config-dir {asked.config_dir} belongs to --plan, which is not there")
+    studies = overview(asked.path)
+    if asked.plan is not None:
+        _plan(asked.path, [*asked.plan, *more], asked.config_dir)
+        return 0
     console = Console()
     for study, arms in studies:
         names = _names(arms)
@@ -47,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m pglab.study",
         description="How far a study is: a line for each arm. Nothing is written.",
         allow_abbrev=False,
@@ -64,18 +66,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _plan(path: Path, overrides: Sequence[str], config_dir: Path | None) -> None:
+def _plan(path: Path, given: Sequence[str], config_dir: Path | None) -> None:
     """Says what a command would do in the one study at `path`.
 
     Raises:
         InputError: it is not one study, or the command would be refused.
     """
     one_study(path, "--plan is for")
+    from pglab.arguments import parse
     from pglab.cli import compose_runs  # these bring Hydra along, which the table does without
     from pglab.studies.train import train
 
     here = {"study": path.resolve().name, "results_dir": _from_here(path.resolve().parent), "plan": True}
-    composed = compose_runs(overrides, config_dir)
+    composed = compose_runs(parse(given).overrides, config_dir)
     train([replace(one, settings={**one.settings, **here}) for one in composed])
 
 

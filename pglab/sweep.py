@@ -10,7 +10,6 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -20,6 +19,7 @@ from yaml import YAMLError
 
 from pglab.compose import CONF, CONFIG, composed, explain, unnamed_choice
 from pglab.errors import InputError
+from pglab.overrides import parsed
 from pglab.studies.asked import Composed
 
 
@@ -55,20 +55,21 @@ def plain_jobs(
     Raises:
         InputError: bad input, in one line.
     """
-    first, *others = _folders(config_name, config_dir)
+    first, *others = config_folders(config_name, config_dir)
     GlobalHydra.instance().clear()
     with explained(config_name, overrides), initialize_config_dir(str(first), version_base="1.3"):
-        search, given = _search_path(_parsed(overrides), others)
+        loader = GlobalHydra.instance().config_loader()
+        search, given = _search_path(parsed(overrides, loader), others)
         fixed = [str(override.input_line) for override in given if not override.is_sweep_override()]
         mode = RunMode.MULTIRUN if sweeps else RunMode.RUN  # a group that must be chosen may be so in the sweep
-        base = GlobalHydra.instance().config_loader().load_configuration(config_name, [*search, *fixed], mode)
+        base = loader.load_configuration(config_name, [*search, *fixed], mode)
         if not (sweeps or base.hydra.mode == RunMode.MULTIRUN):
             whole = [str(override.input_line) for override in given]
             return [_job(base if whole == fixed else compose(config_name, [*search, *whole], True))]
         if not _is_basic(base):
             return None
         hydra = [str(override.input_line) for override in given if override.is_hydra_override()]
-        own_sweep = _parsed(f"{key}={values}" for key, values in (base.hydra.sweeper.params or {}).items())
+        own_sweep = parsed((f"{key}={values}" for key, values in (base.hydra.sweeper.params or {}).items()), loader)
         jobs = _jobs([*own_sweep, *(override for override in given if not override.is_hydra_override())])
         return [
             _job(base if [*hydra, *job] == fixed else compose(config_name, [*search, *hydra, *job], True), number)
@@ -94,13 +95,12 @@ def explained(config_name: str, overrides: Sequence[str]) -> Iterator[None]:
         raise InputError(unnamed_choice(error, overrides)) from error
 
 
-def _parsed(overrides: Iterable[str]) -> list[Override]:
-    loader = GlobalHydra.instance().config_loader()
-    return OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
+def config_folders(config_name: str, config_dir: str | Path | None) -> list[Path]:
+    """The folders of configurations; Hydra looks for the file that everything starts from in the first one only.
 
-
-def _folders(config_name: str, config_dir: str | Path | None) -> list[Path]:
-    """The folders of configurations; Hydra looks for the file that everything starts from in the first one only."""
+    Raises:
+        InputError: `config_dir` is no folder.
+    """
     if config_dir is None:
         return [CONF]
     if not Path(config_dir).is_dir():
@@ -116,7 +116,7 @@ def _search_path(given: list[Override], folders: Sequence[Path]) -> tuple[list[s
         asked = override.value() if override.key_or_group == "hydra.searchpath" else None
         path += asked if isinstance(asked, list) else []
     left = [override for override in given if override.key_or_group != "hydra.searchpath"]
-    return [f"hydra.searchpath={json.dumps(path)}"] if path else [], left
+    return [f"hydra.searchpath={json.dumps(path, ensure_ascii=False)}"] if path else [], left
 
 
 def _is_basic(config: DictConfig) -> bool:

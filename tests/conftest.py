@@ -15,6 +15,7 @@ from hypothesis import settings
 
 import pglab
 from tests.tracking.wandb_server import WandbServer
+from tests.waiting import HANG
 
 settings.register_profile("pglab", derandomize=True, deadline=None, database=None)
 settings.load_profile("pglab")
@@ -93,7 +94,7 @@ class CommandLine:
     def __call__(self, arguments: Sequence[str], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         """Runs it to its end."""
         with self.started(arguments, folder, **variables) as process:
-            out, err = process.communicate(timeout=100)
+            out, err = process.communicate(timeout=HANG)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 

@@ -76,6 +76,18 @@ def test_tanh_gives_a_run_the_same_bits_at_any_row_of_whole_registers(n):
         assert torch.equal(bits.tanh(x[[row]].clone())[0], together[row])
 
 
+def test_tanh_has_the_slope_of_tanh_and_that_slopes_slope():
+    x = random(3, 32).double().requires_grad_()
+    for of_slope in (False, True):
+
+        def found(function, again=of_slope):
+            y = function(x * 1.0)
+            (slope,) = torch.autograd.grad(y.square().sum(), x, create_graph=again)
+            return torch.autograd.grad((slope * x.detach()).sum(), x)[0] if again else slope
+
+        torch.testing.assert_close(found(bits.tanh), found(torch.tanh), rtol=1e-9, atol=1e-9)
+
+
 def test_without_whole_registers_a_runs_sigmoid_changes_with_its_position():
     changed = 0
     for n in (33, 35, 39, 40):

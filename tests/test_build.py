@@ -15,6 +15,7 @@ from pglab.cli import compose_runs
 from pglab.errors import InputError
 
 CRITIC = ("weighting=gae", "baseline=value")
+TOGETHER = ("baseline.fit=with_policy",)
 
 
 @functools.cache
@@ -116,6 +117,30 @@ def refusal(*overrides: str) -> str:
         (["batch=segments", *CRITIC, "env=gymnasium"], "batch=segments", "choose batch=steps"),
         (["estimator.clip_together=true", "estimator.clip_norm=1"], "estimator.clip_together=true", "with_policy"),
         (["weighting=gae", "baseline=value", "baseline.loss=clipped"], "baseline.loss=clipped", "with_policy"),
+        (["step=natural", "step.damping=-1"], "step ", "damping=-1"),
+        (["step=natural", "step.iterations=0"], "step ", "iterations=0"),
+        (["step=trust_region", "step.max_kl=0"], "step ", "max_kl=0"),
+        (["step=trust_region", "step.shrink=1"], "step ", "shrink=1"),
+        (["step=natural", "reuse=epochs"], "Natural makes one step", "choose reuse=once"),
+        (["step=trust_region", "surrogate=clip", "reuse=epochs"], "TrustRegion makes one step", "choose reuse=once"),
+        (["step=trust_region"], "TrustRegion compares the surrogate", "Surrogate is no value to compare: choose"),
+        (["step=trust_region", "surrogate=kl"], "TrustRegion compares the surrogate", "KLPenalty is no value"),
+        (
+            ["step=natural", *CRITIC, *TOGETHER, "estimator.clip_together=true", "estimator.clip_norm=1"],
+            "estimator.clip_together=true",
+            "Natural makes another vector",
+        ),
+        (["step=natural", "step.exact=true"], "step.exact=true", "CartPole has none"),
+        (
+            ["step=natural", "step.exact=true", "env=corridor", "head=sigmoid_action_blind"],
+            "step.exact",
+            "no distribution",
+        ),
+        (
+            ["step=natural", "step.exact=true", "env=corridor", "estimator.entropy_bonus=1"],
+            "step.exact",
+            "entropy_bonus",
+        ),
         (["schedule=linear", "schedule.clip=true"], "schedule.clip=true", "such as surrogate=clip"),
     ],
     ids=lambda part: ",".join(part) if isinstance(part, list) else None,

@@ -29,22 +29,26 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "watching": (*MATHEMATICS, "errors", "training"),
     "store": ("errors",),
     "results": ("errors", "settings", "store"),
-    "report": ("errors", "results", "settings", "store"),
+    "report": ("errors", "results", "settings", "shell", "store"),
     "studies": ("build", "errors", "processes", "results", "settings", "store", "tracking", "training", "watching"),
-    "tracking": ("errors", "processes", "report", "results", "settings", "store"),
-    "arguments": ("errors",),
-    "compose": ("errors", "studies"),
-    "sweep": ("compose", "errors", "studies"),
-    "cli": ("arguments", "compose", "errors", "results", "studies", "sweep"),
-    "study": ("cli", "errors", "results", "store", "studies"),
+    "tracking": ("errors", "processes", "report", "results", "settings", "shell", "store"),
+    "shell": ("errors", "results"),
+    "overrides": ("errors",),
+    "arguments": ("errors", "overrides", "shell"),
+    "compose": ("errors", "overrides", "studies"),
+    "reference": ("compose",),
+    "manual": ("compose", "errors", "reference"),
+    "sweep": ("compose", "errors", "overrides", "studies"),
+    "cli": ("arguments", "compose", "errors", "manual", "overrides", "shell", "studies", "sweep"),
+    "study": ("arguments", "cli", "errors", "results", "shell", "store", "studies"),
     "verify": (*MATHEMATICS, *COMMAND, "build", "exact", "processes", "results", "settings", "training"),
-    "play": (*MATHEMATICS, "errors", "results", "store", "trust", "watching"),
+    "play": (*MATHEMATICS, "errors", "results", "shell", "store", "trust", "watching"),
     "mirror": ("tracking",),
     "benchmark": None,
     "__main__": ("cli",),
     "__init__": ("cli", "results"),
 }
-KNOWS_HYDRA = {"cli", "compose", "sweep", "build"}
+KNOWS_HYDRA = {"cli", "compose", "overrides", "sweep", "build"}
 
 
 def part_of(file: Path) -> str:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from nbclient import NotebookClient
 
 from pglab.studies.pool import LocalPool
+from tests.waiting import HANG
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "analysis").glob("*.ipynb"))
@@ -126,7 +127,7 @@ def test_a_notebook_runs_in_jupyter_and_shows_its_figures(path, tmp_path, monkey
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     notebook = nbformat.read(path, as_version=4)
     notebook.cells.append(nbformat.v4.new_code_cell("import sys\nimport pglab\nprint(sys.executable, pglab.__file__)"))
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": tmp_path}}).execute()
+    NotebookClient(notebook, timeout=HANG, resources={"metadata": {"path": tmp_path}}).execute()
     *cells, asked = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert asked.outputs[0]["text"].split() == [sys.executable, str(ROOT / "pglab/__init__.py")]
     assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]

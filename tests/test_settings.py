@@ -74,7 +74,7 @@ def test_a_setting_that_came_later_is_there_at_the_value_that_changes_nothing():
     now = as_now(stored)
     assert now["surrogate"]["_target_"].endswith(".Surrogate")
     assert now["weighting"]["baseline"]["fit"] == now["baseline"]["fit"] == "after"
-    for key in ("surrogate", "reuse", "schedule"):  # and so in the defaults of today
+    for key in ("surrogate", "reuse", "step", "schedule"):  # and so in the defaults of today
         assert compose_runs([])[0].settings[key] == now[key]
 
 

@@ -1,7 +1,5 @@
 """The command line: trains what is missing, draws what is not as it should be, writes the page."""
 
-import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,33 +15,34 @@ from analysis.paper.page import page
 from analysis.paper.stored import read
 from analysis.paper.table import as_text
 from analysis.paper.training import train
+from pglab.errors import InputError
 from pglab.results import DamagedError, IncompleteStudy
 from pglab.results.plots import save
 from pglab.results.tables import write_table
+from pglab.shell import Parser, ended
 
 FIGURES_FOLDER = Path("analysis/figures")
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # exit statuses
+FAILED = 1  # exit status
 KINDS = (".pdf", ".png", ".svg")
 
 
 def main(arguments: Sequence[str] | None = None, catalogue: Sequence[Figure] = FIGURES) -> int:
     """Builds what the command line asks for; returns the exit status."""
+    return ended(lambda: _main(arguments, catalogue))
+
+
+def _main(arguments: Sequence[str] | None, catalogue: Sequence[Figure]) -> int:
     asked = _parser().parse_args(arguments)
     by_name = {figure.name: figure for figure in catalogue}
     unknown = [name for name in asked.only or () if name not in by_name]
     if unknown:
         there = ", ".join(by_name)
-        print(f"error: --only {' '.join(unknown)}: there is no such figure; choose from {there}", file=sys.stderr)
-        return BAD_INPUT
+        raise InputError(f"--only {' '.join(unknown)}: there is no such figure; choose from {there}")
     wanted = [figure for figure in catalogue if asked.only is None or figure.name in asked.only]
     try:
         return build(wanted, catalogue, asked.quick, [f"on_mismatch={asked.on_mismatch}"])
-    except KeyboardInterrupt:
-        print("Interrupted; the same command again goes on from what is there.", file=sys.stderr)
-        return INTERRUPTED
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
+    except KeyboardInterrupt as interruption:
+        raise KeyboardInterrupt("Interrupted; the same command again goes on from what is there.") from interruption
 
 
 def build(wanted: Sequence[Figure], catalogue: Sequence[Figure], quick: bool, more: Sequence[str] = ()) -> int:
@@ -121,8 +120,8 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m analysis.paper",
         description="Rebuilds the published results: trains what is missing, draws every figure and table into "
         f"{FIGURES_FOLDER}/, and sets each beside what was published in {FIGURES_FOLDER}/index.html.",

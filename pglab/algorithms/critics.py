@@ -98,6 +98,9 @@ class NetworkCritic:
     """A network with an optimizer of its own, fitted by gradient steps on the mean loss over a run's steps.
 
     With `normalize` the network predicts (G - μ) / σ, with μ and σ of all targets that the run has met so far.
+
+    Attributes:
+        table, start: parameters `[T, P]` of all critics that are computed together with it, and its first row there.
     """
 
     def __init__(
@@ -109,14 +112,26 @@ class NetworkCritic:
         loss: CriticLoss = CriticLoss(),
         normalize: bool = False,
     ) -> None:
-        self._model, self._fit_steps, self._loss = model, fit_steps, loss
+        self._model, self._fit_steps, self._loss, self._make = model, fit_steps, loss, optimizer
         self._rows = Rows(parameters, optimizer)
+        self.table, self.start = self._rows.parameters, 0
         self._targets = Running(len(parameters), 1, parameters.device) if normalize else None
 
     @property
     def optimizer(self) -> Rows:
         """Its steps, of which a schedule may change the rate."""
         return self._rows
+
+    @property
+    def program(self) -> tuple[Model, CriticLoss] | None:
+        """Of critics with the same one, gradients can be computed together; None: of this one alone."""
+        return (self._model, self._loss) if self._targets is None else None
+
+    def move(self, table: Tensor, start: int) -> None:
+        """Has its parameters lie in a table `[T, P]` from a row on; before its first step."""
+        own = table[start : start + len(self._rows.parameters)]
+        own.copy_(self._rows.parameters)
+        self.table, self.start, self._rows = table, start, Rows(own, self._make)
 
     def values(self, rows: Tensor, obs: Tensor) -> Tensor:
         with torch.no_grad():
@@ -134,7 +149,7 @@ class NetworkCritic:
     def fit(self, batch: Sequence[Stretch]) -> None:
         self.observe(batch)
         for _ in range(self._fit_steps):
-            self.step(self.gradient(batch), self._steps(batch) > 0)
+            self.step(self.gradient(batch), _steps(batch, self._rows.parameters) > 0)
 
     def observe(self, batch: Sequence[Stretch]) -> None:
         """Takes the targets of a batch into their running mean and deviation."""
@@ -143,8 +158,15 @@ class NetworkCritic:
 
     def gradient(self, batch: Sequence[Stretch]) -> Tensor:
         """The gradient of each run's loss, `[k, P]`; zero for runs without a step."""
-        parameters, layout = self._rows.parameters, self._model.layout
-        weight = (1.0 / self._steps(batch).clamp(min=1)).float()
+        return self._gradient(self._rows.parameters, batch)
+
+    def gradients(self, batch: Sequence[Stretch]) -> Tensor:
+        """The same of all critics of its table, `[T, P]`, whose rows the batch names."""
+        return self._gradient(self.table, batch)
+
+    def _gradient(self, parameters: Tensor, batch: Sequence[Stretch]) -> Tensor:
+        layout = self._model.layout
+        weight = (1.0 / _steps(batch, parameters).clamp(min=1)).float()
         gradient = torch.zeros_like(parameters)
         for part in batch:
             leaves = layout.leaves(parameters[part.rows])
@@ -167,13 +189,6 @@ class NetworkCritic:
             self._targets.restore(own.pop("targets_seen"))
         self._rows.restore(own)
 
-    def _steps(self, batch: Sequence[Stretch]) -> Tensor:
-        parameters = self._rows.parameters
-        steps = torch.zeros(len(parameters), dtype=torch.float64, device=parameters.device)
-        for part in batch:
-            steps.index_add_(0, part.rows, part.mask.sum(-1).double())
-        return steps
-
     def _scale(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """μ and σ of the runs, `[b, 1]` each."""
         assert self._targets
@@ -184,3 +199,11 @@ class NetworkCritic:
             return target
         mean, deviation = self._scale(rows)
         return (target - mean) / deviation
+
+
+def _steps(batch: Sequence[Stretch], parameters: Tensor) -> Tensor:
+    """Steps of each row of the parameters, `[k]`."""
+    steps = torch.zeros(len(parameters), dtype=torch.float64, device=parameters.device)
+    for part in batch:
+        steps.index_add_(0, part.rows, part.mask.sum(-1).double())
+    return steps

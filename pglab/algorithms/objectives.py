@@ -64,9 +64,9 @@ def uses_old_log_prob(objective: Objective) -> bool:
     return getattr(objective, "uses_old_log_prob", False)
 
 
-def uses_kl(objective: Objective) -> bool:
-    """Tells whether an objective wants the divergence from the policy that played the batch."""
-    return getattr(objective, "uses_kl", False)
+def uses_kl(part: object) -> bool:
+    """Tells whether an objective, or a step rule, wants the divergence from the policy that played the batch."""
+    return getattr(part, "uses_kl", False)
 
 
 def strength_of(objective: Objective) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.envs.classic import Classic
+from pglab.envs.classic import SOLVED, Classic
 from pglab.envs.drawing import Action, Twin
 from pglab.envs.spaces import Box, Discrete
 from pglab.envs.world import State, Step
@@ -51,6 +51,8 @@ class Acrobot(Classic):
     reset_draws: ClassVar[int] = 4
     step_draws: ClassVar[int] = 0
     twin: ClassVar[Twin] = Twin("Acrobot-v1", _put)
+    best_return: ClassVar[float] = -100.0
+    best_source: ClassVar[str] = SOLVED
 
     def reset(self, uniform: Tensor) -> State:
         return tuple((uniform * 0.2 - 0.1).float().unbind(-1))

@@ -4,6 +4,8 @@ from typing import ClassVar
 
 from pglab.envs.drawing import Drawing, Twin
 
+SOLVED = "solved, by Gymnasium's reward_threshold"
+
 
 class Classic:
     """A world with a twin in Gymnasium, cut after `horizon` steps.

@@ -10,6 +10,7 @@ from gymnasium.spaces import Discrete as DiscreteSpace
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
+from pglab.envs.classic import SOLVED
 from pglab.envs.drawing import Action, Drawing, Picture, as_picture, frames_per_second, render_modes
 from pglab.envs.spaces import Box, Discrete
 from pglab.envs.world import State, Step
@@ -59,6 +60,7 @@ class GymnasiumWorld:
 
     reset_draws = 1
     step_draws = 0
+    best_source = SOLVED
 
     def __init__(self, id: str, kwargs: dict[str, Any] | None = None, max_episode_steps: int | None = None) -> None:
         self.id, self._kwargs = id, dict(kwargs or {})
@@ -78,6 +80,7 @@ class GymnasiumWorld:
             raise ValueError(f"{id} has observation space {observed}; only Box and Discrete are supported")
         self.actions, self._first_action = Discrete(int(acted.n)), int(acted.start)
         self.horizon = spec.max_episode_steps if spec else None
+        self.best_return = spec.reward_threshold if spec else None
         self._first_symbol = 0
         if isinstance(observed, BoxSpace):
             self.observation: Box | Discrete = Box(int(np.prod(observed.shape)))

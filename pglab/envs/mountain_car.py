@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from pglab.envs.classic import Classic
+from pglab.envs.classic import SOLVED, Classic
 from pglab.envs.drawing import Action, Twin
 from pglab.envs.spaces import Box, Discrete
 from pglab.envs.world import State, Step
@@ -40,6 +40,8 @@ class MountainCar(Classic):
     reset_draws: ClassVar[int] = 1
     step_draws: ClassVar[int] = 0
     twin: ClassVar[Twin] = Twin("MountainCar-v0", _put)
+    best_return: ClassVar[float] = -110.0
+    best_source: ClassVar[str] = SOLVED
 
     def reset(self, uniform: Tensor) -> State:
         return _at_rest(uniform)

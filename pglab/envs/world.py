@@ -6,7 +6,7 @@ from torch import Tensor
 
 from pglab.envs.spaces import Box, Discrete, Space
 
-__all__ = ["Box", "Discrete", "Drawn", "OneStep", "Parking", "State", "Step", "World"]
+__all__ = ["Box", "Discrete", "Drawn", "OneStep", "Parking", "Ranked", "State", "Step", "World"]
 
 State = tuple[Tensor, ...]
 
@@ -74,6 +74,22 @@ class Drawn(World, Protocol):
     """
 
     problem_draws: int
+
+
+@runtime_checkable
+class Ranked(World, Protocol):
+    """A world whose best known return is declared, so that scores on it can be normalised.
+
+    A normalised score is 0 for uniformly random play, which is measured, and 1 for this return. Finite MDPs are
+    solved, and need not say it.
+
+    Attributes:
+        best_return: undiscounted, of an episode; None where it is not known.
+        best_source: in words, where that comes from.
+    """
+
+    best_return: float | None
+    best_source: str
 
 
 @runtime_checkable

@@ -45,8 +45,7 @@ class Rows:
         self._leaf.grad = gradient
         with torch.no_grad():
             self._step(self._optimizer)
-        finite = [tensor.reshape(len(tensor), -1).isfinite().all(-1) for tensor in self._row_tensors().values()]
-        took = may_change & torch.stack(finite).all(0)
+        took = may_change & finite_rows(*self._row_tensors().values())
         if not took.all():
             for name, tensor in self._row_tensors().items():
                 tensor[~took] = before[name][~took] if name in before else 0.0
@@ -75,6 +74,16 @@ class Rows:
             for name, value in state.items()
             if isinstance(value, Tensor) and value.shape[:1] == self._leaf.shape[:1]
         }
+
+
+def finite_rows(*tensors: Tensor) -> Tensor:
+    """Tells which rows of all tensors `[k, …]` have finite numbers only, `[k]`.
+
+    Their extremes do, which takes a fraction of the time of looking at each number.
+    """
+    flat = [tensor.reshape(len(tensor), -1) for tensor in tensors]
+    extremes = [extreme(rows, -1) for rows in flat for extreme in (torch.amin, torch.amax)]
+    return torch.stack(extremes).isfinite().all(0)
 
 
 @contextmanager

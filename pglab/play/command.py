@@ -15,40 +15,35 @@ from pglab.errors import InputError
 from pglab.play.stored import StoredPolicy, find_policy
 from pglab.results.digits import plain
 from pglab.results.shown import shown
+from pglab.shell import Parser, ended
 from pglab.store.atomic import write
 from pglab.trust import build_stored
 from pglab.watching.episode import WatchedPolicy, line_of
 from pglab.watching.film import check_film, film
 from pglab.watching.stage import FILMED, can_be_drawn, check_drawn, drawn
 
-BAD_INPUT, INTERRUPTED = 2, 130  # exit statuses
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Plays episodes of a stored policy as the command line asks; returns the exit status."""
+    return ended(lambda: _played(arguments))
+
+
+def _played(arguments: Sequence[str] | None) -> int:
     asked = _parser().parse_intermixed_args(arguments)
+    arm, seed = _run(asked.run)
+    if asked.episodes < 1:
+        raise InputError(f"--episodes {asked.episodes} must be at least 1")
+    if asked.video is not None:
+        check_film(asked.video)
     try:
-        arm, seed = _run(asked.run)
-        if asked.episodes < 1:
-            raise InputError(f"--episodes {asked.episodes} must be at least 1")
-        if asked.video is not None:
-            check_film(asked.video)
         _watch(find_policy(asked.study, arm, seed), asked)
-    except InputError as error:
-        problem = str(error)
-    except OSError as error:
-        problem = f"cannot read the study, or write the video: {error}"
-    except KeyboardInterrupt:
-        print("Interrupted; nothing was written.", file=sys.stderr)
-        return INTERRUPTED
-    else:
-        return 0
-    print(f"error: {shown(problem)}", file=sys.stderr)
-    return BAD_INPUT
+    except KeyboardInterrupt as interruption:
+        raise KeyboardInterrupt("Interrupted; nothing was written.") from interruption
+    return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m pglab.play",
         description="Watch the final policy of a run in its environment; of a run that has not ended, its last one.",
         allow_abbrev=False,

@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,30 +14,28 @@ from pglab.report.page import page
 from pglab.results.intervals import Method
 from pglab.results.pairs import Test
 from pglab.results.scores import How
-from pglab.results.shown import shown, shown_lines
+from pglab.results.shown import shown
+from pglab.shell import Parser, ended
 from pglab.store.atomic import write
-
-BAD_INPUT, INTERRUPTED = 2, 130  # exit statuses
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Writes the report that the command line asks for; returns the exit status."""
+    return ended(lambda: _reported(arguments))
+
+
+def _reported(arguments: Sequence[str] | None) -> int:
     asked = _parser().parse_args(arguments)
+    if (asked.score == "steps_to") != (asked.threshold is not None):
+        raise InputError("--score steps_to and --threshold RETURN belong together: steps until a return of so much")
     question = Question(asked.score, asked.threshold, asked.control, asked.interval, asked.test, asked.difference)
-    try:
-        file = _place(asked.study, asked.output)
-        while True:
-            seen = _state(asked.study)  # before it is read: what changes meanwhile is not missed
-            if report(asked.study, question, file, asked.watch) or asked.watch is None:
-                break
-            while _state(asked.study) == seen:
-                time.sleep(asked.watch)
-    except (InputError, OSError) as error:
-        print(f"error: {shown_lines(str(error))}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return 0
+    file = _place(asked.study, asked.output)
+    while True:
+        seen = _state(asked.study)  # before it is read: what changes meanwhile is not missed
+        if report(asked.study, question, file, asked.watch) or asked.watch is None:
+            return 0
+        while _state(asked.study) == seen:
+            time.sleep(asked.watch)
 
 
 def report(study: Path, question: Question, file: Path, watch: int | None = None) -> bool:
@@ -82,8 +79,8 @@ def _state(study: Path) -> dict[str, int]:
     return found
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m pglab.report",
         description="One page about a study, the answer first, in STUDY/report/index.html or where --output says.",
         allow_abbrev=False,
@@ -117,7 +114,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _number(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
     if not math.isfinite(number):
         raise argparse.ArgumentTypeError(f"{text} is no number")
     return number

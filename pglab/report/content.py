@@ -10,6 +10,7 @@ import pandas as pd
 
 from pglab.errors import InputError
 from pglab.report.origin import Origin, origin
+from pglab.report.over_problems import OverProblems, over_problems
 from pglab.results.arm_choices import compared_factors
 from pglab.results.arms import describe_arms
 from pglab.results.comparisons import compare
@@ -19,6 +20,7 @@ from pglab.results.intervals import Method
 from pglab.results.load import load, load_evaluation
 from pglab.results.pairs import Test
 from pglab.results.planning import seeds_needed
+from pglab.results.problems import by_problem
 from pglab.results.scores import How, scores
 from pglab.results.verdicts import beats
 
@@ -64,9 +66,10 @@ class Content:
         arms: of `describe_arms`.
         comparisons: of `compare`; empty for a single arm.
         planning: sentences on the differences that the seeds can show.
-        verdicts: the answer, the surest first.
+        verdicts: the answer, over all problems first, then the surest first.
         across: of a grid, sentences on whether the effect of its first factor is the same everywhere.
         origin: the study as its files tell it: states, failures, commands, settings.
+        over: the answer over several problems; None where the study is on one.
         question: what was asked.
     """
 
@@ -78,6 +81,7 @@ class Content:
     verdicts: list[Verdict]
     across: list[str]
     origin: Origin
+    over: OverProblems | None = None
     question: Question = field(default_factory=Question)
 
     @property
@@ -99,22 +103,27 @@ def content(study: Path, question: Question) -> Content:
         updates, evaluation = load(study), load_evaluation(study)
     if updates.empty:
         nothing = pd.DataFrame()
-        return Content(updates, nothing, nothing, nothing, [], [], [], known, question)
+        return Content(updates, nothing, nothing, nothing, [], [], [], known, None, question)
     runs = _asked(lambda: scores(updates, evaluation, question.how, question.threshold))
     compared = _asked(lambda: compare(runs, question.control, question.test))
     surest = compared.sort_values("p", kind="stable") if len(compared) else compared
-    verdicts = [Verdict(row["verdict"], beats(row)) for row in surest.to_dict("records")]
+    over = _asked(lambda: over_problems(study, runs, question.control, question.test))
+    first = [] if over is None else over.comparisons.to_dict("records")
+    verdicts = [Verdict(row["verdict"], beats(row)) for row in (*first, *surest.to_dict("records"))]
     described = describe_arms(runs, question.interval)
     planning, across = _planning(runs, compared, question), _across(runs, question)
-    return Content(updates, runs, described, compared, planning, verdicts, across, known, question)
+    return Content(updates, runs, described, compared, planning, verdicts, across, known, over, question)
 
 
 def _across(runs: pd.DataFrame, question: Question) -> list[str]:
-    """The effect of a grid's first factor across all others."""
-    if len(factors := compared_factors(runs)) < 2:
-        return []
-    table = effect_across(runs, factors[0], test=question.test)
-    return list(dict.fromkeys(table["answer"]))
+    """The effect of a grid's first factor across all others, on each problem."""
+    said, parts = [], by_problem(runs)
+    for problem, of_problem in parts.items():
+        if len(factors := compared_factors(of_problem)) > 1:
+            table = effect_across(of_problem, factors[0], test=question.test)
+            where = f"on {problem}: " if len(parts) > 1 else ""
+            said += [where + answer for answer in dict.fromkeys(table["answer"])]
+    return said
 
 
 def _planning(runs: pd.DataFrame, compared: pd.DataFrame, question: Question) -> list[str]:

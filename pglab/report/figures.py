@@ -1,20 +1,25 @@
 """The figures of a report, each with what a reader has to know of it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from pglab.report.content import Content
+from pglab.report.over_problems import OverProblems
 from pglab.results import plots
 from pglab.results.arm_choices import choices, compared_factors, distinguishing, is_number
 from pglab.results.arm_names import names_in
 from pglab.results.comparisons import compare
+from pglab.results.controls import find_arms
 from pglab.results.coverage import coverage_of_differences
 from pglab.results.effects import main_effects
+from pglab.results.normalised import NORMALISED
+from pglab.results.problems import by_problem
 
+ENDS = ("low", "high")
 MOST_PAIRED = 20  # arms; a matrix of more is unreadable, and slow
 
 
@@ -30,7 +35,45 @@ class Drawn:
 
 
 def figures(content: Content) -> Iterator[Drawn]:
-    """The figures that the study has the data for, in the order in which they are read."""
+    """The figures that the study has the data for, in the order in which they are read; each problem has its own."""
+    if content.over is None:
+        yield from _of_problem(content)
+        return
+    if len(content.over.comparisons):
+        yield _over_problems(content.over)
+    updates, compared = by_problem(content.updates), content.comparisons
+    for number, (problem, runs) in enumerate(by_problem(content.runs).items(), 1):
+        here = compared[compared["problem"] == problem] if len(compared) else compared
+        for one in _of_problem(replace(content, updates=updates[problem], runs=runs, comparisons=here)):
+            caption = one.caption if number == 1 else ""
+            yield replace(one, name=f"{one.name}_{number}", title=f"{one.title}: {problem}", caption=caption)
+
+
+def _over_problems(over: OverProblems) -> Drawn:
+    """The normalised differences over all problems, and on each."""
+    names, rows = ["label", "control_label", "alike"], []
+    for found in over.comparisons.to_dict("records"):
+        of_pair = over.differences[(over.differences[names] == [found[name] for name in names]).all(axis=1)]
+        for row in (found, *of_pair.to_dict("records")):
+            against = f"{row['label']} against {row['control_label']}" + (f", {row['alike']}" if row["alike"] else "")
+            level = row.get("problem") or f"all {found['problems']} problems"
+            rows.append({"factor": against, "level": level, "effect": row["difference"]} | {e: row[e] for e in ENDS})
+    interval = f"over all: {_words(over.comparisons)}; each: {_words(over.differences)}"
+    return Drawn(
+        "problems",
+        "over_problems",
+        "Differences over all problems, and on each",
+        "Normalised: 0 is random play on a problem, and 1 the best known. All problems count the same.",
+        plots.effects(pd.DataFrame(rows), NORMALISED, interval),
+    )
+
+
+def _words(table: pd.DataFrame) -> str:
+    return ", ".join(table["interval"].unique())
+
+
+def _of_problem(content: Content) -> Iterator[Drawn]:
+    """The figures of runs on one problem."""
     updates, runs, compared = content.updates, content.runs, content.comparisons
     names = names_in(runs)
     yield Drawn(
@@ -86,7 +129,7 @@ def figures(content: Content) -> Iterator[Drawn]:
             plots.sensitivity(runs, key, content.score),
         )
     if scored and len(compared_factors(runs)) > 1:
-        table = main_effects(runs, control=content.question.control)
+        table = main_effects(runs, control=_known_here(runs, content.question.control))
         known = table[table["low"].notna()]
         if len(known):
             yield Drawn(
@@ -107,14 +150,22 @@ def figures(content: Content) -> Iterator[Drawn]:
         )
 
 
+def _known_here(runs: pd.DataFrame, control: str | None) -> str | None:
+    """The control, where one of these runs has it: on another problem it may have another name."""
+    try:
+        return None if control is None else find_arms(runs, control) and control
+    except ValueError:
+        return None
+
+
 def together(content: Content) -> str:
     """The joint level of the intervals of all comparisons, and what intervals from so few seeds really cover."""
     compared = content.comparisons[content.comparisons["p"].notna()]
-    said = []
-    if len(compared) > 1:
+    said, number = [], int(compared["comparisons"].max()) if len(compared) else 0
+    if number > 1:
         said.append(
-            f"The {len(compared)} intervals hold together with 95 % (Bonferroni: each has the level 1 − 0.05/"
-            f"{len(compared)}), and p (Bonferroni) is p times {len(compared)}."
+            f"The {number} intervals hold together with 95 % (Bonferroni: each has the level 1 − 0.05/{number}), and "
+            f"p (Bonferroni) is p times {number}."
         )
     sizes = {(bool(row["paired"]), min(row["n"], row["n_control"])) for row in compared.to_dict("records")}
     said += [coverage_of_differences(*size) for size in sorted({min(sizes), max(sizes)} if sizes else ())]

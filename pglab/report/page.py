@@ -3,7 +3,7 @@
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jinja2
 import pandas as pd
@@ -13,8 +13,11 @@ from PIL import Image
 from pglab.report.content import Content
 from pglab.report.figures import Drawn, figures, together
 from pglab.report.methods import methods
+from pglab.report.over_problems import OverProblems
 from pglab.results import tables
+from pglab.results.across import METHOD
 from pglab.results.arm_names import arm_labels
+from pglab.results.normalised import NORMALISED
 from pglab.results.plots.saving import drawn
 
 MOST_DRAWN = 500  # runs; of more, lines weigh more than dots
@@ -82,6 +85,7 @@ def page(content: Content, refresh: int | None = None) -> str:
         pictures=[_picture(one, len(content.runs)) for one in figures(content)] if scored else [],
         arms=_arms(content) if scored else None,
         comparisons=_comparisons(content) if len(content.comparisons) else None,
+        problems=_problems(content.over) if content.over else None,
         methods=methods(content) if scored else [],
         refresh=refresh,
         most=MOST_TOLD,
@@ -112,9 +116,21 @@ def _comparisons(content: Content) -> Table:
     alike = [f" ({text})" if text else "" for text in found["alike"]]
     arms = [label + among for label, among in zip(found["label"], alike, strict=True)]
     kept = found[[name for name in OF_COMPARISONS if not _unknown(found[name])]]
-    names = {"arm": arms, "control": list(found["control_label"])}
+    names = {"problem": list(found["problem"])} if content.over else {}
+    names |= {"arm": arms, "control": list(found["control_label"])}
     interval = "simultaneous 95 % interval" if found["comparisons"].max() > 1 else "95 % interval"
     return _table("comparisons", found, kept, names, interval, together(content))
+
+
+def _problems(over: OverProblems) -> Table:
+    """The normalised score of each arm over all problems and on each, under what is 0 and 1 there."""
+    note = ". ".join(
+        [f"Over problems: {METHOD}", *(f"{NORMALISED.capitalize()} on {line}" for line in over.references)]
+    )
+    kept = over.arms.drop(columns=["arm", "interval"], errors="ignore")
+    arms = {"arm": list(over.arms["arm"])} if len(over.arms) else {"arm": []}
+    table = _table("problems", over.arms, kept, arms, "95 % interval", f"{note}.")
+    return replace(table, headings=["arm", *kept.columns[:2], "95 % interval", *kept.columns[4:]])
 
 
 def _table(

@@ -1,12 +1,13 @@
 """Arms in a frame of scores: their runs, what describes them, and what tells them apart."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pglab.results.scores import RUN, SCORED
+from pglab.settings import of_problem
 
 ArmKey = tuple[str, str]  # study, and name in it
 Choices = Mapping[str, str | None]  # what describes an arm, as text; None where it lacks a key
@@ -48,20 +49,19 @@ def distinguishing(scores: pd.DataFrame) -> list[str]:
     A key that goes with a choice (`weighting.lam` with `weighting=gae`) is left out where the choice
     says enough. Empty for a single arm, and where no columns tell some arms apart.
     """
-    arms = list(choices(scores).values())
-    needed = [key for key in [*describing(scores), "study"] if len({arm[key] for arm in arms}) > 1]
-    if not _tell_apart(needed, arms):
-        return []
-    for key in reversed(needed.copy()):
-        rest = [other for other in needed if other != key]
-        if _tell_apart(rest, arms):
-            needed = rest
-    return needed
+    return _fewest([*describing(scores), "study"], [], list(choices(scores).values()))
+
+
+def distinguishing_on_a_problem(scores: pd.DataFrame) -> list[str]:
+    """The fewest columns that tell the arms of one problem apart, groups before keys, the study last."""
+    problem = [key for key in describing(scores) if of_problem(key)]
+    keys = [key for key in describing(scores) if key not in problem]
+    return _fewest([*keys, "study"], problem, list(choices(scores).values()))
 
 
 def compared_factors(scores: pd.DataFrame) -> list[str]:
-    """The columns of `distinguishing` whose levels compare: scores of two environments or studies do not."""
-    return [key for key in distinguishing(scores) if key not in ("env", "study")]
+    """The columns of `distinguishing_on_a_problem` whose levels compare: scores of two studies do not."""
+    return [key for key in distinguishing_on_a_problem(scores) if key != "study"]
 
 
 def text(value: Any) -> str | None:
@@ -85,6 +85,18 @@ def is_number(value: str | None) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _fewest(keys: Iterable[str], known: list[str], arms: Sequence[Choices]) -> list[str]:
+    """The fewest of the keys that tell arms apart beside those known; the first ones are kept before the last."""
+    needed = [key for key in keys if len({arm[key] for arm in arms}) > 1]
+    if not _tell_apart([*known, *needed], arms):
+        return []
+    for key in reversed(needed.copy()):
+        rest = [other for other in needed if other != key]
+        if _tell_apart([*known, *rest], arms):
+            needed = rest
+    return needed
 
 
 def _tell_apart(keys: list[str], arms: Iterable[Choices]) -> bool:

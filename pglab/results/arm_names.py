@@ -13,8 +13,9 @@ from typing import Generic, TypeVar
 import pandas as pd
 
 from pglab.results.arm_choices import ArmKey, Choices, is_number, same, text
+from pglab.results.problems import problems
 from pglab.results.shown import shown
-from pglab.settings import SAID_WHOLE, folder_name, naming
+from pglab.settings import SAID_WHOLE, folder_name, name_in_full, naming, of_problem
 from pglab.store.records import ArmRecord
 
 Setting = tuple[str, str]  # key and value
@@ -27,8 +28,8 @@ def full_name(record: ArmRecord) -> str:
 
     That is the name of its folder, where nothing had to be cut or replaced there; also of one that was renamed.
     """
-    given = naming(record.overrides)
-    return ",".join(given) or DEFAULT if folder_name(given) == record.arm else record.arm
+    derived = folder_name(naming(record.overrides)) == record.arm
+    return name_in_full(record.overrides) if derived else record.arm
 
 
 def names_of(records: Iterable[ArmRecord]) -> dict[str, str]:
@@ -73,25 +74,41 @@ def arm_labels(runs: pd.DataFrame) -> dict[ArmKey, str]:
     return _named({arm: "/".join(arm) if "study" in told.keys else arm[1] for arm in told.values}, told)
 
 
+def method_names(runs: pd.DataFrame) -> dict[ArmKey, str]:
+    """A name for each arm that says nothing of its problem: arms that are alike but for it have the same."""
+    told = _told_in(runs)
+    keys = [key for key in told.keys if not of_problem(key)]
+    alone = len(keys) == 1 and all(keys[0] in of_arm for of_arm in told.values.values())
+    return {arm: _label(keys, of_arm, told.cut, alone) or DEFAULT for arm, of_arm in told.values.items()}
+
+
 @dataclass(frozen=True)
 class Pair:
-    """Names of two arms in a sentence, and the settings that they have in common and others have not."""
+    """Names of two arms in a sentence, what they have in common and others on their problem have not, and the problem.
+
+    The problem is empty where all arms are on one.
+    """
 
     arm: str
     control: str
     alike: str
+    problem: str
 
 
 def pair_labels(scores: pd.DataFrame, pairs: Iterable[tuple[ArmKey, ArmKey]]) -> list[Pair]:
-    """`rtg` and `total`, both `lr=0.01`: names for the arms of each pair."""
-    labels, told = arm_labels(scores), _told_in(scores)
-    cut, arms, found = told.cut, told.values, []
+    """`rtg` and `total`, both `lr=0.01`, on `frozenlake`: names for the arms of each pair."""
+    labels, told, of_arm = arm_labels(scores), _told_in(scores), problems(scores)
+    keys, cut, arms = [key for key in told.keys if not of_problem(key)], told.cut, told.values
+    several, found = len(set(of_arm.values())) > 1, []
     for arm, control in pairs:
-        unlike = [key for key in told.keys if not same(arms[arm].get(key), arms[control].get(key))]
+        problem = of_arm[arm] if several else ""
+        unlike = [key for key in keys if not same(arms[arm].get(key), arms[control].get(key))]
         said, of_control = (_label(unlike, arms[one], cut, len(unlike) == 1) for one in (arm, control))
-        alike = _label([key for key in told.keys if key not in unlike], arms[arm], cut, False)
+        alike = _label([key for key in keys if key not in unlike], arms[arm], cut, False)
         clear = said and of_control and said != of_control
-        found.append(Pair(said, of_control, alike) if clear else Pair(labels[arm], labels[control], ""))
+        found.append(
+            Pair(said, of_control, alike, problem) if clear else Pair(labels[arm], labels[control], "", problem)
+        )
     return found
 
 

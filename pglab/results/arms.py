@@ -7,6 +7,7 @@ import scipy
 from pglab.results.arm_choices import describing, runs_by_arm
 from pglab.results.censoring import censored, median_time, restricted
 from pglab.results.intervals import Method, interval_of_mean, tolerance_interval
+from pglab.results.problems import by_problem
 from pglab.results.scores import NOT_FINITE
 
 COUNTED = ("finished", "diverged", "stopped", "failed")
@@ -30,24 +31,25 @@ def describe_arms(scores: pd.DataFrame, interval: Method = "t", level: float = 0
         not_finite: runs without a score because something that was measured is not a finite number.
         missing: seeds that other arms of the study have and this one has not.
         capped: runs that ended before they came to the threshold of `steps_to`.
-        horizon: steps up to which the mean is restricted; empty where no run of the table is censored.
+        horizon: steps up to which the mean is restricted; empty where no run of the problem is censored.
 
-    Where a run of the table is censored every arm's mean is that of min(time, `horizon`), with one horizon for all
-    of them, and its interval is that of pseudo-values (see `pglab.results.censoring`). The median is the time at
+    Where a run of a problem is censored every arm's mean there is that of min(time, `horizon`), with one horizon for
+    all of them, and its interval is that of pseudo-values (see `pglab.results.censoring`). The median is the time at
     which Kaplan and Meier's curve comes to one half, if it does. The smallest time that is known stays; sd, iqm,
     max and the tolerance interval are not known then.
 
     Raises:
         ValueError: the frame is not one score a run, or the interval is unknown.
     """
-    described, limited = describing(scores), restricted(scores)
+    described = describing(scores)
+    limited = pd.concat([restricted(of_problem) for of_problem in by_problem(scores).values()])
     seeds = {str(study): set(runs["seed"]) for study, runs in scores.groupby("study")}
     rows = []
     for (study, arm), runs in runs_by_arm(scores).items():
         first = runs.iloc[0]
         row = {"study": study, "arm": arm} | {key: first[key] for key in described} | {"measure": first["measure"]}
         row |= _statistics(limited.loc[runs.index, "score"].dropna().to_numpy(dtype=float), interval, level)
-        horizon, lacking = float(limited["horizon"].iloc[0]), censored(runs)
+        horizon, lacking = float(limited.loc[runs.index, "horizon"].iloc[0]), censored(runs)
         if not np.isnan(horizon):
             if not str(row["interval"]).startswith("none: "):
                 row["interval"] = f"{row['interval']} on pseudo-values"

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from pglab.results.across import METHOD, across_problems
 from pglab.results.arm_names import names_in
 from pglab.results.comparisons import compare
 from pglab.results.digits import counted
 from pglab.results.incomplete import ENDED
+from pglab.results.normalised import COLUMNS, NORMALISED, known_returns, reference_lines, spanned
 from pglab.results.scores import NOT_FINITE, scores
 from pglab.results.summary import summarize, summary_of
 from pglab.store.records import LARGEST_SEED
@@ -28,8 +30,10 @@ class Closing:
         names: what to call its arms, by their names in full.
         measure: the score in words, that of the table and of the verdicts; empty without any rows.
         column: what its column is called.
-        caption: lines below the table, which name the score and the interval, and count runs without a score.
-        verdicts: sentences on every arm and its control, at most eight and how many more there are.
+        caption: lines below the table, which name the score and the interval, and count runs without a score; where
+            there are several problems, also what scores are normalised by.
+        verdicts: sentences on every arm and its control, those over all problems first, at most eight and how many
+            more there are.
     """
 
     summary: pd.DataFrame
@@ -40,8 +44,12 @@ class Closing:
     verdicts: tuple[str, ...]
 
 
-def closing(updates: pd.DataFrame, evaluation: pd.DataFrame) -> Closing:
-    """The closing of a command from the rows that `load` and `load_evaluation` have of its runs."""
+def closing(updates: pd.DataFrame, evaluation: pd.DataFrame, references: pd.DataFrame | None = None) -> Closing:
+    """The closing of a command from the rows that `load` and `load_evaluation` have of its runs.
+
+    Args:
+        references: of `load_references`; where runs are on several problems, their scores are normalised by them.
+    """
     if updates.empty:
         return Closing(summarize(updates, evaluation), {}, "", "score", "", ())
     runs = scores(updates, evaluation)
@@ -51,7 +59,14 @@ def closing(updates: pd.DataFrame, evaluation: pd.DataFrame) -> Closing:
     lines.append("interval: 95 %, Student-t over seeds")
     if bad := int(runs["note"].str.contains(NOT_FINITE).sum()):
         lines.append(f"no score: {counted(bad, 'run')}, of which something that was measured is {NOT_FINITE}")
-    verdicts = compare(runs)["verdict"].tolist()
+    over_all: list[str] = []
+    if spanned(runs):
+        references = pd.DataFrame(columns=COLUMNS) if references is None else references
+        if known_returns(runs, references):
+            over_all = across_problems(runs, references)["verdict"].tolist()
+            lines.append(f"over problems: {METHOD}")
+        lines += [f"{NORMALISED} on {line}" for line in reference_lines(runs, references)]
+    verdicts = over_all + compare(runs)["verdict"].tolist()
     more = len(verdicts) - MOST_TOLD
     told = verdicts[:MOST_TOLD] + ([f"… and {counted(more, 'more comparison')}"] if more > 0 else [])
     return Closing(summary_of(runs), names_in(runs), measure, column, "\n".join(lines), tuple(told))

@@ -10,6 +10,7 @@ from pglab.results.arm_choices import ArmKey, runs_by_arm
 from pglab.results.arm_names import Pair, pair_labels
 from pglab.results.controls import controls
 from pglab.results.pairs import Difference, Test, paired, unpaired, without_test
+from pglab.results.problems import problems
 from pglab.results.samples import Sample, sample_of
 from pglab.results.verdicts import verdict
 
@@ -28,6 +29,9 @@ def compare(
     those seeds alone, the others are counted in `left_out`. Otherwise all scores are compared, by Welch.
     Differences are arm - control.
 
+    Returns on two problems have no scale in common, so arms are compared on each problem by itself, and never with
+    those of another (`pglab.results.across_problems` gives one answer over all of them).
+
     Where m comparisons are made each interval has the level 1 - α/m, α = 1 - `level`, so that all of them hold
     together with at least the probability `level` (Bonferroni). It is the interval of the very test that p comes
     from: it excludes 0 exactly where p m < α, and exactly there the verdict names a winner.
@@ -38,6 +42,7 @@ def compare(
     all and looks at no pairs, stands beside it and decides nothing, so that there is one answer.
 
     Columns:
+        problem: that both are on; empty where all arms are on one.
         study arm control_study control: the two arms.
         label control_label: what each is called in the verdict, by what tells the two apart.
         alike: what they have in common and other arms have not.
@@ -72,9 +77,10 @@ def compare(
         scores: the frame of `scores`, or rows of it.
         control: an arm's name, or choices (`weighting=total`). Where several arms have them, as in a grid, each
             arm is compared with the one that is otherwise most like it. If not given: the first arm; in a grid
-            its choice in the first factor, groups before keys.
+            its choice in the first factor, groups before keys. On a problem that has no such arm it is the one that
+            is alike but for its problem, or the first.
         test: `t`, or `permutation`, which assumes no normal scores, and needs 6 pairs to reach .05.
-        all_pairs: every two arms, and no control.
+        all_pairs: every two arms on a problem, and no control.
         level: of all intervals together.
 
     Raises:
@@ -86,7 +92,9 @@ def compare(
     if all_pairs and control is not None:
         raise ValueError(f"either all pairs or a control; got both, with control={control!r}")
     runs = runs_by_arm(scores)
-    pairs = [(b, a) for a, b in combinations(runs, 2)] if all_pairs else list(controls(scores, control).items())
+    of_arm = problems(scores)
+    every = [(b, a) for a, b in combinations(runs, 2) if of_arm[a] == of_arm[b]]
+    pairs = every if all_pairs else list(controls(scores, control).items())
     return compare_pairs(scores, pairs, test, level)
 
 
@@ -110,12 +118,26 @@ def compare_pairs(
     table["interval"] = [simultaneous(said, level, number) for said in table["interval"]]
     table["p_bonferroni"], table["p_holm"] = np.minimum(number * p, 1), holm(p)
     table["comparisons"] = number
-    table["verdict"] = [verdict(row) for row in table.to_dict("records")]
+    table["verdict"] = [
+        verdict(row, f"on {row['problem']}" if row["problem"] else "") for row in table.to_dict("records")
+    ]
     return table[COLUMNS]
 
 
 COLUMNS = [
-    *("study", "arm", "control_study", "control", "label", "control_label", "alike", "measure", "unit", "better"),
+    *(
+        "problem",
+        "study",
+        "arm",
+        "control_study",
+        "control",
+        "label",
+        "control_label",
+        "alike",
+        "measure",
+        "unit",
+        "better",
+    ),
     *("paired", "pairs", "n", "n_control", "left_out", "unscored", "not_finite", "diverged", "capped", "horizon"),
     *("correlation", "mean", "control_mean", "difference", "low", "high", "interval", "p_better"),
     *("effect", "effect_name", "p", "test", "p_bonferroni", "p_holm", "comparisons", "p_logrank"),
@@ -154,7 +176,7 @@ def _difference(sample: Sample, test: Test, alpha: float) -> Difference:
 def _row(pair: tuple[ArmKey, ArmKey], sample: Sample, labels: Pair, found: Difference) -> dict[str, object]:
     (study, arm), (control_study, control) = pair
     return {
-        **{"study": study, "arm": arm, "control_study": control_study, "control": control},
+        **{"problem": labels.problem, "study": study, "arm": arm, "control_study": control_study, "control": control},
         **{"label": labels.arm, "control_label": labels.control, "alike": labels.alike},
         **sample.columns,
         **{"difference": found.value, "low": found.low, "high": found.high, "interval": found.said},

@@ -1,10 +1,13 @@
 """Arms are found by what they are called or chose, and each gets the control it is compared with."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from pglab.results.arm_choices import ArmKey, choices, compared_factors
 from pglab.results.arm_names import arm_labels
 from pglab.results.finding import meant
+from pglab.results.problems import problems
 
 
 def find_arms(scores: pd.DataFrame, wanted: str) -> list[ArmKey]:
@@ -21,25 +24,35 @@ def find_arms(scores: pd.DataFrame, wanted: str) -> list[ArmKey]:
 
 
 def controls(scores: pd.DataFrame, control: str | None) -> dict[ArmKey, ArmKey]:
-    """For every arm that is no control the one it is compared with.
+    """For every arm that is no control the one it is compared with, which is on the same problem.
 
     Where several arms are meant (`weighting=total` in a grid with learning rates) it is the one that
-    shares most of the arm's other choices.
+    shares most of the arm's other choices. On a problem where none is, it is the arm that is alike but for its problem,
+    and where there is none either the first.
 
     Args:
         scores: the frame of `scores`.
-        control: see `find_arms`; None: the first arm's choice in the first factor that tells arms apart
-            (groups before keys, and the environment is none: its scores do not compare).
+        control: see `find_arms`; None: the first arm's choice in the first factor that tells the arms of a problem
+            apart, groups before keys.
 
     Raises:
         ValueError: there is no such arm, or two that are equally near.
     """
-    arms = choices(scores)
-    found = _first(scores) if control is None else find_arms(scores, control)
+    arms, of_arm = choices(scores), problems(scores)
+    first = next(iter(arms))
+    found = _with_choice_of(scores, first, [*arms]) if control is None else find_arms(scores, control)
+    factors = compared_factors(scores)
+    meant = {tuple(arms[one][key] for key in factors) for one in found}
+    for problem in dict.fromkeys(of_arm.values()):
+        there = [arm for arm in arms if of_arm[arm] == problem]
+        if not set(there) & set(found):
+            alike = [one for one in there if tuple(arms[one][key] for key in factors) in meant]
+            found = [*found, *(alike or _with_choice_of(scores, there[0], there))]
     nearest = {}
     for arm in [arm for arm in arms if arm not in found]:
-        shared = {one: sum(arms[one][key] == arms[arm][key] for key in arms[arm]) for one in found}
-        best = [one for one in found if shared[one] == max(shared.values())]
+        eligible = [one for one in found if of_arm[one] == of_arm[arm]]
+        shared = {one: sum(arms[one][key] == arms[arm][key] for key in arms[arm]) for one in eligible}
+        best = [one for one in eligible if shared[one] == max(shared.values())]
         if len(best) > 1:
             labels = arm_labels(scores)
             raise ValueError(
@@ -50,9 +63,7 @@ def controls(scores: pd.DataFrame, control: str | None) -> dict[ArmKey, ArmKey]:
     return nearest
 
 
-def _first(scores: pd.DataFrame) -> list[ArmKey]:
-    """The first arm, and in a grid those that share its choice in the first factor."""
-    arms = choices(scores)
-    first = next(iter(arms))
-    factors = compared_factors(scores)
-    return [arm for arm, has in arms.items() if factors and has[factors[0]] == arms[first][factors[0]]] or [first]
+def _with_choice_of(scores: pd.DataFrame, arm: ArmKey, among: Sequence[ArmKey]) -> list[ArmKey]:
+    """The arms that share an arm's choice in the first factor; the arm alone where there is no factor."""
+    arms, factors = choices(scores), compared_factors(scores)
+    return [one for one in among if factors and arms[one][factors[0]] == arms[arm][factors[0]]] or [arm]

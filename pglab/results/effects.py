@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy
 
 from pglab.results.arm_choices import ArmKey, choices, describing, distinguishing, runs_by_arm, text
 from pglab.results.censoring import restricted
 from pglab.results.comparisons import holm, simultaneous
+from pglab.results.contrasts import contrast
 from pglab.results.controls import find_arms
-from pglab.results.pairs import FEWEST_SHARED, Difference, paired, without_test
+from pglab.results.pairs import without_test
+from pglab.results.problems import check_one_problem
 
 Cell = tuple[str, ...]  # a level of each factor
 UNSEEN = 3  # cells without an arm that are named
@@ -60,7 +61,8 @@ def main_effects(
     Where nothing tells the arms apart, as with a single one, the table is empty.
 
     Raises:
-        ValueError: a factor is no column, or there is none among those given; the control is none.
+        ValueError: a factor is no column, or there is none among those given; the control is none; the runs are on
+            several problems.
 
     Source: Montgomery 2017, Design and Analysis of Experiments, chapter 5; Satterthwaite 1946.
     """
@@ -69,6 +71,7 @@ def main_effects(
         return pd.DataFrame(columns=COLUMNS)
     if not names or not set(names) <= set(describing(scores)):
         raise ValueError(f"factors are columns that describe arms: {', '.join(describing(scores))}; got {names}")
+    check_one_problem(scores, "main effects")
     runs, arms = runs_by_arm(scores), choices(scores)
     scores = restricted(scores)
     cells: dict[Cell, list[ArmKey]] = {}
@@ -135,34 +138,11 @@ def _none(unseen: Sequence[Cell], names: Sequence[str]) -> str:
 
 def _found(by_seed: pd.DataFrame, weights: np.ndarray, none: str, alpha: float) -> dict[str, Any]:
     """The columns that come of the scores, `[seeds, arms]`, NaN where there is none."""
-    there, complete = int(by_seed.notna().sum().sum()), by_seed.dropna()
-    in_pairs = len(complete) >= FEWEST_SHARED
-    if none:
-        found, n = without_test(np.nan, "", none), 0
-    elif in_pairs:
-        found, n = paired(complete.to_numpy() @ weights, "t", alpha), len(complete)
-    else:
-        found, n = _of_means([by_seed[arm].dropna().to_numpy() for arm in by_seed], weights, alpha), there
+    there = int(by_seed.notna().sum().sum())
+    found, n, in_pairs = (without_test(np.nan, "", none), 0, False) if none else contrast(by_seed, weights, alpha)
     entered = n * len(weights) if in_pairs else n
     return {
         **{"effect": found.value, "low": found.low, "high": found.high, "interval": found.said},
-        **{"paired": in_pairs and n > 0, "n": n, "left_out": there - entered, "p": found.p},
+        **{"paired": in_pairs, "n": n, "left_out": there - entered, "p": found.p},
         "test": "Student's t over seeds" if found.test == "paired t" else found.test,
     }
-
-
-def _of_means(scores: Sequence[np.ndarray], weights: np.ndarray, alpha: float) -> Difference:
-    """From scores of arms that are independent: Σ w ȳ, with Σ w² s²/n for its variance."""
-    n = np.array([len(each) for each in scores])
-    if not n.all():
-        return without_test(np.nan, "", "none: an arm has no score")
-    value = float(np.array([each.mean() for each in scores]) @ weights)
-    if n.min() < 2:
-        return without_test(value, "", "none: an arm has one score, and fewer than two seeds are in all arms")
-    parts = weights**2 * np.array([each.var(ddof=1) for each in scores]) / n
-    if not (variance := parts.sum()):
-        return without_test(value, "", "none: the scores of each arm are all equal")
-    df, error = variance**2 / (parts**2 / (n - 1)).sum(), np.sqrt(variance)
-    half, p = scipy.stats.t.isf(alpha / 2, df) * error, 2 * scipy.stats.t.sf(abs(value) / error, df)
-    said = "Welch (no two seeds in all arms)"
-    return Difference(value, value - half, value + half, said, np.nan, "", float(p), "Welch's t of the arms' means")

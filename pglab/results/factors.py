@@ -11,6 +11,7 @@ from pglab.results.comparisons import compare_pairs
 from pglab.results.digits import p_is
 from pglab.results.linear import COLUMNS, Sums, analysis_of_variance
 from pglab.results.pairs import Test
+from pglab.results.problems import check_one_problem
 from pglab.results.verdicts import difference
 
 SIGNIFICANT = 0.05
@@ -42,7 +43,7 @@ def anova(scores: pd.DataFrame, factors: Sequence[str] | None = None, sums: Sums
     Where nothing tells the arms apart, as with a single one, the table is empty.
 
     Raises:
-        ValueError: a factor is no column, or there is none among those given.
+        ValueError: a factor is no column, or there is none among those given; the runs are on several problems.
 
     Source: Langsrud 2003, ANOVA for unbalanced data: use type II instead of type III sums of squares.
     """
@@ -51,6 +52,7 @@ def anova(scores: pd.DataFrame, factors: Sequence[str] | None = None, sums: Sums
         return pd.DataFrame(columns=[*COLUMNS, "n", "left_out", "balanced", "sums"])
     if not names or not set(names) <= set(describing(scores)):
         raise ValueError(f"factors are columns that describe arms: {', '.join(describing(scores))}; got {names}")
+    check_one_problem(scores, "factors")
     runs_by_arm(scores)
     scores = restricted(scores)
     entered = scores[scores["score"].notna()]
@@ -86,8 +88,9 @@ def effect_across(scores: pd.DataFrame, factor: str, control: str | None = None,
         test: of the comparisons, see `compare`.
 
     Raises:
-        ValueError: the factor does not tell arms apart, or has no such level.
+        ValueError: the factor does not tell arms apart, or has no such level; the runs are on several problems.
     """
+    check_one_problem(scores, "effects")
     keys, arms, runs = distinguishing(scores), choices(scores), runs_by_arm(restricted(scores))
     if factor not in keys:
         raise ValueError(f"{factor} is no factor of these arms; there are: {', '.join(keys) or 'none'}")

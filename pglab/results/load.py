@@ -38,7 +38,10 @@ def load(path: str | Path, arms: Iterable[str] | None = None) -> pd.DataFrame:
     Columns: `study arm seed`, then `update env_steps episodes return_mean return_std length_mean
     loss entropy grad_norm` (see `pglab.training.measures.Measures`; `env_steps` and `episodes` count
     from the start of the run); where some run was trained with `diagnostics=gradient` what that
-    measured (see `pglab.training.diagnostics.DiagnosedMeasures`; NaN where it did not); `status`
+    measured (see `pglab.training.diagnosed.DiagnosedMeasures`, and `UpdateMeasures` there for what
+    `diagnostics.epochs=true` adds; NaN where it did not); where some arm has a `step` other than `first_order`,
+    `step_kl step_length` (see `pglab.training.natural.Natural`) and `step_backtracks` (see
+    `pglab.training.trust_region.TrustRegion`), NaN for the others; `status`
     (the run's: finished, diverged, running, stopped or failed), the chosen `env weighting baseline head
     network optimizer`, every other group of which arms have chosen different options (`init`, one of your
     own), and every other key that differs between arms under its dotted name.

@@ -37,7 +37,7 @@ def seeds_needed(
     confidence, s √(k/χ²_{k, 0.2}) with k degrees of freedom. With few seeds the two differ a lot.
 
     Columns:
-        study arm control_study control label control_label alike: see `compare`.
+        problem study arm control_study control label control_label alike: see `compare`.
         paired n: whether in pairs, and how many pairs, or seeds of the smaller arm, there are.
         sd sd_high: of differences where paired, else of scores; and its upper limit.
         difference alpha: what to see, and the level after division.
@@ -61,7 +61,13 @@ def seeds_needed(
         sample = sample_of(runs[arm], runs[other])
         sd, n, k = _spread(sample)
         sd_high = sd * math.sqrt(k / scipy.stats.chi2.ppf(1 - SURE, k)) if k else np.nan
-        row = {"study": arm[0], "arm": arm[1], "control_study": other[0], "control": other[1]}
+        row = {
+            "problem": labels.problem,
+            "study": arm[0],
+            "arm": arm[1],
+            "control_study": other[0],
+            "control": other[1],
+        }
         row |= {"label": labels.arm, "control_label": labels.control, "alike": labels.alike}
         row |= {"paired": sample.paired, "n": n, "sd": sd, "sd_high": sd_high}
         row |= {"difference": asked, "alpha": level}
@@ -71,7 +77,20 @@ def seeds_needed(
 
 
 COLUMNS = [
-    *("study", "arm", "control_study", "control", "label", "control_label", "alike", "paired", "n", "sd", "sd_high"),
+    *(
+        "problem",
+        "study",
+        "arm",
+        "control_study",
+        "control",
+        "label",
+        "control_label",
+        "alike",
+        "paired",
+        "n",
+        "sd",
+        "sd_high",
+    ),
     *("difference", "alpha", "needed", "needed_high", "power_now", "detectable", "enough", "verdict"),
 ]
 
@@ -138,6 +157,7 @@ def _smallest(n: int, alpha: float, in_pairs: bool, power: float) -> float:
 
 def _verdict(row: dict, unit: str, power: float) -> str:
     arms = f"{row['label']} and {row['control_label']}" + (f" with {row['alike']}" if row["alike"] else "")
+    arms += f" on {row['problem']}" if row["problem"] else ""
     seeds = counted(row["n"], "paired seed") if row["paired"] else f"{counted(row['n'], 'seed')} in each arm"
     if np.isnan(row["difference"]):
         return f"{seeds} of {arms}: " + _detectable(row, unit)

@@ -16,9 +16,10 @@ def beats(row: Mapping[str, Any]) -> bool:
     return row["low"] > 0 or row["high"] < 0
 
 
-def verdict(row: Mapping[str, Any]) -> str:
-    """The sentence of a row of `compare`: who beats whom, by how much, and how that is known."""
-    return (f"with {row['alike']}: " if row["alike"] else "") + _found(row)
+def verdict(row: Mapping[str, Any], where: str = "") -> str:
+    """The sentence of a row of `compare`: where, who beats whom, by how much, and how that is known."""
+    said = [where, f"with {row['alike']}" if row["alike"] else ""]
+    return "".join([", ".join(filter(None, said)), ": " if any(said) else "", _found(row)])
 
 
 def difference(row: Mapping[str, Any], sign: int = 1, fewer: str = "") -> str:

@@ -48,6 +48,21 @@ class RunRecord:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """The returns of an episode that a normalised score takes for 0 and 1, and where each comes from.
+
+    Attributes:
+        random: of uniformly random actions.
+        best: the best known.
+    """
+
+    random: float
+    random_source: str
+    best: float
+    best_source: str
+
+
+@dataclass(frozen=True)
 class ArmRecord:
     """The record of an arm: all that is known of it besides its rows.
 
@@ -65,6 +80,7 @@ class ArmRecord:
         files: of each file with results the checksums that it may have (None: it may be missing); None where
             an earlier version left none.
         runs: by seed.
+        reference: of its problem; None where none is known, or no other problem is in the study.
         format: of the file that this was read from.
     """
 
@@ -80,6 +96,7 @@ class ArmRecord:
     steps_per_second: float = 0.0
     files: Checksums | None = field(default_factory=dict)
     runs: Mapping[int, RunRecord] = field(default_factory=dict)
+    reference: Reference | None = None
     format: int = FORMAT
 
     @property
@@ -94,6 +111,7 @@ class ArmRecord:
     def sealed(self) -> bytes:
         """The content of `arm.json`."""
         content = {"format": FORMAT} | {one.name: getattr(self, one.name) for one in fields(self)[:-1]}
+        content["reference"] = None if self.reference is None else vars(self.reference)
         content["runs"] = {str(seed): _described(run) for seed, run in self.runs.items()}
         return seal_text({name: value for name, value in content.items() if value is not None})
 
@@ -144,6 +162,7 @@ def _parsed(content: Mapping[str, Any]) -> ArmRecord:
         steps_per_second=float(content.get("steps_per_second", 0.0)),
         files=None if files is None else {str(name): tuple(digests) for name, digests in files.items()},
         runs={_seed(seed): _run(run) for seed, run in content["runs"].items()},
+        reference=_reference(content.get("reference")),
         format=content.get("format", FORMAT),
     )
 
@@ -166,6 +185,15 @@ def _run(run: Mapping[str, Any]) -> RunRecord:
         provenance=tuple(map(_count, run.get("provenance", ()))),
         error=None if error is None else str(error),
     )
+
+
+def _reference(content: Any) -> Reference | None:
+    if content is None:
+        return None
+    random, best = float(content["random"]), float(content["best"])
+    if not best > random:
+        raise ValueError(f"the best known return {best} is not above that of random play, {random}")
+    return Reference(random, str(content["random_source"]), best, str(content["best_source"]))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ from pglab.store.checkpoints import CHECKPOINTS, remove_damaged_checkpoint
 from pglab.store.encoding import NO_ROWS, encode
 from pglab.store.films import FOLDER, film_file
 from pglab.store.reader import ABOUT, EVALUATION, POLICIES, RESULTS, STATES, UPDATES, ArmFolder
-from pglab.store.records import ArmRecord, RunRecord
+from pglab.store.records import ArmRecord, Reference, RunRecord
 from pglab.store.sealed import pack, seal
 from pglab.store.states import Saved
 
@@ -168,6 +168,11 @@ class ArmWriter:
         (self.folder / FOLDER).mkdir(exist_ok=True)
         write(file := film_file(self.folder, seed, update), content)
         return file
+
+    def refer(self, reference: Reference) -> None:
+        """Adds what scores on the arm's problem are normalised by."""
+        if record := self.files.record():
+            self._write(replace(record, reference=reference))
 
     def finished(self, seeds: set[int]) -> tuple[list[Saved], pd.DataFrame]:
         """The states of runs that are finished, and their rows with a column `diverged`, all false."""

@@ -7,6 +7,7 @@ import pandas as pd
 
 from pglab.results.closing import Closing, closing, next_hint
 from pglab.results.digits import with_interval
+from pglab.results.normalised import load_references
 from pglab.studies.arm_table import ArmTable
 from pglab.studies.console import Console
 from pglab.studies.plan import Plan
@@ -32,7 +33,7 @@ def say_what_became(console: Console, plan: Plan, outcome: Outcome) -> bool:
 
 def say_results(console: Console, plan: Plan, updates: pd.DataFrame, evaluation: pd.DataFrame) -> None:
     """Shows the table and the verdicts of the runs that were asked for; both go by one score, which is named."""
-    end = closing(updates, evaluation)
+    end = closing(updates, evaluation, load_references(plan.folder))
     if updates.empty:
         return
     console.table(results_table(plan.folder.name, end))

@@ -195,6 +195,10 @@ def check_numbers(settings: Mapping[str, Any]) -> None:
         raise InputError(f"device={settings['device']} is not one of cpu, cuda")
     if not settings["results_dir"].strip():
         raise InputError(f"results_dir={settings['results_dir']} names no folder; results is one")
+    if settings["results_dir"].startswith("~"):
+        raise InputError(
+            f"results_dir={settings['results_dir']} begins with ~, which only a shell replaces; write it out"
+        )
 
 
 def _check_values(settings: Mapping[str, Any]) -> None:
@@ -209,7 +213,9 @@ def _check_values(settings: Mapping[str, Any]) -> None:
     if settings["logger"]["mode"] not in ("online", "offline", "disabled"):
         raise InputError(f"logger.mode={settings['logger']['mode']} is not one of online, offline, disabled")
     study = settings["study"]
-    if study is not None and not (isinstance(study, str) and re.fullmatch(r"[^/\0]+", study) and study.strip(". ")):
+    if isinstance(study, bool | float | list | Mapping):
+        raise InputError(f"study={study} is no name of a folder; begin it with a letter")
+    if study is not None and not (re.fullmatch(r"[^/\0]+", str(study)) and str(study).strip(". ")):
         raise InputError(f"study={study} must be the name of a folder, without a path; see results_dir=PATH for that")
     if settings["logger"]["timeout"] < 0:
         raise InputError(f"logger.timeout={settings['logger']['timeout']} must be at least 0 seconds")

@@ -22,6 +22,7 @@ from pglab.studies.plan import Plan, make_plan
 from pglab.studies.pool import LocalPool, Pool
 from pglab.studies.provenance import foreign_targets
 from pglab.studies.recorder import Outcome
+from pglab.studies.references import note_references
 from pglab.tracking.live import Followed, Follower
 from pglab.tracking.sweep import report_objective
 
@@ -153,6 +154,8 @@ def _train_claimed(plan: Plan, console: Console, follower: Follower) -> Trained:
                     console.say(f"Waiting for {', '.join(sorted(holders))}, which trains {len(left)} of these arms.")
                 waited_for |= holders
                 time.sleep(WAIT)
+        if not outcome.interrupted:
+            note_references(plan)
     except KeyboardInterrupt:
         outcome.interrupted = True
     finally:

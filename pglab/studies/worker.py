@@ -82,7 +82,7 @@ def _train(job: Job, connection: Connection) -> Done:
     checkpointed = time.monotonic()
     while not bundle.finished:
         measured = bundle.step()
-        connection.send(Updated([(job.slices[arm].number, vars(measures)) for arm, measures in measured]))
+        connection.send(Updated([(job.slices[arm].number, measures.columns()) for arm, measures in measured]))
         for film in _films(job, bundle, measured):
             connection.send(film)
         passed = any(int(measures.update[0]) % tenths[arm] == 0 for arm, measures in measured)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pglab.errors import DamagedError, InputError
+from pglab.shell import BAD_INPUT, INTERRUPTED, Parser
 from pglab.store.folder import StudyFolder, studies_in
 from pglab.tracking.client import MirrorError, Place
 from pglab.tracking.ledger import Known, Ledger
@@ -20,7 +21,7 @@ from pglab.tracking.runs import TrackedRun, runs_of
 from pglab.tracking.summary import SummarizedStudy, summarized
 from pglab.tracking.uploader import Uploader
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # exit statuses
+FAILED = 1  # exit status
 AT_ONCE = 4  # most runs that are uploaded side by side
 WORTH = 4  # runs that are worth the start of one more process
 TIMEOUT = 60.0
@@ -30,12 +31,12 @@ Upload = tuple[TrackedRun | SummarizedStudy, Place, Known | None]  # what, where
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Uploads what W&B does not have yet of a study's runs, and its summary; returns the exit status."""
-    asked = _parser().parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True)
     uploaders: list[Uploader] = []
     uploaded: list[str] = []
     problem, status = "", 0
     try:
+        asked = _parser().parse_args(arguments)
         studies = _studies(asked.study)
         runs, damages = _checked(studies)
         uploaders.append(Uploader(asked.timeout))
@@ -80,8 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m pglab.mirror", description="Uploads studies to W&B from local files.")
+def _parser() -> Parser:
+    parser = Parser("python -m pglab.mirror", description="Uploads studies to W&B from local files.")
     parser.add_argument("study", metavar="STUDY", type=Path, help="the folder of a study, or one that holds several")
     parser.add_argument("--project", help="default: the study's logger.project")
     parser.add_argument("--entity", help="default: the study's logger.entity, or the account's own")
@@ -136,7 +137,7 @@ def _places(
         given = run.record.given
         in_project = project or given.get("logger.project")
         if not in_project:
-            raise InputError(f"arm {run.record.arm} does not say its W&B project; name one with --project NAME")
+            raise InputError(f"arm {run.group} does not say its W&B project; name one with --project NAME")
         places[run] = Place(server, entity or given.get("logger.entity") or own, in_project)
     return places
 

@@ -14,7 +14,7 @@ from pglab.algorithms.weightings import declared_bias, discounted, discounted_fr
 from pglab.models.optimizers import MakeOptimizer
 from pglab.models.parameters import Init
 from pglab.training.schedule import CONSTANT, Schedule
-from pglab.training.update import ONE_STEP, UpdateRule
+from pglab.training.update import FIRST_ORDER, ONE_STEP, StepRule, UpdateRule
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Arm:
     seeds: list[int]
     objective: Objective = SURROGATE
     rule: UpdateRule = ONE_STEP
+    step_rule: StepRule = FIRST_ORDER
     schedule: Schedule = CONSTANT
     rewards: Any = RAW
 
@@ -82,6 +83,11 @@ class Arm:
         parts = (self.weighting, self.objective, self.estimator, self.rule, self.batch, self.rewards)
         first, *others = (declared_bias(part) for part in parts)
         return first + dropped + tuple(reason for reasons in others for reason in reasons)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of what its rules measure in an update."""
+        return tuple(name for rule in (self.rule, self.step_rule) for name in getattr(rule, "columns", ()))
 
     @property
     def learns_together(self) -> bool:

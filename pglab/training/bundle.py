@@ -3,10 +3,11 @@
 An arm is a slice of rows, a seed is one row. A single run is a bundle of one row.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from pglab.envs.world import World
 from pglab.models.model import Model, Policy
 from pglab.models.networks import Normalized
 from pglab.training.arm import Arm
-from pglab.training.critic_lesson import CriticLesson
-from pglab.training.diagnostics import GradientDiagnostics, Witness, diagnosed, measured
+from pglab.training.critic_lesson import CriticLesson, Targets, join
+from pglab.training.diagnostics import GradientDiagnostics, Witness, measured
 from pglab.training.episodes import Episodes, Steps
 from pglab.training.gradient import Gradient, Weights
 from pglab.training.measures import Measures, measure
@@ -30,6 +31,8 @@ from pglab.training.runs import Runs
 from pglab.training.segments import Lanes, Segments
 from pglab.training.trainee import Trainee, alike, column
 from pglab.training.update import Lesson, first_estimate
+
+NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,10 @@ class Evaluation:
     length: np.ndarray
 
 
+def _ignored(rows: np.ndarray) -> None:
+    """Takes no notice of a pass over the batch."""
+
+
 class Bundle:
     """Runs in training; measuring their gradients changes none of their other numbers."""
 
@@ -78,6 +85,7 @@ class Bundle:
             Trainee.of(arm, rows, self._runs.parameters, shapes.world.observation, device)
             for arm, rows in zip(arms, self._runs.arms, strict=True)
         ]
+        join(trainee.weigher.critic for trainee in self._arms)
         batch = arms[0].batch
         standardized = isinstance(shapes.network, Normalized)
         self._observed = Observed(len(self._runs.seed), self._policy.model, device) if standardized else None
@@ -98,14 +106,14 @@ class Bundle:
         witness = Witness.of(training, runs.parameters, kept) if due.any() else None
         weights, critics = self._weigh(training, kept)
         self._stop_cut_runs(training, played)
-        shown = [self._learn(trainees, lesson) for trainees, lesson in self._lessons(training, kept, weights, critics)]
+        noted, passed = self._unknown(training), witness.trail.note if witness else _ignored
+        lessons = self._lessons(training, kept, weights, critics, noted, passed)
+        shown = [self._learn(trainees, lesson) for trainees, lesson in lessons]
+        columns = self._diagnosed(witness, played, kept, weights) if witness else {}
         self._observe(training, played)
         runs.count(played, active)
-        measures = measure(runs, played, reduce(add, shown))
-        if self._diagnostics:
-            columns = {} if witness is None else self._diagnosed(witness, played, kept, weights)
-            measures = diagnosed(measures, columns, due)
-        return [(number, measures.of(rows)) for number, rows in runs.members(active)]
+        measures = measure(runs, played, reduce(add, shown), noted)
+        return [(number, self._row(number, rows, measures, columns, due)) for number, rows in runs.members(active)]
 
     def estimates(self) -> Tensor:
         """The estimate of ∇J that the coming update of every run would follow, `[K, P]`, from a batch of its own.
@@ -180,10 +188,10 @@ class Bundle:
         psi = torch.zeros_like(kept.reward)
         entropy, reduction, strength = (torch.zeros(k, device=device) for _ in range(3))
         steps, count = (torch.from_numpy(x) for x in (kept.steps(k), kept.count(k)))
-        critics = []
+        critics, targets = [], Targets.like(psi)
         for trainee in training:
-            rows, arm = trainee.rows, trainee.arm
-            lesson = trainee.weigher.reweigh(kept, psi) if again else trainee.weigher.weigh(kept, psi)
+            rows, arm, weigher = trainee.rows, trainee.arm, trainee.weigher
+            lesson = weigher.reweigh(kept, psi, targets) if again else weigher.weigh(kept, psi, targets)
             critics += [lesson] if lesson else []
             reduction[rows] = arm.estimator.scale(steps[rows], count[rows])
             entropy[rows] = arm.estimator.entropy_bonus * reduction[rows]
@@ -196,16 +204,29 @@ class Bundle:
         cut = np.unique(played.run[played.truncated & ~played.terminated])
         self._runs.diverged[cut] |= strict[cut]
 
+    def _unknown(self, training: Sequence[Trainee]) -> dict[str, np.ndarray]:
+        """The columns that the arms' rules are going to measure, NaN as yet."""
+        names = [name for trainee in training for name in trainee.arm.columns]
+        return {name: np.full(len(self._runs.seed), np.nan) for name in names}
+
     def _lessons(
-        self, training: Sequence[Trainee], kept: Episodes, weights: Weights, critics: Sequence[CriticLesson]
+        self,
+        training: Sequence[Trainee],
+        kept: Episodes,
+        weights: Weights,
+        critics: Sequence[CriticLesson],
+        noted: Mapping[str, np.ndarray] = NOTHING,
+        passed: Callable[[np.ndarray], None] = _ignored,
     ) -> Iterator[tuple[list[Trainee], Lesson]]:
         """A lesson for the arms that learn in the same way."""
         runs, k = self._runs, len(self._runs.seed)
-        for trainees in alike(training, lambda arm: (arm.rule, arm.objective)):
+        for trainees in alike(training, lambda arm: (arm.rule, arm.objective, arm.step_rule)):
             anew = column(trainees, k, lambda arm: arm.estimator.normalize == "minibatch")
             lesson = Lesson(
+                world=self._shapes.world,
                 policy=self._policy,
                 objective=trainees[0].arm.objective,
+                step_rule=trainees[0].arm.step_rule,
                 parameters=runs.parameters,
                 arms=[trainee.stepper for trainee in trainees],
                 critics=critics,
@@ -218,6 +239,8 @@ class Bundle:
                 weigh=partial(self._weigh, trainees, kept, again=True),
                 old=None,
                 diverged=runs.diverged,
+                noted=noted,
+                passed=passed,
             )
             yield trainees, lesson.begun()
 
@@ -242,8 +265,19 @@ class Bundle:
         assert self._diagnostics is not None
         return measured(
             self._policy, self._shapes.world, witness, self._runs.parameters, played, kept, weights,
-            self._runs.keys.problems, self._diagnostics.exact_states,
+            self._runs.keys.problems, self._diagnostics,
         )  # fmt: skip
+
+    def _row(
+        self, number: int, rows: np.ndarray, measures: Measures, columns: dict[str, np.ndarray], due: np.ndarray
+    ) -> Measures:
+        """The measures of some rows of an arm, with the columns of what was measured beside its update."""
+        arm = self._arms[number].arm
+        plain = measures.of(rows, arm.columns)
+        if self._diagnostics is None:
+            return plain
+        own = {name: column[rows] for name, column in columns.items()}
+        return self._diagnostics.shown(arm, plain, own, due[rows])
 
     def _column(self, trainees: Sequence[Trainee], of: Callable[[Arm], Any]) -> np.ndarray:
         return column(trainees, len(self._runs.seed), of)

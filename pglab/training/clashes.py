@@ -3,17 +3,22 @@
 from collections.abc import Iterator
 from itertools import chain
 
-from pglab.algorithms.objectives import uses_kl
+from pglab.algorithms.objectives import uses_kl, uses_old_log_prob
+from pglab.envs.finite import FiniteMDP
 from pglab.envs.world import Parking
 from pglab.training.arm import Arm
 from pglab.training.bundle import Shapes
+from pglab.training.departure import is_distribution
 from pglab.training.reuse import Epochs
 from pglab.training.segments import Segments
+from pglab.training.update import FIRST_ORDER
 
 
 def clash(shapes: Shapes, arm: Arm) -> str | None:
     """The first pair of choices that cannot go together, in a line that says what to do; None: there is none."""
-    return next(chain(_of_critics(arm), _of_updates(shapes, arm), _of_segments(shapes, arm)), None)
+    return next(
+        chain(_of_critics(arm), _of_updates(shapes, arm), _of_steps(shapes, arm), _of_segments(shapes, arm)), None
+    )
 
 
 def _of_critics(arm: Arm) -> Iterator[str]:
@@ -41,6 +46,36 @@ def _of_updates(shapes: Shapes, arm: Arm) -> Iterator[str]:
         )
     if getattr(arm.schedule, "clip", False) and not hasattr(arm.objective, "strength"):
         yield "schedule.clip=true needs a surrogate with a coefficient, such as surrogate=clip"
+
+
+def _of_steps(shapes: Shapes, arm: Arm) -> Iterator[str]:
+    rule, estimator = arm.step_rule, arm.estimator
+    if rule == FIRST_ORDER:
+        return
+    name = type(rule).__name__
+    if uses_kl(rule) and not hasattr(shapes.head, "kl"):
+        yield f"{name} needs the KL divergence of policies, and {type(shapes.head).__name__} has no kl(old, outputs)"
+    if isinstance(arm.rule, Epochs):
+        yield f"{name} makes one step of a whole batch, at the policy that played it: choose reuse=once"
+    if estimator.clip_together:
+        yield f"estimator.clip_together=true is about gradients, and {name} makes another vector of the policy's"
+    if getattr(rule, "uses_surrogate", False) and (uses_kl(arm.objective) or not uses_old_log_prob(arm.objective)):
+        yield (
+            f"{name} compares the surrogate before and after a step, within a bound on the KL, and "
+            f"{type(arm.objective).__name__} is no value to compare: choose surrogate=ratio (or clip)"
+        )
+    if getattr(rule, "exact", False):
+        yield from _of_exact_steps(shapes, arm)
+
+
+def _of_exact_steps(shapes: Shapes, arm: Arm) -> Iterator[str]:
+    world = shapes.world
+    if not isinstance(world, FiniteMDP):
+        yield f"step.exact=true needs the tables of a finite MDP, and {type(world).__name__} has none: leave it off"
+    elif not is_distribution(shapes.head, world.actions):
+        yield f"step.exact=true needs π, and exp(log_prob) of {type(shapes.head).__name__} is no distribution"
+    if arm.estimator.entropy_bonus:
+        yield "step.exact=true follows ∇J, which has no entropy bonus: leave estimator.entropy_bonus at 0"
 
 
 def _of_segments(shapes: Shapes, arm: Arm) -> Iterator[str]:

@@ -5,7 +5,7 @@ used: no random number is drawn and nothing that trains is written, so a run's o
 keep their bits. Every sum is over one run's own data in a fixed order, so these keep theirs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
@@ -15,58 +15,19 @@ from torch import Tensor
 
 from pglab.algorithms.baselines import NoBaseline
 from pglab.algorithms.returns import rewards_to_go
-from pglab.bits import step_blocks
 from pglab.envs.finite import FiniteMDP
-from pglab.envs.spaces import Discrete, as_space
+from pglab.envs.spaces import Space, as_space
 from pglab.envs.world import OneStep, World
 from pglab.models.model import Policy
 from pglab.training.arm import Arm
+from pglab.training.departure import Trail, departures, is_distribution
+from pglab.training.diagnosed import DiagnosedMeasures, diagnosed
 from pglab.training.episodes import Episodes
 from pglab.training.gradient import Weights
 from pglab.training.groups import Groups, cosine
 from pglab.training.measures import Measures
 from pglab.training.randomness import reset_uniforms
 from pglab.training.trainee import Trainee, alike, column
-
-
-@dataclass(frozen=True)
-class DiagnosedMeasures(Measures):
-    """`Measures`, and what was measured about the gradient: `[R]` each, NaN where it does not apply.
-
-    ĝ is the estimate of ∇J before clipping, its reduction and entropy bonus included; what needs
-    two episodes is NaN for a batch with fewer. Episodes below the minimum length count in `kl` only.
-
-    Attributes:
-        grad_variance: estimate of tr Var(ĝ) over batches like this one (see `Groups.variance`).
-        grad_snr: ‖E ĝ‖ / √tr Var(ĝ), estimated as √(max(‖ĝ‖² - V, 0) / V) with V = `grad_variance`;
-            0 where the noise hides the signal, NaN where V is 0.
-        half_cosine: cosine between the gradients of the first and the second half of the episodes.
-        variance_removed: 1 - V / V₀, the share of the variance that the baseline removes: V₀ is
-            that of the same weighting with `NoBaseline` on the same episodes. NaN without a baseline.
-        explained_variance: of the critic, before it is fitted to this batch:
-            1 - Var(G - V) / Var(G) over the batch's steps. NaN without a critic.
-        kl: KL(π_old ‖ π_new) of the step in nats, the mean over the steps of the batch.
-        objective: the exact J = E[Σ γ^t r_t] of the policy that played the batch. This and the next
-            are NaN but on a finite MDP; truncation counts as the end.
-        exact_cosine: cosine between ĝ and the exact ∇J.
-        optimal_action: share of the batch's actions that have the highest mean reward. NaN but in a
-            bandit (a world with `best_action`).
-
-    The last four need actions that can be counted: they are NaN where an action is a Box.
-    """
-
-    grad_variance: np.ndarray
-    grad_snr: np.ndarray
-    half_cosine: np.ndarray
-    variance_removed: np.ndarray
-    explained_variance: np.ndarray
-    kl: np.ndarray
-    objective: np.ndarray
-    exact_cosine: np.ndarray
-    optimal_action: np.ndarray
-
-
-COLUMNS = tuple(field.name for field in fields(DiagnosedMeasures) if field.name not in Measures.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
@@ -80,10 +41,12 @@ class GradientDiagnostics:
 
     Args:
         every: n.
+        epochs: those of `UpdateMeasures` too, with two for each epoch of an update.
         exact_states: largest finite MDP whose J and ∇J are computed; the time grows with the cube.
     """
 
     every: int = 10
+    epochs: bool = False
     exact_states: int = 100
 
     def __post_init__(self) -> None:
@@ -96,17 +59,15 @@ class GradientDiagnostics:
         """Tells whether the update after so many others is measured, `[K]`."""
         return updates % self.every == 0
 
-
-def diagnosed(plain: Measures, columns: dict[str, np.ndarray], due: np.ndarray) -> DiagnosedMeasures:
-    """The measures of an update with the columns of the runs where they are due, `[K]`, and NaN elsewhere."""
-    unknown = np.full(len(due), np.nan)
-    own = {name: np.where(due, columns.get(name, unknown), np.nan) for name in COLUMNS}
-    return DiagnosedMeasures(**vars(plain), **own)
+    def shown(self, arm: Arm, plain: Measures, columns: Mapping[str, np.ndarray], due: np.ndarray) -> DiagnosedMeasures:
+        """The measures of runs of an arm with what was measured beside them where it is due, `[R]`."""
+        epochs = getattr(arm.rule, "epochs", 1) if self.epochs else None
+        return diagnosed(plain, columns, due, epochs)
 
 
 @dataclass(frozen=True)
 class Witness:
-    """Facts about an update that only the state before it can tell.
+    """Facts about an update that only the states on its way can tell.
 
     Attributes:
         training: the arms that made the update.
@@ -114,18 +75,19 @@ class Witness:
         plain: Ψ without the baseline of each packed step, its reduction included, `[S + 1]`; zero for
             arms whose weighting has no baseline.
         explained_variance: see `DiagnosedMeasures`, `[K]`.
+        trail: the policies as each epoch left them.
     """
 
     training: Sequence[Trainee]
     before: Tensor
     plain: Tensor
     explained_variance: np.ndarray
+    trail: Trail
 
     @classmethod
     def of(cls, training: Sequence[Trainee], parameters: Tensor, kept: Episodes) -> "Witness":
         """Looks at the batches before critics, memories and policies learn from them."""
-        k = len(parameters)
-        plain, value, returns = (torch.zeros_like(kept.reward) for _ in range(3))
+        plain = torch.zeros_like(kept.reward)
         for trainee in training:
             weighting = without_baseline(trainee.arm.weighting)
             if weighting is None:
@@ -133,14 +95,24 @@ class Witness:
             arm = replace(trainee.arm, weighting=weighting)
             for _, index, batch in trainee.weigher.batches(kept):
                 plain[index] = trainee.weigher.scaled(arm.psi(batch), batch)
-                if batch.value is not None:
-                    value[index] = batch.value
-                    returns[index] = rewards_to_go(batch.reward, arm.gamma)
-        run = np.repeat(kept.run, kept.length)
-        left, whole = _variance(run, _numpy((returns - value)[:-1]), k), _variance(run, _numpy(returns[:-1]), k)
-        known = column(training, k, lambda arm: arm.has_critic) & (whole > 0)
-        explained = np.where(known, 1.0 - left / np.where(known, whole, 1.0), np.nan)
-        return cls(training, parameters.clone(), plain, explained)
+        explained = explained_variance(training, len(parameters), kept)
+        return cls(training, parameters.clone(), plain, explained, Trail.begin(parameters))
+
+
+def explained_variance(training: Sequence[Trainee], runs: int, kept: Episodes) -> np.ndarray:
+    """1 - Var(G - V) / Var(G) over each run's steps, with the critic as it is now, `[K]`; NaN without one."""
+    value, returns = (torch.zeros_like(kept.reward) for _ in range(2))
+    for trainee in training:
+        if not trainee.arm.has_critic:
+            continue
+        for _, index, batch in trainee.weigher.batches(kept):
+            assert batch.value is not None
+            value[index] = batch.value
+            returns[index] = rewards_to_go(batch.reward, trainee.arm.gamma)
+    run = np.repeat(kept.run, kept.length)
+    left, whole = _variance(run, _numpy((returns - value)[:-1]), runs), _variance(run, _numpy(returns[:-1]), runs)
+    known = column(training, runs, lambda arm: arm.has_critic) & (whole > 0)
+    return np.where(known, 1.0 - left / np.where(known, whole, 1.0), np.nan)
 
 
 def without_baseline(weighting: Any) -> Any:
@@ -162,9 +134,9 @@ def measured(
     kept: Episodes,
     weights: Weights,
     problems: Tensor,
-    exact_states: int,
+    diagnostics: GradientDiagnostics,
 ) -> dict[str, np.ndarray]:
-    """The columns of `DiagnosedMeasures` for an update that was made, `[K]` each; NaN for runs that made none.
+    """The columns of `UpdateMeasures` for an update that was made, `[K]` each; NaN for runs that made none.
 
     Args:
         witness: of the same update.
@@ -172,14 +144,14 @@ def measured(
         played, kept: all episodes of the batches, and those in the estimate.
         weights: of the steps of `kept`.
         problems: key of each run's problem, `[K]`.
-        exact_states: largest finite MDP whose J and ∇J are computed.
+        diagnostics: what is wanted.
     """
     training, before, k = witness.training, witness.before, len(after)
     groups = Groups.of(kept, k)
     by_steps = column(training, k, _by_steps)
     has_baseline = column(training, k, lambda arm: without_baseline(arm.weighting) is not None)
     rows = np.unique(played.run)
-    removed, kl, objective, exact_cosine = (np.full(k, np.nan) for _ in range(4))
+    removed, objective, exact_cosine = (np.full(k, np.nan) for _ in range(3))
     with np.errstate(all="ignore"):  # a run that diverges has infinities and NaN to measure
         psis = [weights.psi, witness.plain] if has_baseline.any() else [weights.psi]
         parts, *plain = groups.gradients(policy, before, psis, weights.entropy, _objectives(training))
@@ -189,40 +161,49 @@ def measured(
         if plain:
             noisier = groups.variance(plain[0], by_steps)
             removed = np.where(has_baseline & (noisier > 0), 1.0 - variance / noisier, np.nan)
-        space = as_space(world.actions)
-        if isinstance(space, Discrete) and is_distribution(policy.head, space):
-            kl = step_kl(policy, space.size, before, after, played)
-            if isinstance(world, FiniteMDP) and len(world.transition) <= exact_states:
-                gamma = column(training, k, lambda arm: float(arm.gamma))
-                objective[rows], slope = _exact(world, policy, before[torch.from_numpy(rows)], gamma[rows])
-                exact_cosine[rows] = cosine(estimate[rows], slope)
-        return {
+        small = isinstance(world, FiniteMDP) and len(world.transition) <= diagnostics.exact_states
+        if small and is_distribution(policy.head, world.actions):
+            gamma = column(training, k, lambda arm: float(arm.gamma))
+            objective[rows], slope = _exact(world, policy, before[torch.from_numpy(rows)], gamma[rows])
+            exact_cosine[rows] = cosine(estimate[rows], slope)
+        return _of_the_update(policy, as_space(world.actions), witness, after, played, kept, weights, diagnostics) | {
             "grad_variance": variance,
             "grad_snr": np.where(variance > 0, np.sqrt(signal / variance), np.nan),
             "half_cosine": np.where(variance >= 0, cosine(*groups.halves(parts)), np.nan),
             "variance_removed": removed,
             "explained_variance": witness.explained_variance,
-            "kl": kl,
             "objective": objective,
             "exact_cosine": exact_cosine,
             "optimal_action": optimal_share(world, problems, played),
         }
 
 
-def step_kl(policy: Policy, actions: int, before: Tensor, after: Tensor, episodes: Episodes) -> np.ndarray:
-    """Mean over each run's steps of Σ_a π_old(a|s) log(π_old(a|s) / π_new(a|s)), `[R]`."""
-    divergence = torch.zeros_like(episodes.reward)
-    with torch.no_grad():
-        for rows, index in step_blocks(episodes.run, episodes.length, before.device):
-            obs = episodes.obs[index]
-            old, new = (
-                _log_probs(policy, policy.model(policy.model.layout.unflatten(flat[rows]), obs), actions)
-                for flat in (before, after)
-            )
-            divergence[index] = (old.exp() * (old - new)).sum(0)
-    run = np.repeat(episodes.run, episodes.length)
-    total = np.bincount(run, weights=_numpy(divergence[:-1]), minlength=len(before))
-    return total / np.bincount(run, minlength=len(before))
+def _of_the_update(
+    policy: Policy,
+    space: Space,
+    witness: Witness,
+    after: Tensor,
+    played: Episodes,
+    kept: Episodes,
+    weights: Weights,
+    diagnostics: GradientDiagnostics,
+) -> dict[str, np.ndarray]:
+    """The columns about where the update led."""
+    training, before, trail, k = witness.training, witness.before, witness.trail, len(after)
+    if not diagnostics.epochs:
+        (end,) = departures(policy, space, before, [after], played)
+        return {"kl": end.kl}
+    clips = column(training, k, lambda arm: getattr(arm.objective, "strength", None) == "clip")
+    clip = np.where(clips, _numpy(weights.strength), np.nan)
+    *epochs, end = departures(policy, space, before, [*trail.after, after], played, clip)
+    columns = vars(end) | {
+        "step_length": _numpy((after - before).norm(dim=-1)),
+        "explained_variance_after": explained_variance(training, k, kept),
+    }
+    for number, epoch in enumerate(epochs):
+        for name in ("kl", "approx_kl"):
+            columns[f"{name}_epoch_{number + 1}"] = np.where(trail.made > number, getattr(epoch, name), np.nan)
+    return columns
 
 
 def optimal_share(world: Any, problems: Tensor, episodes: Episodes) -> np.ndarray:
@@ -238,20 +219,6 @@ def optimal_share(world: Any, problems: Tensor, episodes: Episodes) -> np.ndarra
     hit = episodes.action[:-1].cpu().numpy() == best[np.repeat(episodes.run, episodes.length)]
     count = np.bincount(episodes.run, weights=episodes.length, minlength=len(problems))
     return np.bincount(np.repeat(episodes.run, episodes.length), weights=hit, minlength=len(problems)) / count
-
-
-def is_distribution(head: Any, space: Discrete) -> bool:
-    """Tells whether exp(log_prob) of a head sums to 1; one that is wrong on purpose has no KL and no exact J."""
-    logits = torch.linspace(-2.0, 2.0, 32 * head.width(space)).reshape(32, -1)
-    chosen = torch.arange(space.size)[:, None].expand(-1, 32)
-    total = torch.stack([head.log_prob(logits, action) for action in chosen]).exp().sum(0)
-    return bool(torch.allclose(total, torch.ones(32), atol=1e-4))
-
-
-def _log_probs(policy: Policy, logits: Tensor, actions: int) -> Tensor:
-    """log π of every action, `[A, b, n]`."""
-    shape, device = logits.shape[:-1], logits.device
-    return torch.stack([policy.head.log_prob(logits, torch.full(shape, a, device=device)) for a in range(actions)])
 
 
 def _by_steps(arm: Arm) -> bool:

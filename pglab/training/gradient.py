@@ -122,33 +122,66 @@ def policy_gradient(
         old: the policy that played, where the objective uses it.
         blocks: the steps to sum over, all by default; runs without any come out as zeros.
     """
-    layout, has_bonus, device = policy.model.layout, bool(weights.entropy.any()), parameters.device
+    layout, device = policy.model.layout, parameters.device
     gradient = torch.zeros_like(parameters)
     loss, entropy, steps = (torch.zeros(len(parameters), device=device) for _ in range(3))
     if blocks is None:
         blocks = step_blocks(episodes.run, episodes.length, device)
     for rows, index in blocks:
-        mask = (index < len(weights.psi) - 1).to(weights.psi)
-        psi, reduction, beta = weights.at(rows, index)
         leaves = layout.leaves(parameters[rows])
-        logits = policy.model(leaves, episodes.obs[index])
-        seen = Seen(
-            log_prob=policy.head.log_prob(logits, episodes.action[index]),
-            psi=psi,
-            old_log_prob=old.log_prob[index] if old and uses_old_log_prob(objective) else None,
-            kl=policy.head.kl(old.outputs[index], logits) if old and uses_kl(objective) else None,
-            weight=reduction[:, None],
-            strength=weights.strength[rows, None],
-        )
-        with torch.set_grad_enabled(has_bonus):
-            block_entropy = (policy.head.entropy(logits) * mask).sum(-1)
-        block_loss = (objective(seen) * mask).sum(-1) - beta * block_entropy
+        block_loss, block_entropy, mask = _losses(policy, leaves, (rows, index), episodes, weights, objective, old)
         # Summed over runs, never averaged: each run's gradient is its own.
         gradient.index_add_(0, rows, layout.gradient(block_loss.sum(), leaves))
         loss.index_add_(0, rows, block_loss.detach())
         entropy.index_add_(0, rows, block_entropy.detach())
         steps.index_add_(0, rows, mask.sum(-1))
     return Gradient(gradient, loss, entropy / steps.clamp(min=1))
+
+
+def surrogate_loss(
+    policy: Policy,
+    parameters: Tensor,
+    episodes: Episodes,
+    weights: Weights,
+    objective: Objective,
+    old: Old | None,
+    blocks: Iterable[Block],
+) -> Tensor:
+    """Σ_t (loss_t - β H(π(·|s_t))) of each run, `[K]`, as `policy_gradient` has it."""
+    total = torch.zeros(len(parameters), device=parameters.device)
+    with torch.no_grad():
+        for rows, index in blocks:
+            named = policy.model.layout.unflatten(parameters[rows])
+            block_loss, _, _ = _losses(policy, named, (rows, index), episodes, weights, objective, old)
+            total.index_add_(0, rows, block_loss)
+    return total
+
+
+def _losses(
+    policy: Policy,
+    named: dict[str, Tensor],
+    block: Block,
+    episodes: Episodes,
+    weights: Weights,
+    objective: Objective,
+    old: Old | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Σ_t (loss_t - β H) and Σ_t H over the steps of each row of a block, `[b]`, and where it has steps, `[b, n]`."""
+    rows, index = block
+    mask = (index < len(weights.psi) - 1).to(weights.psi)
+    psi, reduction, beta = weights.at(rows, index)
+    logits = policy.model(named, episodes.obs[index])
+    seen = Seen(
+        log_prob=policy.head.log_prob(logits, episodes.action[index]),
+        psi=psi,
+        old_log_prob=old.log_prob[index] if old and uses_old_log_prob(objective) else None,
+        kl=policy.head.kl(old.outputs[index], logits) if old and uses_kl(objective) else None,
+        weight=reduction[:, None],
+        strength=weights.strength[rows, None],
+    )
+    with torch.set_grad_enabled(logits.requires_grad and bool(weights.entropy.any())):
+        entropy = (policy.head.entropy(logits) * mask).sum(-1)
+    return (objective(seen) * mask).sum(-1) - beta * entropy, entropy, mask
 
 
 def mean_kl(policy: Policy, parameters: Tensor, episodes: Episodes, old: Old, blocks: Iterable[Block]) -> Tensor:

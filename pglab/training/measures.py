@@ -1,6 +1,7 @@
 """Rows of results: what an update of some runs showed."""
 
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -17,7 +18,8 @@ class Measures:
     `seed`, `update`, `env_steps` and `episodes` count: the seed, the updates, steps and episodes
     of all batches so far. The others are of this update: mean and deviation of the undiscounted
     return and mean length over the batch's episodes (those that ended in it), the surrogate's value, the policy's mean
-    entropy in nats, the norm of the gradient before clipping.
+    entropy in nats, the norm of the gradient before clipping. `noted` has by name what the arm's own rules
+    measured (see `StepRule`), NaN where they did not.
     """
 
     seed: np.ndarray
@@ -31,13 +33,19 @@ class Measures:
     entropy: np.ndarray
     grad_norm: np.ndarray
     diverged: np.ndarray
+    noted: Mapping[str, np.ndarray] = field(default_factory=dict, kw_only=True)
 
-    def of(self, rows: np.ndarray) -> Self:
-        """The same of some of the runs."""
-        return type(self)(**{name: column[rows] for name, column in vars(self).items()})
+    def of(self, rows: np.ndarray, noted: Container[str] = ()) -> Self:
+        """The same of some of the runs, with those columns of `noted` that are named."""
+        own = {name: column[rows] for name, column in vars(self).items() if name != "noted"}
+        return type(self)(**own, noted={name: self.noted[name][rows] for name in self.noted if name in noted})
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Every column by name."""
+        return {name: column for name, column in vars(self).items() if name != "noted"} | dict(self.noted)
 
 
-def measure(runs: Runs, played: Episodes, estimate: Gradient) -> Measures:
+def measure(runs: Runs, played: Episodes, estimate: Gradient, noted: Mapping[str, np.ndarray]) -> Measures:
     """The measures of an update that was just counted, with a row for each run of the table; NaN without a batch."""
     k, ended = len(runs.seed), played.ended
     returns, run = played.returns()[ended], played.run[ended]
@@ -60,4 +68,5 @@ def measure(runs: Runs, played: Episodes, estimate: Gradient) -> Measures:
         entropy=estimate.entropy.cpu().numpy(),
         grad_norm=estimate.gradient.norm(dim=-1).cpu().numpy(),
         diverged=runs.diverged.copy(),
+        noted=noted,
     )

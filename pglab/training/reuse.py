@@ -52,6 +52,7 @@ class Epochs:
                 estimate = part.estimate()
                 part.step(estimate)
                 shown = estimate if shown is None else shown
+            lesson.passed(lesson_now.runs)
             if self.stop_kl is not None:
                 go_on = (lesson_now.kl() <= self.stop_kl).cpu().numpy()
                 lesson_now = lesson_now.of_runs(lesson_now.runs[go_on[lesson_now.runs]])

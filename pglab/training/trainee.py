@@ -43,7 +43,7 @@ class Trainee:
     def of(cls, arm: Arm, rows: slice, parameters: Tensor, observation: Space, device: torch.device) -> "Trainee":
         """An arm before its first update; its optimizer changes its rows of the parameters `[K, P]` in place."""
         estimator, optimizer = arm.estimator, Rows(parameters[rows], arm.optimizer)
-        stepper = Stepper(rows, optimizer, estimator.clip_norm, estimator.clip_together)
+        stepper = Stepper(rows, optimizer, estimator.clip_norm, estimator.clip_together, arm.gamma)
         strength = torch.full((len(arm.seeds),), strength_of(arm.objective), device=device)
         return cls(arm, rows, Weigher(arm, rows, observation, device), stepper, strength)
 

@@ -13,7 +13,7 @@ from pglab.algorithms.rewards import RAW
 from pglab.bits import padded_batches, step_blocks
 from pglab.envs.spaces import Space
 from pglab.training.arm import Arm
-from pglab.training.critic_lesson import CriticLesson
+from pglab.training.critic_lesson import CriticLesson, Targets
 from pglab.training.episodes import Episodes
 from pglab.training.randomness import generator
 from pglab.training.scaling import DiscountedReturns
@@ -41,16 +41,16 @@ class Weigher:
             generators = [generator(seed, "critic_weights") for seed in arm.seeds]
             self.critic = arm.baseline.critic(observation, generators, device)
 
-    def weigh(self, episodes: Episodes, psi: Tensor) -> CriticLesson | None:
+    def weigh(self, episodes: Episodes, psi: Tensor, targets: Targets | None = None) -> CriticLesson | None:
         """Writes Ψ of each packed step, its reduction included, and then lets critic and memory learn.
 
         So the weights use both as the earlier batches left them. Returns what the critic is still to learn
-        from, where it does so together with the policy.
+        from, where it does so together with the policy; it is written into `targets`.
         """
         if self.scales:
             self.scale.add(episodes)
         remembered: list | None = [] if hasattr(self.arm.baseline, "remember") else None
-        lesson = self._weigh(episodes, psi, remembered)
+        lesson = self._weigh(episodes, psi, remembered, targets)
         self._keep(remembered or [])
         if lesson is None:
             return None
@@ -61,18 +61,19 @@ class Weigher:
         lesson.critic.fit(learned)
         return None
 
-    def reweigh(self, episodes: Episodes, psi: Tensor) -> CriticLesson | None:
+    def reweigh(self, episodes: Episodes, psi: Tensor, targets: Targets | None = None) -> CriticLesson | None:
         """Writes Ψ with the critic as it is by now, and returns what it is to learn from; nothing learns here."""
-        lesson = self._weigh(episodes, psi, None)
+        lesson = self._weigh(episodes, psi, None, targets)
         return lesson if self.arm.learns_together else None
 
-    def _weigh(self, episodes: Episodes, psi: Tensor, remembered: list | None) -> CriticLesson | None:
+    def _weigh(
+        self, episodes: Episodes, psi: Tensor, remembered: list | None, targets: Targets | None
+    ) -> CriticLesson | None:
         """Writes Ψ, appends what the baseline is to remember, and returns what the critic is to learn from."""
         arm, lesson = self.arm, None
         if self.critic is not None:
             coefficient = getattr(arm.baseline, "coefficient", 1.0)
-            target, value = (torch.zeros_like(episodes.reward) for _ in range(2))
-            lesson = CriticLesson(self.rows, self.critic, coefficient, episodes, target, value)
+            lesson = CriticLesson(self.rows, self.critic, coefficient, episodes, targets or Targets.like(psi))
         from_psi = getattr(arm.baseline, "target", "returns") == "lambda_returns"
         for rows, index, batch in self.batches(episodes):
             # Padding is written to the entry for padding, which stays zero.
@@ -83,8 +84,8 @@ class Weigher:
             returns = rewards_to_go(batch.reward, arm.gamma)
             if lesson is not None and batch.value is not None:
                 target = weight + batch.value if from_psi else returns
-                lesson.target[index] = torch.where(batch.mask, target, 0.0)
-                lesson.value[index] = batch.value
+                lesson.targets.target[index] = torch.where(batch.mask, target, 0.0)
+                lesson.targets.value[index] = batch.value
             if remembered is not None:
                 remembered.append((rows, arm.baseline.remember(batch.memory, batch, returns)))
         return lesson

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from pglab.cli import command
 from pglab.errors import InputError
-from pglab.settings import canonical
-from pglab.studies.asked import Composed, arm_name, keys_name
+from pglab.settings import canonical, name_in_full
+from pglab.studies.asked import Composed, keys_name
 from pglab.studies.plan import check_numbers
 from pglab.studies.provenance import versions
 from pglab.verify.estimator import Finding, Settings, build_effort, check, found, places, solved
@@ -66,7 +66,7 @@ def _distinct(jobs: Sequence[Composed]) -> dict[str, Mapping[str, Any]]:
         settings = dict(job.settings)
         if "baseline" not in settings["weighting"]:
             settings["baseline"] = {"_target_": NO_BASELINE}
-        name = seen.setdefault(canonical(settings), arm_name(job))
+        name = seen.setdefault(canonical(settings), name_in_full(job.overrides))
         by_name.setdefault(name, job.settings)
     return by_name
 

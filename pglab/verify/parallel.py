@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
@@ -29,7 +30,8 @@ def in_parallel(work: Callable[..., Result], tasks: Sequence[tuple[Any, ...]], w
             while len(results) < len(tasks):
                 while idle and waiting:
                     busy[connection := idle.pop()] = waiting.pop()
-                    connection.send((work, tasks[busy[connection]]))
+                    with suppress(OSError):  # that the process is gone shows in `_received`
+                        connection.send((work, tasks[busy[connection]]))
                 for connection in wait(list(busy)):
                     assert isinstance(connection, Connection)
                     results[busy.pop(connection)] = _received(connection)

@@ -56,6 +56,8 @@ STUDIES: dict[str, tuple[str, ...]] = {
     # How a batch is cut and used.
     "surrogates": (*SEGMENTS, "surrogate=pg,ratio,clip,kl,kl_adaptive", "reuse=epochs"),
     "reuse": (*SEGMENTS, "surrogate=clip", "reuse=once,epochs", "schedule=constant,linear", "init=orthogonal_scaled"),
+    "step/natural": (*SEGMENTS, "step=natural", "optimizer=sgd,adam", "surrogate=pg,ratio"),
+    "step/trust_region": (*SEGMENTS, "step=trust_region", "surrogate=ratio,clip", "step.max_kl=0.01,0.3"),
     "rewards": (*SEGMENTS, "rewards=raw,scaled,clipped,sign", "observations=normalized"),
     "ppo": (*SHORT, "experiment=a2c,ppo,ppo_cleanrl,ppo_minimal,ppo_sb3", "env.horizon=60", "batch.steps=32"),
     "ppo details": (
@@ -131,7 +133,7 @@ def _bundle(runs: list) -> dict[str, dict[str, str]]:
     history: list[list[dict[str, np.ndarray]]] = [[] for _ in arms]
     while not bundle.finished:
         for number, measures in bundle.step():
-            history[number].append(dict(vars(measures)))
+            history[number].append(measures.columns())
     evaluation, parameters = bundle.evaluate(first["evaluation"]["episodes"]), bundle.parameters()
     found = {}
     for number, name in enumerate(arms):

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +12,7 @@ from pglab.store.lock import claimed
 from pglab.store.reader import ArmFolder
 from pglab.store.records import ArmRecord
 from tests.results.edited import begin, checkpoint, edit, rtg
+from tests.waiting import until
 
 pytestmark = pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")
 
@@ -141,18 +141,13 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_anew(copied_study: Pat
 
 
 def test_a_study_is_looked_at_while_it_trains_and_after_it_was_killed(command_line, tmp_path: Path, tiny):
-    def rows(more_than: int) -> pd.DataFrame:
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            time.sleep(0.05)
-            if (
-                list(tmp_path.glob("results/*/*/checkpoint.bin"))
-                and len(frame := load(tmp_path / "results")) > more_than
-            ):
-                return frame
-        raise AssertionError("no rows")
-
     with command_line.started(["seed=0", "seeds=2", *tiny, "updates=5000"], tmp_path) as process:
+
+        def rows(more_than: int) -> pd.DataFrame:
+            assert until(lambda: list(tmp_path.glob("results/*/*/checkpoint.bin")), process)
+            assert until(lambda: len(load(tmp_path / "results")) > more_than, process)
+            return load(tmp_path / "results")
+
         first = rows(0)
         second = rows(len(first))
         assert set(first["status"]) == {"running"}

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -145,16 +144,6 @@ def being_written(study: Path) -> bool:
         return any(name.startswith(".") for arm in os.listdir(study) for name in os.listdir(study / arm))
     except OSError:
         return False
-
-
-def until(holds: Callable[[], object], seconds: float, tick: float = 0.02) -> bool:
-    """Waits for something to hold, at most so long."""
-    end = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > end:
-            return False
-        time.sleep(tick)
-    return True
 
 
 def edit_about(arm: Path, edit: Callable[[dict], object]) -> None:

@@ -17,7 +17,8 @@ from pglab.results import load, load_evaluation
 from pglab.store.checkpoints import read_checkpoint, remove_damaged_checkpoint, store_checkpoint
 from pglab.studies.asked import Composed
 from pglab.studies.plan import make_plan
-from tests.studies.faults import abouts, edit_about, results, until
+from tests.studies.faults import abouts, edit_about, results
+from tests.waiting import until
 
 GRID = (
     "weighting=baseline,gae",
@@ -49,8 +50,8 @@ def killed(command_line, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One whose command was killed after it had stored two checkpoints of each arm; not to be changed."""
     folder = tmp_path_factory.mktemp("killed")
     with command_line.started(["-m", *GRID], folder) as process:
-        assert until(lambda: len(list(folder.glob("results/s/*/checkpoint.previous.bin"))) == 2, 60)
-        assert until(lambda: len(list(folder.glob("results/s/*/checkpoint*.bin"))) == 4, 60)
+        assert until(lambda: len(list(folder.glob("results/s/*/checkpoint.previous.bin"))) == 2, process)
+        assert until(lambda: len(list(folder.glob("results/s/*/checkpoint*.bin"))) == 4, process)
         os.killpg(process.pid, signal.SIGKILL)
     return folder / "results" / "s"
 

@@ -17,9 +17,9 @@ from tests.studies.faults import (
     put_watched,
     read_everything,
     results,
-    until,
     workers_of,
 )
+from tests.waiting import until
 
 UPDATES = 100
 SWEEP = (*GRID, f"updates={UPDATES}")
@@ -48,7 +48,7 @@ def kill(command_line, folder: Path, chance: random.Random) -> tuple[str, int]:
 
     def train_on(process) -> None:
         enough = len(calls(folder)) + chance.randrange(MOST)
-        until(lambda: process.poll() is not None or len(calls(folder)) >= enough, 60, tick=0.001)
+        until(lambda: len(calls(folder)) >= enough, process, tick=0.001)
 
     with command_line.started([*SWEEP, "seed=0,1,2"], folder) as process:
         if early:
@@ -56,7 +56,7 @@ def kill(command_line, folder: Path, chance: random.Random) -> tuple[str, int]:
         else:
             train_on(process)
         if at_write:
-            until(lambda: process.poll() is not None or being_written(folder / "results" / "s"), 10, tick=0.0)
+            until(lambda: being_written(folder / "results" / "s"), process, tick=0.0)
         if process.poll() is not None:
             return "ended", process.returncode
         if kind == "worker" and (workers := workers_of(process.pid)):

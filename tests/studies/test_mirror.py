@@ -9,6 +9,7 @@ import pytest
 
 from pglab.results import load, load_evaluation
 from tests.tracking.wandb_server import WandbServer
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")  # diverged runs have fewer rows
 
@@ -110,7 +111,7 @@ def test_losing_wandb_costs_a_warning_and_no_run(command_line, tmp_path: Path, t
             for study, key in keys.items()
         }
         for study, process in processes.items():
-            out, err = process.communicate(timeout=100)
+            out, err = process.communicate(timeout=HANG)
             assert process.returncode == 0, err
             assert f"warning: W&B has an incomplete mirror ({problems[study]}" in out
             assert load(tmp_path / "results" / study)["status"].tolist() == ["finished", "finished"]

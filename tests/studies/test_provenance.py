@@ -302,24 +302,20 @@ def test_differences_are_said_by_name():
     assert changed(here, dict(reversed(here.items()))) == []
 
 
-def test_asking_is_light_and_quick(tmp_path: Path):
-    """No torch, no Hydra; a hundred arms in the time of a blink."""
+def test_asking_is_light(tmp_path: Path):
+    """No torch, no Hydra."""
     (tmp_path / "near.py").write_text("import torch, numpy, helper")
     (tmp_path / "helper.py").write_text("")
     program = """
-import sys, time
+import sys
 from pglab.studies.provenance import provenance
 settings = {"weighting": {"_target_": "near.Near"}, "optimizer": {"_target_": "torch.optim.Adam"}}
 provenance(settings)
-began = time.perf_counter()
-for _ in range(100):
-    provenance(settings)
-print(time.perf_counter() - began, *sys.modules)
+print(*sys.modules)
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(PACKAGE.parent), str(tmp_path)))}
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
-    seconds, *loaded = done.stdout.split()
+    loaded = done.stdout.split()
     assert not {"torch", "hydra", "omegaconf", "gymnasium", "wandb", "near", "helper"} & set(loaded)
-    assert float(seconds) < 100 * 0.05

@@ -14,6 +14,7 @@ from pglab import study as study_command
 from pglab.processes import start
 from pglab.results import IncompleteStudy, load, load_evaluation
 from pglab.studies.messages import Check, Checked
+from tests.waiting import HANG, until
 
 LONG = ("weighting=counts,rtg", "seed=0,1", "updates=120", "batch.episodes=8", "workers=2", "study=s", "fuse=false")
 
@@ -36,10 +37,8 @@ def undisturbed(command_line, command: tuple[list[str], Path]) -> Path:
 
 def once_it_trains(process: subprocess.Popen[str], folder: Path) -> list[int]:
     """The workers that have begun to train."""
-    while not (called := list(folder.glob("called-*"))) or called[0].stat().st_size < 5:
-        assert process.poll() is None
-        time.sleep(0.01)
-    return [int(path.name.partition("-")[2]) for path in called]
+    assert until(lambda: any(path.stat().st_size >= 5 for path in folder.glob("called-*")), process)
+    return [int(path.name.partition("-")[2]) for path in folder.glob("called-*")]
 
 
 def assert_same_rows(study: Path, other: Path) -> None:
@@ -54,7 +53,7 @@ def test_a_stop_of_the_whole_group_leaves_a_study_that_the_same_command_finishes
     with command_line.started(command[0], tmp_path) as process:
         once_it_trains(process, tmp_path)
         os.killpg(process.pid, signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=HANG)
     assert (process.returncode, err) == (130, "")
     assert "Interrupted. Kept in results/s" in out
     with warnings.catch_warnings(action="ignore", category=IncompleteStudy):
@@ -78,7 +77,7 @@ def test_a_stop_that_reaches_workers_alone_stops_nothing(
     with command_line.started(command[0], tmp_path) as process:
         for worker in once_it_trains(process, tmp_path):
             os.kill(worker, signal.SIGTERM)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=HANG)
     assert (process.returncode, err) == (0, "")
     assert_same_rows(tmp_path / "results" / "s", undisturbed)
 
@@ -94,7 +93,7 @@ def test_a_stop_at_any_moment_of_the_beginning_fails_nothing(
     with command_line.started(command[0], tmp_path) as process:
         time.sleep(wait)
         os.killpg(process.pid, signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=HANG)
     assert process.returncode in (130, -signal.SIGTERM)  # before or after the command listens
     assert "failed" not in out + err
     assert "Traceback" not in out + err
@@ -107,4 +106,4 @@ def test_a_worker_that_has_not_begun_yet_survives_a_stop_too():
     connection.send(Check(()))
     assert connection.recv() == Checked(None)
     connection.close()
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=HANG) == 0

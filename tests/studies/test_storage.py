@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.studies.faults import GRID, finished, put_watched, read_everything, results, until
+from tests.studies.faults import GRID, finished, put_watched, read_everything, results
 from tests.studies.test_interruption import running_in
+from tests.waiting import HANG, until
 
 UPDATES = 150
 SWEEP = (*GRID, f"updates={UPDATES}")
@@ -59,9 +60,9 @@ def fills_up(command_line, tmp_path: Path, mounted: Path, whole) -> Callable[[in
                 if line.startswith("Training"):
                     break
             fill(mounted, left)
-            out, err = process.communicate(timeout=100)
+            out, err = process.communicate(timeout=HANG)
             assert process.returncode not in (None, 0), out
-            assert until(lambda: not running_in(folder), 10)
+            assert until(lambda: not running_in(folder))
         assert re.fullmatch(r"error: cannot store the results: .*No space left on device: '[^\n]*\n", err)
         assert len(re.findall("warning: no checkpoint could be written", out)) <= 1
         assert "Traceback" not in out

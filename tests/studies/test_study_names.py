@@ -1,4 +1,4 @@
-"""A command joins the study of its own problem: never another one's by accident, and always an earlier one of its own."""
+"""A command joins the study of its own problem: never another's by accident, always an earlier one of its own."""
 
 from pathlib import Path
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.studies.faults import GRID, calls, put_watched, results, until
+from tests.studies.faults import GRID, calls, put_watched, results
+from tests.waiting import HANG, until
 
 UPDATES = 60
 SWEEP = (*GRID, f"updates={UPDATES}", "seed=0,1,2")
@@ -43,7 +44,7 @@ def test_two_commands_at_once(command_line, tmp_path: Path, whole, first: Sequen
             assert f"Waiting for process {one.pid} on " in line(other, "Waiting")
             os.killpg(one.pid, signal.SIGCONT)
             for process in (one, other):
-                out, err = process.communicate(timeout=100)
+                out, err = process.communicate(timeout=HANG)
                 assert (process.returncode, err) == (0, "")
                 assert "Study s" in out
     assert results(folder / "results" / "s") == whole
@@ -54,13 +55,13 @@ def test_two_commands_at_once(command_line, tmp_path: Path, whole, first: Sequen
 def test_the_second_takes_over_from_the_checkpoint_of_a_first_that_is_killed(command_line, tmp_path: Path, whole):
     folder = put_watched(tmp_path / "here")
     with command_line.started(SWEEP, folder) as one:
-        assert until(lambda: len(list(folder.glob("results/s/*/checkpoint.bin"))) == 2, 60)
+        assert until(lambda: len(list(folder.glob("results/s/*/checkpoint.bin"))) == 2, one)
         os.killpg(one.pid, signal.SIGSTOP)
         so_far = len(calls(folder))
         with command_line.started(SWEEP, folder) as other:
             line(other, "Waiting for process")
             os.killpg(one.pid, signal.SIGKILL)
-            _, err = other.communicate(timeout=100)
+            _, err = other.communicate(timeout=HANG)
             assert (other.returncode, err) == (0, "")
     assert results(folder / "results" / "s") == whole
     assert len(set(calls(folder))) == 6 * UPDATES

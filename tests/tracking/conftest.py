@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.tracking.wandb_server import WandbServer
+from tests.waiting import HANG
 
 # A client that is answered with an error asks again at once.
 BOUNDS = [f"{kind}_RETRY_WAIT_{bound}" for kind in ("FILE_STREAM", "GRAPHQL") for bound in ("MIN", "MAX")]
@@ -56,7 +57,7 @@ def read_back(variables: dict[str, str], tmp_path: Path) -> Callable[[str], pd.D
         program = f"from pglab.results import load_wandb; load_wandb({project!r}).to_pickle({str(file)!r})"
         environment = {**variables, "PYTHONPATH": str(ROOT), "PATH": ""}
         command = [sys.executable, "-c", program]
-        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=HANG)
         if done.returncode:
             raise RuntimeError(done.stderr.splitlines()[-1])
         return pd.read_pickle(file)

@@ -14,6 +14,7 @@ from pglab.results.load import load_evaluation
 from pglab.tracking import live
 from tests.tracking.held import check_complete
 from tests.tracking.wandb_server import ENTITY, WandbServer
+from tests.waiting import HANG
 
 CHANGES = ("return returns", "return 2 * returns")
 OWN = f"""
@@ -95,7 +96,7 @@ def test_runs_are_shown_while_they_train_and_are_the_same_runs_when_they_have_en
             seen |= {run.name: (run.id, len(run.lines)) for run in under_way}
             time.sleep(0.05)
         trains = process.poll() is None
-        out, err = process.communicate(timeout=200)
+        out, err = process.communicate(timeout=HANG)
     assert (process.returncode, trains, len(seen)) == (0, True, 2), err
     assert "warning" not in out
     assert all(rows < 3000 for _, rows in seen.values())

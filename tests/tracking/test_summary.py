@@ -23,6 +23,7 @@ from tests.tracking.conftest import QUICK
 from tests.tracking.stored_run import StoredRun
 from tests.tracking.wandb_artifacts import StoredArtifact
 from tests.tracking.wandb_server import Refused, WandbServer
+from tests.waiting import HANG
 
 RUNS = 3
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -213,14 +214,14 @@ def test_a_summary_that_is_interrupted_is_taken_up_in_the_same_run(
     def hold(name: str) -> None:
         if name == "CommitArtifact":
             reached.set()
-            ended.wait(60)
+            ended.wait(HANG)
             raise Refused(0)
 
     wandb_server.before = hold
     with mirror_command.started([str(study)], tmp_path, **variables) as process:
-        assert reached.wait(60)
+        assert reached.wait(HANG)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=HANG)
         ended.set()
     assert process.returncode == 130
     assert f"error: interrupted; {RUNS} runs were uploaded" in err

@@ -13,6 +13,7 @@ from pglab.results import load_evaluation
 from pglab.tracking.command import AT_ONCE, WORTH
 from tests.tracking.held import check_complete, uploads
 from tests.tracking.wandb_server import ENTITY, Refused
+from tests.waiting import HANG
 
 RUNS = 6
 assert 1 < min(AT_ONCE, 1 + RUNS // WORTH) < RUNS  # some are uploaded side by side, others wait
@@ -173,14 +174,14 @@ def test_an_upload_that_is_ended_is_taken_up_without_duplicates(
         """The rows of some runs have arrived, and their client never hears of it."""
         if name == "file_stream" and sum(len(run.lines) == 2 for run in wandb_server.runs.values()) >= 2:
             reached.set()
-            ended.wait(60)
+            ended.wait(HANG)
             raise Refused(0)
 
     wandb_server.after = hold
     with mirror_command.started([str(copied_study)], copied_study, **variables) as process:
-        assert reached.wait(60)
+        assert reached.wait(HANG)
         process.send_signal(number)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=HANG)
         ended.set()
     assert process.returncode == status
     assert "Traceback" not in err
@@ -233,7 +234,7 @@ def test_waiting_for_a_server_has_an_end(mirror_command, copied_study, wandb_ser
         (["nowhere"], "nowhere holds no study"),
         (["."], "holds no study"),
         ([".", "--timeout", "0"], "0 is no number of seconds above 0"),
-        ([], "required: STUDY"),
+        ([], "STUDY is missing"),
     ],
 )
 def test_bad_input_is_status_2(mirror_command, tmp_path: Path, options, problem):

@@ -6,7 +6,8 @@ import numpy as np
 def rows_of(bundle, number, row):
     """All that an update showed of one run, as bytes."""
     return [
-        [np.asarray(column[row]).tobytes() for column in vars(measures).values()] for measures in bundle.history[number]
+        [np.asarray(column[row]).tobytes() for column in measures.columns().values()]
+        for measures in bundle.history[number]
     ]
 
 

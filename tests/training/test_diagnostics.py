@@ -21,8 +21,8 @@ from pglab.models.networks import MLP, Tabular
 from pglab.models.parameters import Gaussian, PyTorchDefault, Zeros
 from pglab.training.arm import BatchSize
 from pglab.training.bundle import Bundle
-from pglab.training.diagnostics import COLUMNS, GradientDiagnostics
-from pglab.training.measures import Measures
+from pglab.training.diagnosed import COLUMNS
+from pglab.training.diagnostics import GradientDiagnostics
 from pglab.training.rollout import Waves
 
 SGD = torch.optim.SGD
@@ -90,7 +90,7 @@ def test_measuring_changes_no_bit_of_training(make_arm, make_shapes, train, meas
     shapes = make_shapes(world=WORLDS[world])
     plain = train(shapes, mixed_arms(make_arm, [4, 1]))
     watched = measure(shapes, mixed_arms(make_arm, [4, 1]), GradientDiagnostics(every))
-    names = list(Measures.__dataclass_fields__)
+    names = list(plain.history[0][0].columns())
     for without, with_ in zip(plain.history, watched.history, strict=True):
         assert len(without) == len(with_)
         for update in range(len(without)):

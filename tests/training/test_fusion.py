@@ -50,7 +50,7 @@ HEADS = {"softmax": Softmax(), "sigmoid": Sigmoid(), "sigmoid_action_blind": Act
 
 def results(bundle, number, row):
     """Everything a run leaves: its rows, parameters and evaluation."""
-    columns = [[column[row] for column in vars(measures).values()] for measures in bundle.history[number]]
+    columns = [[column[row] for column in measures.columns().values()] for measures in bundle.history[number]]
     parameters = [array[row].tobytes() for array in bundle.parameters()[number].values()]
     evaluation = bundle.evaluate(10)[number]
     return columns, parameters, evaluation.returns[row].tolist(), evaluation.length[row].tolist()

@@ -13,13 +13,12 @@ from pglab.algorithms import weightings as w
 from pglab.algorithms.losses import Estimator
 from pglab.algorithms.rewards import Clipped, Scaled, Sign
 from pglab.envs.cartpole import CartPole
-from pglab.envs.finite import corridor
-from pglab.models.networks import MLP, Tabular
-from pglab.models.parameters import Gaussian, OrthogonalScaled, PyTorchDefault
+from pglab.models.networks import MLP
+from pglab.models.parameters import OrthogonalScaled, PyTorchDefault
 from pglab.training.arm import BatchSize
 from pglab.training.bundle import Bundle
 from pglab.training.observations import Standardized
-from pglab.training.reuse import Epochs, shuffled
+from pglab.training.reuse import Epochs
 from pglab.training.schedule import Linear
 from pglab.training.segments import Segments
 from tests.training.outcome import policies, rows_of
@@ -123,54 +122,6 @@ def test_at_the_policy_that_played_every_surrogate_has_the_plain_gradient(make_a
     torch.testing.assert_close(other, plain, rtol=1e-6, atol=1e-6 * float(plain.abs().max()))
 
 
-def lesson_of(bundle):
-    kept = bundle._kept(bundle._arms, bundle._play(bundle._arms))
-    ((_, lesson),) = bundle._lessons(bundle._arms, kept, *bundle._weigh(bundle._arms, kept))
-    return lesson
-
-
-def test_minibatches_of_an_epoch_have_every_step_once_and_each_epoch_another_order(make_arm, make_shapes):
-    arm = make_arm(rule=Epochs(2, 4), objective=o.Clip(), seeds=[0, 1, 2], batch=BatchSize(steps=101))
-    lesson = lesson_of(Bundle(make_shapes(), [arm]))
-    steps = lesson.episodes.steps(3)
-    run_of = np.repeat(lesson.episodes.run, lesson.episodes.length)
-    for epoch in (0, 1):
-        parts = list(arm.rule.parts(lesson, epoch))
-        positions = torch.cat([part.steps.position[:-1] for part in parts])
-        assert sorted(positions.tolist()) == list(range(steps.sum()))
-        for part in parts:
-            assert (run_of[part.steps.position[:-1]] == np.repeat(part.steps.run, part.steps.length)).all()
-            assert (np.abs(part.steps.length - steps / 4) < 1).all()
-    assert not torch.equal(shuffled(lesson, 0), shuffled(lesson, 1))
-    later = replace(lesson, shuffling=lesson.shuffling + 1)
-    assert not torch.equal(shuffled(lesson, 0), shuffled(later, 0))
-
-
-def test_the_gradients_of_an_epochs_minibatches_have_the_mean_of_the_whole(make_arm, make_shapes):
-    estimator = Estimator(entropy_bonus=0.1)
-    arm = make_arm(
-        rule=Epochs(1, 5), objective=o.Ratio(), estimator=estimator, seeds=[0, 1], batch=SMALL, weighting=gae(1.0)
-    )
-    lesson = lesson_of(Bundle(make_shapes(), [arm]))
-    parts = torch.stack([part.estimate().gradient for part in Epochs(1, 4).parts(lesson, 0)])
-    torch.testing.assert_close(parts.mean(0), lesson.estimate().gradient, rtol=1e-4, atol=1e-6)
-
-
-def test_weights_are_standardised_in_each_minibatch(make_arm, make_shapes):
-    estimator = Estimator(normalize="minibatch", reduction="steps")
-    arm = make_arm(
-        rule=Epochs(1, 4), objective=o.Ratio(), estimator=estimator, seeds=[0, 1], batch=SMALL, weighting=gae(1.0)
-    )
-    lesson = lesson_of(Bundle(make_shapes(), [arm]))
-    for part in arm.rule.parts(lesson, 0):
-        for rows, index in part.blocks():
-            psi, reduction, _ = part.weights.at(rows, index)
-            for row, psi_of, index_of in zip(range(len(rows)), psi, index, strict=True):
-                there = psi_of[index_of < len(part.weights.psi) - 1] / reduction[row]
-                assert float(there.mean()) == pytest.approx(0.0, abs=1e-5)
-                assert float(there.std(correction=0)) == pytest.approx(1.0, rel=1e-4)
-
-
 @pytest.mark.parametrize("psi", [1.0, -1.0])
 @pytest.mark.parametrize("ratio", [0.5, 0.9, 1.1, 1.5])
 def test_the_clip_stops_the_pull_on_the_side_that_psi_pushes_to_and_nowhere_else(psi, ratio):
@@ -188,15 +139,6 @@ def test_the_weight_of_the_penalty_follows_the_divergence():
     assert rule.adapt(torch.ones(6), kl).tolist() == [0.5, 0.5, 1.0, 1.0, 1.0, 2.0]
 
 
-def test_the_old_policy_is_that_before_the_first_step(make_arm, make_shapes):
-    arm = make_arm(rule=Epochs(2, 1), objective=o.Ratio(), optimizer=partial(SGD, lr=0.5))
-    lesson = lesson_of(Bundle(make_shapes(), [arm]))
-    before = lesson.old.log_prob.clone()
-    lesson.step(lesson.estimate())
-    assert torch.equal(lesson.old.log_prob, before)
-    assert float(lesson.kl()[0]) > 0
-
-
 def test_rates_fall_in_a_straight_line_and_the_last_update_still_learns(make_arm, make_shapes, train):
     rule = {"optimizer": partial(SGD, lr=0.1), "updates": 1, "batch": BatchSize(episodes=3)}
     first, half = Linear(1), Linear(2)
@@ -204,59 +146,6 @@ def test_rates_fall_in_a_straight_line_and_the_last_update_still_learns(make_arm
     assert policies(train(make_shapes(), [make_arm(**rule, schedule=first)]), 0) == policies(
         train(make_shapes(), [make_arm(**rule)]), 0
     )
-
-
-def test_segments_cut_at_the_border_are_the_same_episodes_as_one_long_segment(make_arm, make_shapes):
-    # A policy that stays as it is plays the same actions however its steps are cut, but for the keys of updates:
-    # so within one update, pieces are whole episodes but for the first and the last of a lane.
-    frozen = {"optimizer": partial(SGD, lr=0.0), "weighting": gae(), "gamma": 0.97}
-    bundle = Bundle(make_shapes(world=CartPole(20)), [make_arm(**frozen, batch=Segments(2, 50), updates=3)])
-    earned, steps = np.zeros(2), np.zeros(2, dtype=int)
-    for _ in range(3):
-        played = bundle._play(bundle._arms)
-        lane = played.start // 50
-        assert played.length.sum() == 100
-        assert (played.ended == (played.terminated | played.truncated)).all()
-        assert (
-            np.flatnonzero(played.cut)
-            == [np.flatnonzero(lane == n).max() for n in (0, 1) if played.cut[lane == n].any()]
-        ).all()
-        for piece in range(len(played.run)):
-            own = lane[piece]
-            earned[own] += played.length[piece]  # every reward is 1
-            steps[own] += played.length[piece]
-            assert played.returns()[piece] == earned[own]
-            assert played.lengths()[piece] == steps[own] <= 20
-            assert played.truncated[piece] == (steps[own] == 20)
-            if played.ended[piece]:
-                earned[own] = steps[own] = 0
-        bundle._runs.update[:] += 1
-
-
-def test_an_advantage_is_continued_by_the_critic_at_the_border_and_not_at_an_end(make_arm, make_shapes):
-    gamma, lam = 0.9, 0.8
-    weighting = w.GeneralizedAdvantage(gamma, lam, b.Value(Tabular(), Gaussian(1.0), partial(SGD, lr=0.1), 1))
-    estimator = Estimator(reduction="sum", truncation="bootstrap")
-    shapes = make_shapes(world=corridor(7), network=Tabular())
-    bundle = Bundle(shapes, [make_arm(weighting=weighting, gamma=gamma, batch=Segments(2, 12), estimator=estimator)])
-    (trainee,) = bundle._arms
-    played = bundle._play(bundle._arms)
-    values = trainee.weigher._values(played.run, played.length, played.obs)[:-1].double()
-    ends = trainee.weigher.critic.values(torch.zeros(len(played.run), dtype=torch.int64), played.last_obs[:, None])[
-        :, 0
-    ]
-    psi = torch.zeros_like(played.reward)
-    trainee.weigher.weigh(played, psi)
-    for start, length, terminated, end in zip(played.start, played.length, played.terminated, ends, strict=True):
-        after = 0.0 if terminated else float(end)
-        advantage = 0.0
-        for t in reversed(range(start, start + length)):
-            following = after if t == start + length - 1 else float(values[t + 1])
-            delta = float(played.reward[t]) + gamma * following - float(values[t])
-            advantage = delta + gamma * lam * advantage
-            assert float(psi[t]) == pytest.approx(advantage, rel=1e-5, abs=1e-5)
-    assert played.terminated.any() or played.truncated.any()
-    assert played.cut.any()
 
 
 def test_a_critic_with_normalised_targets_predicts_them_in_their_own_units():

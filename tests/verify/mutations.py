@@ -11,8 +11,9 @@ class Mutation:
 
     Attributes:
         changes: of each file, the text that is replaced (it occurs once) and what replaces it.
-        verify: arguments with which `python -m pglab.verify` exercises what is broken.
-        test: where a test fails with it.
+        verify: arguments with which `python -m pglab.verify` says *wrong*; empty where it judges nothing of what is
+            broken.
+        test: the test that fails with it, or the file where one does.
     """
 
     changes: tuple[tuple[str, str, str], ...]
@@ -24,12 +25,20 @@ class Mutation:
         for folder in ("pglab", "conf", "tests"):
             shutil.copytree(source / folder, target / folder, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(source / "pyproject.toml", target)
-        for name, sound, faulty in self.changes:
-            file = target / "pglab" / name
-            text = file.read_text()
-            assert text.count(sound) == 1, f"{name} no longer holds once: {sound}"
-            file.write_text(text.replace(sound, faulty))
+        for name, text in self.faulty(source).items():
+            (target / "pglab" / name).write_text(text)
 
+    def faulty(self, source: Path) -> dict[str, str]:
+        """The text of each file of the package that the fault changes."""
+        texts: dict[str, str] = {}
+        for name, sound, faulty in self.changes:
+            text = texts.get(name, (source / "pglab" / name).read_text())
+            assert text.count(sound) == 1, f"{name} no longer holds once: {sound}"
+            texts[name] = text.replace(sound, faulty)
+        return texts
+
+
+PPO, REUSE = "tests/training/test_ppo.py", "tests/training/test_reuse.py"
 
 MUTATIONS = {
     "reward-to-go shifted by one step": Mutation(
@@ -58,8 +67,8 @@ MUTATIONS = {
         (
             (
                 "training/gradient.py",
-                "objective(log_prob, old, psi[index])",
-                "objective(log_prob, old, psi[index] - logits.mean(-1))",
+                "psi=psi,",
+                "psi=psi - logits.mean(-1),",
             ),
         ),
         ("weighting=rtg",),
@@ -77,7 +86,14 @@ MUTATIONS = {
         "tests/testing/test_baselines.py",
     ),
     "truncation treated as termination with a bootstrapped value": Mutation(
-        (("training/weigh.py", 'if self.arm.estimator.truncation == "bootstrap":', "if True:"),),
+        (
+            (
+                "training/weigh.py",
+                'if episodes.cut is not None or self.arm.estimator.truncation == "bootstrap":',
+                "if True:",
+            ),
+            ("training/weigh.py", '        if self.arm.estimator.truncation == "bootstrap":', "        if True:"),
+        ),
         ("weighting=baseline", "baseline=value"),
         "tests/training/test_gradient.py",
     ),
@@ -126,5 +142,98 @@ MUTATIONS = {
         ),
         ("weighting=rtg",),
         "tests/training/test_rollout.py",
+    ),
+    "ratio upside down": Mutation(
+        (
+            (
+                "algorithms/objectives.py",
+                "(self.log_prob - self.old_log_prob).exp()",
+                "(self.old_log_prob - self.log_prob).exp()",
+            ),
+        ),
+        ("weighting=rtg", "surrogate=ratio"),
+        f"{PPO}::test_at_the_policy_that_played_every_surrogate_has_the_plain_gradient",
+    ),
+    "clip on the wrong side for negative Ψ": Mutation(
+        (
+            (
+                "algorithms/objectives.py",
+                "-torch.minimum(ratio * seen.psi, clipped * seen.psi)",
+                "-torch.minimum(ratio, clipped) * seen.psi",
+            ),
+        ),
+        (),
+        f"{PPO}::test_the_clip_stops_the_pull_on_the_side_that_psi_pushes_to_and_nowhere_else",
+    ),
+    "old log-probs taken after the first step": Mutation(
+        (
+            (
+                "training/reuse.py",
+                "                part.step(estimate)\n",
+                "                part.step(estimate)\n"
+                "                if shown is None and lesson.old is not None:\n"
+                "                    later = replace(lesson, old=None).remembering().old\n"
+                "                    lesson.old.log_prob.copy_(later.log_prob)\n",
+            ),
+        ),
+        (),
+        f"{REUSE}::test_every_step_of_an_update_compares_with_the_policy_that_played",
+    ),
+    "advantages of a batch normalised over the wrong axis": Mutation(
+        (
+            (
+                "algorithms/losses.py",
+                "mean = (psi * mask).sum((-2, -1), keepdim=True) / count",
+                "mean = (psi * mask).sum(-1, keepdim=True) / mask.sum(-1, keepdim=True).clamp(min=1)",
+            ),
+        ),
+        (),
+        "tests/algorithms/test_losses.py"
+        "::test_standardized_weights_have_mean_zero_and_deviation_one_over_the_steps_alone",
+    ),
+    "advantages of a minibatch normalised over the wrong axis": Mutation(
+        (
+            (
+                "training/gradient.py",
+                "mean = total / count.clamp(min=1)",
+                "mean = (total.sum() / count.sum().clamp(min=1)).expand_as(total)",
+            ),
+        ),
+        (),
+        f"{REUSE}::test_weights_are_standardised_in_each_minibatch",
+    ),
+    "bootstrap from the reset observation instead of the last one": Mutation(
+        (
+            (
+                "training/weigh.py",
+                "torch.cat((episodes.last_obs, ",
+                "torch.cat((episodes.obs[torch.from_numpy(episodes.start)].roll(-1, 0), ",
+            ),
+        ),
+        (),
+        "tests/training/test_borders.py::test_an_advantage_is_continued_by_the_critic_at_the_border_and_not_at_an_end",
+    ),
+    "statistics updated during evaluation": Mutation(
+        (
+            (
+                "training/bundle.py",
+                "        returns, length = (x.reshape(-1, episodes) for x in (played.returns(), played.length))\n",
+                "        self._observe(self._arms, played)\n"
+                "        returns, length = (x.reshape(-1, episodes) for x in (played.returns(), played.length))\n",
+            ),
+        ),
+        (),
+        f"{PPO}::test_policies_see_observations_standardised_by_the_batches_before",
+    ),
+    "minibatches that repeat a step": Mutation(
+        (
+            (
+                "training/reuse.py",
+                "order = np.lexsort((keys, row))",
+                "order = np.repeat(np.cumsum(length) - length, length) + np.abs(keys) % np.repeat(length, length)",
+            ),
+        ),
+        (),
+        f"{REUSE}::test_minibatches_of_an_epoch_have_every_step_once_and_each_epoch_another_order",
     ),
 }

@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import CommandLine
 from tests.verify.test_verify import QUICK, found, verify
+from tests.waiting import HANG, until
 
 SMALL = ("env=random_mdp", "env.states=3", "env.actions=2", "env.horizon=6", "seeds=1", *QUICK[:1], "workers=1")
 NO_COSINES = "effort.cosine_episodes=[]"
@@ -173,14 +174,10 @@ def test_every_built_in_combination_keeps_its_verdict(tmp_path, sweep, unbiased)
 @pytest.mark.parametrize("later", [0.3, pytest.param(0.0, marks=pytest.mark.slow)])
 def test_an_interruption_while_the_children_start_shows_no_traceback(tmp_path, later):
     with CommandLine("pglab.verify").started(["workers=2"], tmp_path) as verifying:
-        deadline = time.monotonic() + 120
-        while children(verifying.pid) < 2:
-            assert verifying.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        assert until(lambda: children(verifying.pid) == 2, verifying)
         time.sleep(later)  # seconds in which the children import
         os.killpg(verifying.pid, signal.SIGINT)
-        printed, said = verifying.communicate(timeout=60)
+        printed, said = verifying.communicate(timeout=HANG)
     assert (verifying.returncode, printed, said) == (130, "", "Interrupted; nothing was written.\n")
 
 

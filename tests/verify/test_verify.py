@@ -12,6 +12,7 @@ import pytest
 
 import pglab
 from tests.exact.exact_cases import corridor_at
+from tests.waiting import HANG
 
 ROOT = Path(pglab.__file__).resolve().parent.parent
 QUICK = ("effort.batches=400", "effort.cosine_batches=2", "effort.cosine_episodes=[1,4]", "workers=1")
@@ -20,7 +21,7 @@ QUICK = ("effort.batches=400", "effort.cosine_batches=2", "effort.cosine_episode
 def verify(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(folder)))}
     command = [sys.executable, "-m", "pglab.verify", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=HANG)
 
 
 def found(folder: Path) -> dict[str, dict]:

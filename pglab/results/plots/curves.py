@@ -25,6 +25,7 @@ from pglab.results.plots.style import (
     paper,
     wrapped,
 )
+from pglab.results.problems import check_one_problem
 from pglab.results.shown import as_typed
 from pglab.results.summary import mean_interval
 
@@ -38,11 +39,16 @@ DIAGNOSTICS = {  # column: what it is
     "exact_cosine": "cosine to the exact gradient",
     "variance_removed": "share of variance removed by the baseline",
     "explained_variance": "share of variance explained by the critic",
+    "explained_variance_after": "share of variance explained after its fit",
     "kl": "KL divergence of the step (nats)",
+    "approx_kl": "KL divergence estimated from actions (nats)",
+    "ratio_max": "largest π_new / π_old",
+    "clip_fraction": "share of steps beyond the clip range",
+    "step_length": "length of the step",
     "objective": "exact objective J(θ)",
 }
-LOGARITHMIC = ("grad_variance", "kl")
-SHARES = ("variance_removed", "explained_variance")
+LOGARITHMIC = ("grad_variance", "kl", "approx_kl", "step_length")
+SHARES = ("variance_removed", "explained_variance", "explained_variance_after")
 
 
 def learning_curves(updates: pd.DataFrame) -> Figure:
@@ -54,6 +60,7 @@ def learning_curves(updates: pd.DataFrame) -> Figure:
     More than six arms get a panel each, with the means of all others in grey. An update in which no
     episode ended shows the return of the last one in which one did.
     """
+    check_one_problem(updates, "learning curves")
     names = names_in(updates)
     of = {str(arm): _carried(runs) for arm, runs in updates.groupby("arm", sort=False)}
     means = {arm: runs.groupby("update")[["env_steps", "return_mean"]].mean() for arm, runs in of.items()}
@@ -85,12 +92,13 @@ def gradient_diagnostics(updates: pd.DataFrame) -> Figure:
     """Draws what `diagnostics=gradient` measured over environment steps: a panel for each column that is there.
 
     Bold is the median over an arm's seeds at each update; every run is a thin line, unless there are
-    more than six arms. Variance and KL have a logarithmic axis, on which values that are not positive
+    more than six arms. Variance, KL and length have a logarithmic axis, on which values that are not positive
     are left out; an axis of a share of variance that would reach below -1 is cut there, and says so.
 
     Raises:
         ValueError: the frame has none of these columns, or nothing in them.
     """
+    check_one_problem(updates, "gradient diagnostics")
     there = [name for name in DIAGNOSTICS if name in updates and updates[name].notna().any()]
     if not there:
         raise ValueError(f"there are no gradient diagnostics in these runs: none of {', '.join(DIAGNOSTICS)}")

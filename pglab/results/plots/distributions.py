@@ -27,6 +27,7 @@ from pglab.results.plots.style import (
     paper,
     wrapped,
 )
+from pglab.results.problems import check_one_problem
 
 DARK = 0.3  # away from 0.5, from where on letters are white
 MOST_NUMBERED = 14  # arms whose numbers have room in the cells
@@ -61,6 +62,7 @@ def performance_profile(scores: pd.DataFrame, score: str = "score") -> Figure:
             `reached` for steps to a threshold.
         score: what it is, with its unit.
     """
+    check_one_problem(scores, "performance profiles")
     names = names_in(scores)
     lower = "better" in scores and bool((scores["better"] == "lower").all())
     lacking = censored(scores)

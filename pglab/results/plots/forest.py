@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from pglab.results.arm_names import short_names
 from pglab.results.digits import p_value
 from pglab.results.plots.style import GREY, LINE, colours, finished, in_words, paper, row_labels, say_under_rows
+from pglab.results.problems import check_one_problem
 
 
 def paired_differences(
@@ -31,6 +32,7 @@ def paired_differences(
         interval: what `low` and `high` are.
         names: of the arms, as from `names_in`; by default what their names in full tell apart.
     """
+    check_one_problem(comparisons, "differences")
     if comparisons.empty:
         return in_words("a single arm: nothing to compare")
     names = names or short_names(dict.fromkeys([*comparisons["control"], *comparisons["arm"]]))

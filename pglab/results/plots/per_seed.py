@@ -24,6 +24,7 @@ from pglab.results.plots.style import (
     row_labels,
     say_under_rows,
 )
+from pglab.results.problems import check_one_problem
 from pglab.results.summary import mean_interval
 
 MOST_TICKS = 7
@@ -42,6 +43,7 @@ def seed_scores(scores: pd.DataFrame, score: str = "score") -> Figure:
         scores: rows with `arm seed score`, and `reached` for steps to a threshold.
         score: what it is, with its unit.
     """
+    check_one_problem(scores, "scores")
     names = names_in(scores)
     limited, lacking = restricted(scores), censored(scores)
     by_seed = scores.pivot(index="seed", columns="arm", values="score")[list(names)]
@@ -92,6 +94,7 @@ def sensitivity(scores: pd.DataFrame, key: str, score: str = "score") -> Figure:
     Raises:
         ValueError: an arm has no number for this key.
     """
+    check_one_problem(scores, "scores")
     limited, lacking = restricted(scores), censored(scores)
     limited = limited.assign(shown=scores["score"].clip(upper=limited["horizon"].fillna(np.inf)), lacking=lacking)
     scores = limited.assign(value=_values(scores, key), line=[without(arm, key) for arm in scores["arm"]])

@@ -6,6 +6,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from pglab.errors import InputError
+
 WITHOUT_DATE = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}, ".png": {"Software": None}}
 
 
@@ -24,11 +26,11 @@ def save(figure: Figure, path: str | Path) -> Path:
     the same versions of the libraries, the file is the same to the byte: it holds no date and no random names.
 
     Raises:
-        ValueError: `path` has another ending; nothing is written.
+        InputError: `path` has another ending; nothing is written.
     """
     path = Path(path)
     if path.suffix not in WITHOUT_DATE:
-        raise ValueError(
+        raise InputError(
             f"a figure is saved as {', '.join(WITHOUT_DATE)}, not as {path.suffix or 'a file without one'}"
         )
     path.write_bytes(drawn(figure, path.suffix))

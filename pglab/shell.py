@@ -1,0 +1,62 @@
+"""What all command lines share: options whose mistakes are one line, and one way for a command to end."""
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from pglab.errors import InputError
+from pglab.results.shown import shown_lines
+
+BAD_INPUT, INTERRUPTED, UNREAD = 2, 130, 141  # exit statuses; the last as of a program that SIGPIPE ends
+
+WORDS = {
+    r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)": r"\1 \2 is not one of \3",
+    r"argument (\S+): expected .* arguments?": r"\1 needs a value",
+    r"argument (\S+): invalid int value: '(.*)'": r"\1 \2 is no whole number",
+    r"argument (\S+): ": r"\1 ",
+    r"the following arguments are required: (.*)": r"\1 is missing",
+    r"unrecognized arguments: (.*)": r"\1 is nothing that this command knows",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Options of a command; a mistake in them is an InputError of one line."""
+
+    def error(self, message: str) -> NoReturn:
+        for pattern, words in WORDS.items():
+            message = re.sub(pattern, words, message)
+        raise InputError(f"{message} (`{self.prog} --help` says what there is)")
+
+
+def ended(work: Callable[[], int]) -> int:
+    """Does the work of a command, and returns its exit status.
+
+    Bad input, and a file that cannot be read or written, is one line on stderr and status 2. An interruption
+    says what it was raised with. Where the reader of a pipe has left, as `head` does, there is nobody to
+    tell anything.
+    """
+    try:
+        try:
+            return work()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at exit
+        return UNREAD
+    except (InputError, OSError) as error:
+        print(f"error: {shown_lines(told(error))}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt as interruption:
+        if said := str(interruption):
+            print(said, file=sys.stderr)
+        return INTERRUPTED
+
+
+def told(error: Exception) -> str:
+    """The words of an error; of one of the system without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)

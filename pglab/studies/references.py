@@ -1,0 +1,74 @@
+"""What a study's scores are normalised by, where it spans several problems: found in a process of its own."""
+
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from pglab.errors import DamagedError
+from pglab.processes import SINGLE_THREAD, start
+from pglab.settings import canonical
+from pglab.store.folder import studies_in
+from pglab.store.lock import claimed
+from pglab.store.reader import ArmFolder
+from pglab.store.records import ArmRecord, Reference
+from pglab.studies.plan import Plan, PlannedArm
+
+
+def note_references(plan: Plan) -> None:
+    """Stores with the arms of a plan the returns of random and of the best known play on their problem.
+
+    Nothing is done where the whole study is on one problem, or where nobody knows a best return.
+    """
+    (study,) = studies_in(plan.folder)
+    problems = {canonical(record.identity["env"]) for arm in study.arms if (record := _record(arm))}
+    lacking: dict[str, list[PlannedArm]] = {}
+    for arm in plan.arms if len(problems) > 1 else ():
+        record = _record(arm.files.files)
+        if record and record.reference is None:
+            lacking.setdefault(canonical(arm.settings["env"]), []).append(arm)
+    if not lacking:
+        return
+    found = _found([arms[0].settings["env"] for arms in lacking.values()])
+    for arms, reference in zip(lacking.values(), found, strict=False):
+        for arm in arms if reference else ():
+            with claimed(arm.files.folder) as ours:
+                if ours:  # else another command trains it, and notes it in the end
+                    arm.files.refer(reference)
+
+
+def _record(arm: ArmFolder) -> ArmRecord | None:
+    """What is known of an arm; None where its file is damaged, which is told where it is read as a result."""
+    try:
+        return arm.record()
+    except DamagedError:
+        return None
+
+
+def _found(worlds: Sequence[Mapping[str, Any]]) -> list[Reference | None]:
+    """The reference of each problem, None where there is none or the world fails; as far as the process comes."""
+    process, connection = start(__name__, SINGLE_THREAD)
+    found: list[Reference | None] = []
+    try:
+        for world in worlds:
+            connection.send({"env": world})
+            found.append(connection.recv())
+    except (EOFError, OSError):
+        pass
+    finally:
+        process.kill()
+        process.wait()
+    return found
+
+
+def serve(connection: Connection) -> None:
+    """Answers the settings of one problem after another with its reference, until the parent is gone."""
+    from pglab.build import build_component
+    from pglab.training.reference import reference_of
+
+    while True:
+        settings = connection.recv()
+        try:
+            known = reference_of(build_component(settings, "env"))
+        except Exception:  # of a user's own world, which has been trained in all the same
+            known = None
+        connection.send(known and Reference(*known))
