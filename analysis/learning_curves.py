@@ -1,10 +1,10 @@
-"""`python -m analysis.learning_curves STUDY [FILE]`: learning curves of a study as a figure."""
+"""`python -m analysis.learning_curves STUDY [FILE]`: learning curves of a study as a figure, one for each problem."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pglab.results import load
+from pglab.results import by_problem, load
 from pglab.results.plots import learning_curves, save
 from pglab.shell import Parser, ended
 
@@ -21,7 +21,11 @@ def _drawn(arguments: Sequence[str] | None) -> int:
         "file", metavar="FILE", nargs="?", type=Path, help="ends in .pdf, .svg or .png; STUDY/learning_curves.pdf"
     )
     asked = parser.parse_args(arguments)
-    print(save(learning_curves(load(asked.study)), asked.file or asked.study / "learning_curves.pdf"))
+    file, problems = asked.file or asked.study / "learning_curves.pdf", by_problem(load(asked.study))
+    for number, (problem, updates) in enumerate(problems.items(), 1):
+        of_problem = file if len(problems) == 1 else file.with_stem(f"{file.stem}_{number}")
+        saved = save(learning_curves(updates), of_problem)
+        print(saved if len(problems) == 1 else f"{saved}   ({problem})")
     return 0
 
 

@@ -80,7 +80,7 @@ def pglab_speed(overrides: list[str], updates: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         common = [override.format(updates=updates, folder=folder) for override in COMMON]
         plan = make_plan(compose_runs([*overrides, *common]))
-        pool = ready_pool(plan)
+        pool, _ = ready_pool(plan)
         begin = time.perf_counter()
         execute(plan, pool, Console())
         seconds = time.perf_counter() - begin

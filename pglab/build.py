@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 
 from pglab.envs.finite import FiniteMDP
 from pglab.errors import InputError
@@ -78,6 +78,20 @@ def check_components(settings: Settings) -> None:
         _fits("baseline", lambda: chosen.critic(shapes.world.observation, first, shapes.device))
     if problem := clash(shapes, arm):
         raise InputError(problem)
+
+
+def simplest(tree: Any) -> Any:
+    """Settings with every component in its simplest form (see `pglab.algorithms.weightings`)."""
+    if not isinstance(tree, Mapping):
+        return tree
+    tree = {key: simplest(value) for key, value in tree.items()}
+    if "_target_" not in tree or not hasattr(get_object(tree["_target_"]), "simplest"):
+        return tree
+    given = instantiate(tree, _convert_="all")
+    simpler = given.simplest()
+    if simpler is given:
+        return tree
+    return {"_target_": f"{type(simpler).__module__}.{type(simpler).__qualname__}", **vars(simpler)}
 
 
 def _observations(settings: Settings) -> Any:

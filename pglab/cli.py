@@ -120,6 +120,16 @@ def _as_hydra_takes_it(asked: Arguments) -> Iterator[None]:
             os.environ["HYDRA_FULL_ERROR"] = full_error
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Listens for a stop from here on; one that comes in the context says that nothing was written."""
+    try:
+        with _undisguised(_listen_for_interruption()):
+            yield
+    except KeyboardInterrupt as interruption:
+        raise KeyboardInterrupt("Interrupted; nothing was written.") from interruption
+
+
 def _listen_for_interruption() -> threading.Event:
     """Makes a scheduler's stop the same as a Ctrl-C, and either come at most once; returns what tells that it came."""
     stopped = threading.Event()

@@ -66,6 +66,8 @@ KEYS: Mapping[str, Decides] = {
     "effort": Decides.COMMAND,
 }
 
+NO_BASELINE = "pglab.algorithms.baselines.NoBaseline"
+HELD_BY_OTHERS = ("baseline",)  # groups of which nothing is built but what another component holds of them
 DEFAULT_ENV = "cartpole"  # that of `conf/config.yaml`
 FRAME_GROUPS = ("env", "weighting", "baseline", "head", "network", "optimizer")  # columns of every frame
 SAID_WHOLE = frozenset({"seed", "id", "steps", "_target_"})  # endings of dotted keys that say too little alone
@@ -96,6 +98,11 @@ def decides(key: str) -> Decides:
 def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that decide the numbers of an update."""
     return {key: value for key, value in settings.items() if Decides.NUMBERS in decides(key)}
+
+
+def used(settings: Mapping[str, Any]) -> str:
+    """A text that is equal where settings differ at most in a choice that nothing makes use of."""
+    return canonical({group: own for group, own in settings.items() if group not in HELD_BY_OTHERS})
 
 
 def as_now(identity: Mapping[str, Any]) -> dict[str, Any]:

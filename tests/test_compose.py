@@ -29,6 +29,35 @@ def refusal(*overrides: str) -> str:
     return message
 
 
+@pytest.mark.parametrize(
+    ("overrides", "baselines"),
+    [
+        (["weighting=total,rtg,baseline,gae"], ["none", "none", "value", "value"]),
+        (["weighting=baseline,gae", "baseline=none"], ["none", "none"]),
+        (["weighting=baseline,gae", "baseline=leave_one_out"], ["leave_one_out"] * 2),
+        (["weighting=gae", "experiment=corridor_reinforce,corridor_baseline"], ["none", "value_table"]),
+        (["experiment=weighting_ablation", "head=softmax"], ["value"] * 4),
+    ],
+    ids=str,
+)
+def test_a_weighting_brings_its_baseline_unless_another_is_chosen(overrides: list[str], baselines: list[str]):
+    composed = compose_runs(overrides)
+    assert [one.choices["baseline"] for one in composed] == baselines
+    for one in composed:
+        assert one.settings["weighting"].get("baseline", one.settings["baseline"]) == one.settings["baseline"]
+
+
+def test_a_weighting_of_ones_own_brings_a_baseline_in_the_same_way(tmp_path_factory: pytest.TempPathFactory):
+    own = tmp_path_factory.mktemp("own")
+    (own / "weighting").mkdir()
+    (own / "weighting" / "mine.yaml").write_text(
+        "defaults: [gae, _self_, {override /baseline@_global_.baseline: leave_one_out}]\nlam: 1.0\n"
+    )
+    (composed,) = compose_runs(["weighting=mine"], own)
+    assert composed.choices["baseline"] == "leave_one_out"
+    assert composed.settings["weighting"]["lam"] == 1.0
+
+
 @pytest.mark.parametrize("group", GROUPS)
 def test_an_unknown_choice_is_answered_with_the_choices_there_are(group: str):
     message = refusal(f"{group}=nonsense")

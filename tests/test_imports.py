@@ -40,6 +40,7 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "manual": ("compose", "errors", "reference"),
     "sweep": ("compose", "errors", "overrides", "studies"),
     "cli": ("arguments", "compose", "errors", "manual", "overrides", "shell", "studies", "sweep"),
+    "confirm": ("cli", "errors", "results", "settings", "shell", "store", "studies", "sweep"),
     "study": ("arguments", "cli", "errors", "results", "shell", "store", "studies"),
     "verify": (*MATHEMATICS, *COMMAND, "build", "exact", "processes", "results", "settings", "training"),
     "play": (*MATHEMATICS, "errors", "results", "shell", "store", "trust", "watching"),

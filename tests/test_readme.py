@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from pglab.algorithms.losses import Estimator
+from pglab.cli import compose_runs
 from pglab.results import load
+from pglab.studies.plan import make_plan
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -41,6 +43,24 @@ def test_a_weighting_of_ones_own_joins_the_fused_grid_as_shown(tmp_path):
     first = rows[rows["update"] == 1].pivot(index="seed", columns="weighting", values=["return_mean", "loss"])
     assert first["return_mean", "rtg"].tolist() == first["return_mean", "near_sighted"].tolist()
     assert (first["loss", "rtg"] > first["loss", "near_sighted"]).all()
+
+
+def test_a_confirmation_is_asked_of_the_study_that_the_command_above_it_fills():
+    grid, confirmation = block("bash", "python -m pglab -m weighting=rtg,total").splitlines()
+    plan = make_plan(compose_runs(grid.split()[4:]))
+    assert confirmation.split()[3] == str(plan.folder)
+    assert len(plan.arms) == 6
+
+
+def test_arms_with_settings_of_their_own_join_a_grid_as_experiments(tmp_path):
+    (tmp_path / "my_conf/experiment").mkdir(parents=True)
+    (tmp_path / "my_conf/experiment/slow_rtg.yaml").write_text(block("yaml", "# @package _global_"))
+    (command,) = re.findall(r"`python -m pglab --config-dir my_conf -m (experiment=[^`]*)`", README)
+    own, other = make_plan(compose_runs(command.split(), tmp_path / "my_conf")).arms
+    assert (own.settings["optimizer"]["lr"], own.settings["batch"]["steps"]) == (0.003, 20000)
+    assert [arm.name for arm in (own, other)] == ["experiment=slow_rtg", "experiment=ppo"]
+    assert own.settings["env"] == other.settings["env"]  # one problem, so that they compare
+    assert len(own.seeds) == len(other.seeds) == 5
 
 
 def test_the_weighting_of_ones_own_passes_its_test_as_shown_and_fails_without_its_bias(tmp_path):

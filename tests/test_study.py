@@ -155,7 +155,7 @@ def test_a_plan_says_what_the_command_would_do_there_and_writes_nothing(copied_s
     table, notes = shown(copied_study, "--plan", "weighting=rtg,gae", "seeds=5", *tiny)
     assert table["arm"] == ["seeds", "finished", "to go on", "new", "updates", "env steps"]
     assert table["rtg"][:5] == ["5", "3", "1", "1", "3"]
-    assert table["gae"][:5] == ["5", "0", "0", "5", "10"]
+    assert table["gae (baseline=value)"][:5] == ["5", "0", "0", "5", "10"]
     assert notes[0].startswith("Plan for ")
     assert notes[-1].startswith("7 runs, ")
     assert contents(copied_study.parent) == edited

@@ -43,6 +43,9 @@ class Constant:
 
     value: float
 
+    def simplest(self) -> "Constant | NoBaseline":
+        return NoBaseline() if self.value == 0 else self
+
     def __call__(self, batch: Batch, returns: Tensor) -> Tensor:
         return torch.full_like(returns, self.value)
 

@@ -59,8 +59,13 @@ class Estimator:
     @property
     def bias(self) -> tuple[str, ...]:
         """Why the estimate's mean is not ∇J (with "sum": a multiple of it), whatever the weighting."""
+        return self.bias_where(fixed_steps=False)
+
+    def bias_where(self, fixed_steps: bool) -> tuple[str, ...]:
+        """The same, where every batch has equally many steps or where their number is random."""
+        random_steps = self.reduction == "steps" and not fixed_steps
         reasons = {
-            "the sum is divided by the batch's steps, whose number is random": self.reduction == "steps",
+            "the sum is divided by the batch's steps, whose number is random": random_steps,
             "the weights are standardised over the batch": self.normalize in (True, "batch"),
             "the weights are standardised over each minibatch": self.normalize == "minibatch",
             "the entropy bonus adds its own gradient": self.entropy_bonus > 0,

@@ -14,6 +14,9 @@ on any of them (`estimator.discount_states`, see `discounted`). A weighting that
 the start of the episode, as the total return is, says so in an attribute `discounted_from_start`,
 and never takes the factor. One that means nothing on a piece of an episode (see `pglab.training.segments`)
 says so in a true attribute `whole_episodes`, and so does such a baseline.
+
+A weighting or baseline that at some setting gives the bits of another one that is simpler returns that from an
+optional method `simplest()`, and itself at any other setting: arms that are the same by it are trained once.
 """
 
 from collections.abc import Callable
@@ -22,6 +25,7 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
+from pglab.algorithms.baselines import NoBaseline
 from pglab.algorithms.batch import Batch
 from pglab.algorithms.returns import (
     discount_powers,
@@ -101,6 +105,9 @@ class ExponentSlip:
     def bias(self) -> tuple[str, ...]:
         return ("the discount is raised to the reward, not to the delay",) if self.gamma < 1 else ()
 
+    def simplest(self) -> "ExponentSlip | RewardToGo":
+        return RewardToGo(self.gamma) if self.gamma == 1 else self
+
     def __call__(self, batch: Batch) -> Tensor:
         return (rewards_to_go(self.gamma**batch.reward * batch.reward, 1.0) * batch.mask).detach()
 
@@ -136,6 +143,11 @@ class ReturnMinusBaseline:
     def without_bias(self) -> "ReturnMinusBaseline":
         return replace(self, baseline=unbiased_setting(self.baseline))
 
+    def simplest(self) -> "ReturnMinusBaseline | RewardToGo | TotalReturn":
+        if not isinstance(self.baseline, NoBaseline):
+            return self
+        return TotalReturn(self.gamma) if self.returns == "total" else RewardToGo(self.gamma)
+
     def __call__(self, batch: Batch) -> Tensor:
         returns_of = total_returns if self.returns == "total" else rewards_to_go
         returns = returns_of(batch.reward, self.gamma)
@@ -166,6 +178,9 @@ class GeneralizedAdvantage:
 
     def without_bias(self) -> "GeneralizedAdvantage":
         return replace(self, lam=1.0, baseline=unbiased_setting(self.baseline))
+
+    def simplest(self) -> "GeneralizedAdvantage | RewardToGo":
+        return RewardToGo(self.gamma) if self.lam == 1 and isinstance(self.baseline, NoBaseline) else self
 
     def __call__(self, batch: Batch) -> Tensor:
         value = self.baseline(batch, rewards_to_go(batch.reward, self.gamma)) * batch.mask

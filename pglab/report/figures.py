@@ -92,7 +92,7 @@ def _of_problem(content: Content) -> Iterator[Drawn]:
             "comparisons",
             "differences",
             "Differences to the control",
-            f"An arm beats its control exactly where the interval stays clear of the line. {together(content)}",
+            f"An arm beats its control only where the interval stays clear of the line. {together(content)}",
             plots.paired_differences(finite, content.score, interval, names),
         )
     if scored:
@@ -116,7 +116,7 @@ def _of_problem(content: Content) -> Iterator[Drawn]:
         yield Drawn(
             "comparisons",
             "probability_of_improvement",
-            "How often one arm beats another",
+            "How often one arm does better than another",
             "Within pairs of the same seed where two arms share seeds, else over all pairings; ties count half.",
             plots.probability_of_improvement(_both_ways(compare(runs, all_pairs=True)), names),
         )

@@ -6,6 +6,7 @@ from pglab.report.content import Content
 from pglab.report.figures import together
 from pglab.results.coverage import real_coverage
 from pglab.results.digits import counted
+from pglab.results.pairs import FEWEST
 
 SEED = """The seed is the unit of replication: episodes and updates of a run are not independent, and enter no \
 statistic by themselves."""
@@ -14,8 +15,12 @@ so it stands beside mean, median, minimum and maximum."""
 PAIRS = """Arm minus control. Runs of the same seed share initial weights, first states and the random numbers behind \
 their actions; so they are compared in pairs where arms share seeds."""
 SIMULTANEOUS = """Its interval is that of the same test, at a level that leaves all intervals true together; so it \
-excludes 0 exactly where p (Bonferroni) is below .05, and exactly there an arm is said to beat another. p (Holm) is \
+excludes 0 exactly where p (Bonferroni) is below .05, and only there an arm is said to beat another. p (Holm) is \
 never larger, and decides nothing. Where nothing differs, the chance of naming any winner is at most 5 %."""
+FEW = f"""A verdict takes {FEWEST} seeds of each arm. Five differences are all of one sign in 2 of 2⁵ cases by chance, \
+p = .0625: with fewer than {FEWEST} pairs no test comes to p = .05 but one that takes the scores for normal, as \
+Student's does, and nobody can see in so few whether they are. Nor is an arm beaten most of whose runs diverged or \
+failed: that is said instead."""
 CENSORED = """A run that ended before it came to the threshold took longer than its steps, and no more is known: it is \
 censored. Means are restricted to a horizon up to which all arms compared were watched, and are tested by \
 pseudo-values; that takes the end of a run to have nothing to do with how soon it would have come there. The log-rank \
@@ -37,7 +42,7 @@ def methods(content: Content) -> list[tuple[str, str]]:
     if len(compared):
         number = int(compared["comparisons"].iloc[0])
         interval = f"{_several(compared['interval'])}. {together(content)}"
-        decides = f"p (Bonferroni) is p times {counted(number, 'comparison')}. {SIMULTANEOUS}"
+        decides = f"p (Bonferroni) is p times {counted(number, 'comparison')}. {SIMULTANEOUS} {FEW}"
         better = "how often the arm does better, ties half; Pearson's r over pairs, which help where it is above 0."
         said.append(("Difference", f"{PAIRS} Interval: {interval}"))
         said.append(("p", f"Two-sided: {_several(compared['test'])}. {decides}"))

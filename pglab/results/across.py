@@ -15,6 +15,7 @@ from pglab.results.digits import fixed, known_decimals
 from pglab.results.normalised import normalized, spanned
 from pglab.results.pairs import Difference, Test, without_test
 from pglab.results.problems import problems
+from pglab.results.samples import fate
 from pglab.results.scores import NOT_FINITE
 from pglab.results.verdicts import verdict
 
@@ -75,7 +76,8 @@ def across_problems(
 
 COLUMNS = [
     *("label", "control_label", "alike", "problems", "by_problem", "left_out_problems", "measure", "unit", "better"),
-    *("paired", "pairs", "n", "n_control", "left_out", "unscored", "not_finite", "diverged"),
+    *("paired", "pairs", "n", "n_control", "left_out", "fate", "control_fate"),
+    *("unscored", "not_finite", "diverged"),
     *("difference", "low", "high", "interval", "effect", "effect_name", "p", "test", "p_bonferroni", "comparisons"),
     "verdict",
 ]
@@ -140,7 +142,7 @@ def _contrast(
 def _row(
     known: pd.DataFrame, pairs: Sequence[Compared], found: Difference, entered: pd.DataFrame, in_pairs: bool
 ) -> dict[str, Any]:
-    of_arm, (labels, *_) = problems(known), pair_labels(known, pairs)
+    of_arm, (labels, *_) = problems(known), pair_labels(known, pairs, with_settings=False)
     runs = pd.concat([of_one for arm, of_one in runs_by_arm(known).items() if arm in entered])
     sizes = entered.notna().sum()
     used = runs["seed"].isin(entered.index) & runs["score"].notna()
@@ -156,6 +158,9 @@ def _row(
         **{"paired": in_pairs, "pairs": len(entered) if in_pairs else 0},
         **{"n": int(sizes[: len(pairs)].min()), "n_control": int(sizes[len(pairs) :].min())},
         **{"left_out": int(runs["score"].notna().sum()) - int(used.sum()), "unscored": int(runs["score"].isna().sum())},
+        **dict(
+            zip(("fate", "control_fate"), (_fates(known, of_one) for of_one in zip(*pairs, strict=True)), strict=True)
+        ),
         "not_finite": int(runs["note"].str.contains(NOT_FINITE).sum()),
         "diverged": int((runs["status"][used] == "diverged").sum()),
         **{"difference": found.value, "low": found.low, "high": found.high, "interval": found.said},
@@ -164,8 +169,15 @@ def _row(
     }
 
 
+def _fates(known: pd.DataFrame, arms: Sequence[ArmKey]) -> str:
+    """What became of an arm on each problem on which most of its runs diverged or failed, in words."""
+    runs, of_arm = runs_by_arm(known), problems(known)
+    return " and ".join(f"{said} on {of_arm[arm]}" for arm in arms if (said := fate(runs[arm])))
+
+
 def _verdict(row: dict[str, Any]) -> str:
-    nothing = dict.fromkeys(["horizon", "p_better", "env_steps", "control_env_steps"], np.nan) | {"capped": 0}
+    nothing = dict.fromkeys(["horizon", "p_better", "env_steps", "control_env_steps"], np.nan)
+    nothing |= {"capped": 0, "shared": 0, "lacking": ""}
     sign = -1 if row["high"] < 0 else 1  # as in the sentence, in which the better arm comes first
     without = f"; without {row['left_out_problems']}" if row["left_out_problems"] else ""
     where = f"over {row['problems']} problems"

@@ -12,15 +12,16 @@ from typing import Generic, TypeVar
 
 import pandas as pd
 
-from pglab.results.arm_choices import ArmKey, Choices, is_number, same, text
+from pglab.results.arm_choices import ArmKey, Choices, fewest, is_number, same, text
 from pglab.results.problems import problems
 from pglab.results.shown import shown
-from pglab.settings import SAID_WHOLE, folder_name, name_in_full, naming, of_problem
+from pglab.settings import FRAME_GROUPS, SAID_WHOLE, folder_name, name_in_full, naming, of_problem
 from pglab.store.records import ArmRecord
 
 Setting = tuple[str, str]  # key and value
 Key = TypeVar("Key", bound=Hashable)
 DEFAULT = "default"  # the name of an arm that was given no settings
+FIRST = ("experiment", *FRAME_GROUPS)
 
 
 def full_name(record: ArmRecord) -> str:
@@ -95,20 +96,30 @@ class Pair:
     problem: str
 
 
-def pair_labels(scores: pd.DataFrame, pairs: Iterable[tuple[ArmKey, ArmKey]]) -> list[Pair]:
-    """`rtg` and `total`, both `lr=0.01`, on `frozenlake`: names for the arms of each pair."""
+def pair_labels(scores: pd.DataFrame, pairs: Iterable[tuple[ArmKey, ArmKey]], with_settings: bool = True) -> list[Pair]:
+    """`rtg` and `total`, both `lr=0.01`, on `frozenlake`: names for the arms of each pair.
+
+    Args:
+        with_settings: names tell further settings in which the two were asked to differ: `gae at lr=0.03`.
+    """
     labels, told, of_arm = arm_labels(scores), _told_in(scores), problems(scores)
-    keys, cut, arms = [key for key in told.keys if not of_problem(key)], told.cut, told.values
+    arms = {arm: {key: of.get(key) for key in told.keys} for arm, of in told.values.items()}
+    keys = [key for key in told.keys if not of_problem(key)]
+    first = fewest(keys, [key for key in told.keys if of_problem(key)], [*arms.values()])
     several, found = len(set(of_arm.values())) > 1, []
     for arm, control in pairs:
         problem = of_arm[arm] if several else ""
-        unlike = [key for key in keys if not same(arms[arm].get(key), arms[control].get(key))]
-        said, of_control = (_label(unlike, arms[one], cut, len(unlike) == 1) for one in (arm, control))
-        alike = _label([key for key in keys if key not in unlike], arms[arm], cut, False)
-        clear = said and of_control and said != of_control
-        found.append(
-            Pair(said, of_control, alike, problem) if clear else Pair(labels[arm], labels[control], "", problem)
-        )
+        unlike = [key for key in keys if not same(arms[arm][key], arms[control][key])]
+        main = [key for key in unlike if key in first] or unlike
+        said, of_control = (_label(main, told.values[one], told.cut, len(main) == 1) for one in (arm, control))
+        if not said or not of_control or said == of_control:
+            found.append(Pair(labels[arm], labels[control], "", problem))
+            continue
+        further = [key for key in unlike if key not in main] if with_settings else []
+        settings = [_label(further, told.values[one], told.cut, False) for one in (arm, control)]
+        at = [f" at {text}" if text else "" for text in settings]
+        alike = _label([key for key in first if key not in unlike], told.values[arm], told.cut, False)
+        found.append(Pair(said + at[0], of_control + at[1], alike, problem))
     return found
 
 
@@ -164,7 +175,7 @@ def _told(given: Mapping[Key, Iterable[Setting]], known: Callable[[Key, str], st
         known: an arm's value of a key that it was not given; None where that is not known, or there is none.
     """
     own = {arm: dict(settings) for arm, settings in given.items()}
-    keys = sorted({key for of_arm in own.values() for key in of_arm}, key=lambda key: ("." in key, key))
+    keys = sorted({key for of_arm in own.values() for key in of_arm}, key=_rank)
     values = {}
     for arm, of_arm in own.items():
         free = not all(of_arm.values())  # a name that somebody gave stands for itself
@@ -174,6 +185,11 @@ def _told(given: Mapping[Key, Iterable[Setting]], known: Callable[[Key, str], st
         keys = [key for key in keys if not all(same(of_arm[key], first[key]) for of_arm in values.values())]
     told = {arm: {k: v for k in keys if (v := of_arm[k]) is not None} for arm, of_arm in values.items()}
     return _Told(keys, cut, told)
+
+
+def _rank(key: str) -> tuple[bool, int, str]:
+    """The place of a key in a name: whole groups first, and of these what says most."""
+    return "." in key, FIRST.index(key) if key in FIRST else len(FIRST), key
 
 
 def _told_in(runs: pd.DataFrame) -> _Told[ArmKey]:

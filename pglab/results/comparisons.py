@@ -26,15 +26,18 @@ def compare(
 
     Every arm is compared with a control, or with every arm before it. Two arms that share at least two
     seeds (with scores) are compared in pairs, for the same seed gave them the same random numbers: over
-    those seeds alone, the others are counted in `left_out`. Otherwise all scores are compared, by Welch.
-    Differences are arm - control.
+    those seeds alone, the others are counted in `left_out`. Otherwise all scores are compared, by Welch, and so
+    they are where there are fewer than six pairs among six or more seeds of each. Differences are arm - control.
+
+    A verdict takes six seeds of each arm (see `pglab.results.pairs.FEWEST`). With fewer there is the estimate with its
+    interval, and no winner. Nor is there one where most runs of an arm diverged or failed: the verdict says so.
 
     Returns on two problems have no scale in common, so arms are compared on each problem by itself, and never with
     those of another (`pglab.results.across_problems` gives one answer over all of them).
 
     Where m comparisons are made each interval has the level 1 - α/m, α = 1 - `level`, so that all of them hold
     together with at least the probability `level` (Bonferroni). It is the interval of the very test that p comes
-    from: it excludes 0 exactly where p m < α, and exactly there the verdict names a winner.
+    from: it excludes 0 exactly where p m < α, and only there the verdict names a winner.
 
     Where some run of the two arms did not come to the threshold of `steps_to` the means are restricted: of
     min(time, `horizon`), which is known for runs that were cut off as well. The test is that of their pseudo-values
@@ -48,7 +51,9 @@ def compare(
         alike: what they have in common and other arms have not.
         measure unit better: of the scores.
         paired: whether over pairs; pairs: how many; n n_control: how many scores entered.
-        left_out: scores that did not, for want of a partner.
+        left_out: scores that did not, for want of a partner; shared: seeds of which both have one; lacking: those
+            of which one has none, in words.
+        fate control_fate: what became of an arm most of whose runs diverged or failed, in words.
         unscored: stopped, failed and unfinished runs of the two arms, and those without their score; not_finite:
             of these, how many have none because something that was measured is not a finite number.
         diverged capped: diverged runs of the two arms whose scores entered, and runs that ended before
@@ -125,20 +130,9 @@ def compare_pairs(
 
 
 COLUMNS = [
-    *(
-        "problem",
-        "study",
-        "arm",
-        "control_study",
-        "control",
-        "label",
-        "control_label",
-        "alike",
-        "measure",
-        "unit",
-        "better",
-    ),
-    *("paired", "pairs", "n", "n_control", "left_out", "unscored", "not_finite", "diverged", "capped", "horizon"),
+    *("problem", "study", "arm", "control_study", "control", "label", "control_label", "alike"),
+    *("measure", "unit", "better", "paired", "pairs", "n", "n_control", "left_out", "shared", "lacking"),
+    *("fate", "control_fate", "unscored", "not_finite", "diverged", "capped", "horizon"),
     *("correlation", "mean", "control_mean", "difference", "low", "high", "interval", "p_better"),
     *("effect", "effect_name", "p", "test", "p_bonferroni", "p_holm", "comparisons", "p_logrank"),
     *("env_steps", "control_env_steps", "verdict"),

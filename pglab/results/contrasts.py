@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from pglab.results.pairs import FEWEST_SHARED, Difference, Test, paired, without_test
+from pglab.results.pairs import Difference, Test, make_pairs, paired, without_test
 
 
 def contrast(
@@ -15,7 +15,8 @@ def contrast(
     """The sum Σ w y over arms with its interval of level 1 - alpha, how many entered, and whether over seeds.
 
     It is taken for each seed that has a score in every arm, and has Student's t interval over those seeds, whatever the
-    spread in the arms. Where fewer than two seeds have all of them the means of the arms take the place of a seed's
+    spread in the arms. Where too few seeds have all of them (see
+    `pglab.results.pairs.make_pairs`) the means of the arms take the place of a seed's
     scores, and the interval is Welch's with the degrees of freedom of Satterthwaite, which takes all scores for
     independent; what entered are scores then.
 
@@ -27,7 +28,7 @@ def contrast(
     Source: Satterthwaite 1946.
     """
     complete = by_seed.dropna()
-    if len(complete) >= FEWEST_SHARED:
+    if make_pairs(len(complete), int(by_seed.notna().sum().min())):
         return paired(complete.to_numpy() @ weights, test, alpha), len(complete), True
     scores = [by_seed[arm].dropna().to_numpy() for arm in by_seed]
     return _of_means(scores, weights, alpha), int(by_seed.notna().sum().sum()), False
@@ -46,5 +47,5 @@ def _of_means(scores: Sequence[np.ndarray], weights: np.ndarray, alpha: float) -
         return without_test(value, "", "none: the scores of each arm are all equal")
     df, error = variance**2 / (parts**2 / (n - 1)).sum(), np.sqrt(variance)
     half, p = scipy.stats.t.isf(alpha / 2, df) * error, 2 * scipy.stats.t.sf(abs(value) / error, df)
-    said = "Welch (no two seeds in all arms)"
+    said = "Welch (too few seeds in all arms)"
     return Difference(value, value - half, value + half, said, np.nan, "", float(p), "Welch's t of the arms' means")

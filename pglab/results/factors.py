@@ -12,7 +12,7 @@ from pglab.results.digits import p_is
 from pglab.results.linear import COLUMNS, Sums, analysis_of_variance
 from pglab.results.pairs import Test
 from pglab.results.problems import check_one_problem
-from pglab.results.verdicts import difference
+from pglab.results.verdicts import difference, has_enough
 
 SIGNIFICANT = 0.05
 
@@ -159,6 +159,8 @@ def _answer(rows: pd.DataFrame, factor: str) -> str:
     each = ", ".join(_effect(row) for row in rows.to_dict("records"))
     if np.isnan(first["interaction_p"]):
         return f"whether {effect} holds is not known ({first['interaction_test'].removeprefix('none: ')}): {each}"
+    if not all(map(has_enough, rows.to_dict("records"))):
+        return f"too few seeds to judge whether {effect} holds: {each}"
     p = f"interaction {p_is(first['interaction_p'])}"
     if first["interaction_p"] < SIGNIFICANT:
         return f"{effect} is not the same everywhere: {each} ({p})"

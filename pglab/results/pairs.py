@@ -11,7 +11,9 @@ from scipy.special import gammaln, stdtr, stdtrit
 from pglab.results.permutations import Permuted, exchanges, sign_flips
 
 Test = Literal["t", "permutation"]
-FEWEST_SHARED = 2  # seeds, for pairs
+# Seeds that a verdict takes. Five differences are all of one sign in 2 of 2⁵ cases by chance, p = .0625, so that with
+# fewer pairs no test comes to p = .05 but one that takes the scores for normal, which nobody can see in so few.
+FEWEST = 6
 ENDLESS = "without ends, for so few scores can exclude nothing"
 
 
@@ -36,12 +38,24 @@ class Difference:
 def matched(scores: pd.Series, control: pd.Series) -> tuple[np.ndarray, np.ndarray, bool]:
     """The scores of two arms to compare, from those by seed, and whether the n-th of both are a pair.
 
-    They are where the arms share at least two seeds: those scores alone come back then.
+    Where they are pairs (see `make_pairs`) the scores of shared seeds alone come back.
     """
     shared = scores.index.intersection(control.index)
-    if in_pairs := len(shared) >= FEWEST_SHARED:
+    if in_pairs := make_pairs(len(shared), min(len(scores), len(control))):
         scores, control = scores[shared], control[shared]
     return scores.to_numpy(dtype=float), control.to_numpy(dtype=float), in_pairs
+
+
+def make_pairs(shared: int, fewest: int) -> bool:
+    """True where arms are compared over the seeds that they share, at least two.
+
+    But fewer pairs than a verdict takes are not made where every arm has as many seeds as it takes.
+
+    Args:
+        shared: seeds that all arms have.
+        fewest: seeds of the arm that has the fewest.
+    """
+    return shared > 1 and not shared < FEWEST <= fewest
 
 
 def paired(differences: np.ndarray, test: Test = "t", alpha: float = 0.05) -> Difference:

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from pglab.results.censoring import censored, earlier, log_rank, restricted
+from pglab.results.digits import counted
+from pglab.results.incomplete import named_seeds
 from pglab.results.pairs import matched
 from pglab.results.scores import NOT_FINITE
 
@@ -42,6 +44,10 @@ def sample_of(of_arm: pd.DataFrame, of_control: pd.DataFrame) -> Sample:
         **{key: of_arm[key].iloc[0] for key in ("measure", "unit", "better")},
         **{"paired": in_pairs, "pairs": len(a) if in_pairs else 0, "n": len(a), "n_control": len(b)},
         "left_out": sum(map(len, there)) - len(a) - len(b),
+        "shared": len(shared := there[0].index.intersection(there[1].index)),
+        "lacking": named_seeds(sorted(there[0].index.union(there[1].index).difference(shared))),
+        "fate": fate(of_arm),
+        "control_fate": fate(of_control),
         "unscored": int(both["score"].isna().sum()),
         "not_finite": int(both["note"].str.contains(NOT_FINITE).sum()),
         "diverged": sum(int((runs["status"] == "diverged").sum()) for runs in used),
@@ -67,6 +73,15 @@ def _times(runs: pd.DataFrame, entered: pd.Series) -> tuple[np.ndarray, np.ndarr
     """The scores of an arm that entered, and for each true, or false where it is censored."""
     runs = runs.set_index("seed").loc[entered.index]
     return runs["score"].to_numpy(dtype=float), ~censored(runs).to_numpy()
+
+
+def fate(runs: pd.DataFrame) -> str:
+    """What became of an arm most of whose runs diverged or failed; empty for any other."""
+    counts = runs["status"].value_counts()
+    lost = {status: int(counts[status]) for status in ("diverged", "failed") if status in counts}
+    if 2 * sum(lost.values()) <= len(runs):
+        return ""
+    return " and ".join(f"{status} in {number} of {counted(len(runs), 'run')}" for status, number in lost.items())
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -1,6 +1,9 @@
 """Text that others wrote, made safe to show: a name or an error may hold anything."""
 
 import unicodedata
+from collections.abc import Iterable
+
+MOST = 8  # names in a list, before the rest is only counted
 
 
 def shown(text: str) -> str:
@@ -16,6 +19,15 @@ def shown(text: str) -> str:
 def shown_lines(text: str) -> str:
     """The same for a text of several lines, such as a traceback, whose line breaks stay."""
     return "\n".join(shown(line) for line in text.replace("\r\n", "\n").split("\n"))
+
+
+def listed(names: Iterable[str], most: int = MOST) -> str:
+    """Names in a sentence, each once: `a`, `a and b`, `a, b and c`, `a, b, c and 2 more`."""
+    names = list(dict.fromkeys(names))
+    first, last = names[:-1], names[-1]
+    if len(names) > most:
+        first, last = names[:most], f"{len(names) - most} more"
+    return shown(f"{', '.join(first)} and {last}" if first else last)
 
 
 def as_typed(text: str) -> str:

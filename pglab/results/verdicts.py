@@ -6,14 +6,25 @@ from typing import Any
 import numpy as np
 
 from pglab.results.digits import counted, p_is, plain, with_error, with_interval
+from pglab.results.pairs import FEWEST
 
 UNLIKE = 0.05  # lengths of runs that a verdict tells apart
 ALIKE = 1e-6  # of an interval's width, by which its two halves may differ and ± still be said
 
 
 def beats(row: Mapping[str, Any]) -> bool:
-    """True where a row of `compare` names a winner: where its interval excludes 0."""
-    return row["low"] > 0 or row["high"] < 0
+    """True where a row of `compare` names a winner: where it may be judged, and its interval excludes 0."""
+    return is_judged(row) and (row["low"] > 0 or row["high"] < 0)
+
+
+def is_judged(row: Mapping[str, Any]) -> bool:
+    """True where there are seeds enough for a verdict (see `compare`), and most runs of both arms came to their end."""
+    return has_enough(row) and not row["fate"] and not row["control_fate"]
+
+
+def has_enough(row: Mapping[str, Any]) -> bool:
+    """True where there are seeds enough for a verdict."""
+    return min(row["n"], row["n_control"]) >= FEWEST
 
 
 def verdict(row: Mapping[str, Any], where: str = "") -> str:
@@ -39,7 +50,14 @@ def difference(row: Mapping[str, Any], sign: int = 1, fewer: str = "") -> str:
 
 def _found(row: Mapping[str, Any]) -> str:
     arm, control = row["label"], row["control_label"]
-    at = _at(row)
+    at, lost = _at(row), [(arm, row["fate"]), (control, row["control_fate"])]
+    if fates := [f"{label} {fate}" for label, fate in lost if fate]:
+        known = "" if np.isnan(row["difference"]) else f"{difference(row)}{at} "
+        return f"no verdict on {arm} and {control}, for {' and '.join(fates)}: {known}({_seeds(row)}{_aside(row)})"
+    few = not has_enough(row) and not np.isnan(row["difference"])
+    if few and (np.isnan(row["horizon"]) or not np.isnan(row["p"])):
+        numbers = f"({_seeds(row)}; a verdict takes {FEWEST}{_censored(row)}{_aside(row)})"
+        return f"too few seeds to judge {arm} against {control}: {difference(row)}{at} {numbers}"
     if np.isnan(row["p"]):
         known = "" if np.isnan(row["p_better"]) else f"; {arm} is better in {100 * row['p_better']:.0f} %"
         reason = f"no test of the means ({row['test'].removeprefix('none: ')}{known})"
@@ -55,8 +73,15 @@ def _found(row: Mapping[str, Any]) -> str:
 
 def _seeds(row: Mapping[str, Any]) -> str:
     if row["paired"]:
-        return f"{row['pairs']} paired seeds"
-    return f"{row['n']} and {row['n_control']} seeds, not paired"
+        return counted(row["pairs"], "paired seed")
+    few = f", for they share {row['shared']}" if _partners(row) else ""
+    return f"{row['n']} and {row['n_control']} seeds, not paired{few}"
+
+
+def _partners(row: Mapping[str, Any]) -> str:
+    """What would make pairs of the runs that have no partner, where some have one."""
+    some = row["shared"] and row["lacking"] and (row["paired"] or has_enough(row))
+    return f"{row['lacking']} of both arms would make more pairs" if some else ""
 
 
 def _p(row: Mapping[str, Any]) -> str:
@@ -87,9 +112,10 @@ def _aside(row: Mapping[str, Any]) -> str:
     """Runs that a reader has to know of."""
     why = f" ({row['not_finite']} for want of a finite number)" if row["not_finite"] else ""
     said = [
-        (row["left_out"], "left out for want of a partner"),
+        (row["left_out"], f"left out for want of a partner ({_partners(row)})"),
         (row["unscored"], f"without a score{why}"),
         (row["diverged"], "diverged"),
         (row["capped"], "ended before the threshold (censored)"),
     ]
-    return "".join(f"; {counted(number, 'run')} {how}" for number, how in said if number)
+    alone = f"; {_partners(row)}" if not row["paired"] and _partners(row) else ""
+    return alone + "".join(f"; {counted(number, 'run')} {how}" for number, how in said if number)

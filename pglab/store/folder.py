@@ -62,6 +62,11 @@ def one_study(path: Path, purpose: str) -> StudyFolder:
     return found[0]
 
 
+def arms_in(study: Path) -> tuple[ArmFolder, ...]:
+    """The arms in a folder, by the order of their names; none where it is no study's."""
+    return _study(study).arms
+
+
 def _study(path: Path) -> StudyFolder:
     arms, strays = [], []
     for folder in _folders(path):

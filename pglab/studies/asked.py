@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pglab import settings as roles
+from pglab.store.records import ArmRecord
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,21 @@ class Composed:
 
 @dataclass(frozen=True)
 class ArmConfig:
-    """A configuration without its seed."""
+    """A configuration without its seed.
+
+    Attributes:
+        name: of the arm.
+        composed: with any of its seeds.
+        stored: the arm of a study that it is to be a part of, as the same program.
+    """
 
     name: str
     composed: Composed
+    stored: ArmRecord | None = None
+
+    def under(self, stored: ArmRecord) -> "ArmConfig":
+        """The same as a part of an arm of a study that is the same program."""
+        return ArmConfig(stored.arm, self.composed, stored)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -38,7 +50,20 @@ class ArmConfig:
     @property
     def identity(self) -> dict[str, Any]:
         """The settings that decide the numbers of an update."""
-        return roles.identity(self.settings)
+        return roles.as_now(self.stored.identity) if self.stored else roles.identity(self.settings)
+
+    @property
+    def named(self) -> list[str]:
+        """The overrides that make its name."""
+        return roles.naming(self.stored.overrides if self.stored else self.composed.overrides)
+
+    @property
+    def shown_baseline(self) -> str:
+        """The baseline that the weighting brings along, where the name of the arm does not say it."""
+        chosen = self.composed.choices
+        named = {asked.partition("=")[0].lstrip("+") for asked in self.composed.overrides} & {"baseline", "experiment"}
+        brought = "baseline" in self.settings["weighting"] and not named and "baseline" in chosen
+        return f" (baseline={chosen['baseline']})" if brought else ""
 
     @property
     def shapes(self) -> str:

@@ -1,7 +1,8 @@
 """The last words of a command: what became of its runs, the score of each arm, the verdicts, what to do next."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from pglab.studies.arm_table import ArmTable
 from pglab.studies.console import Console
 from pglab.studies.plan import Plan
 from pglab.studies.recorder import Outcome
+from pglab.studies.twins import told
 
 
 def say_what_became(console: Console, plan: Plan, outcome: Outcome) -> bool:
@@ -36,9 +38,17 @@ def say_results(console: Console, plan: Plan, updates: pd.DataFrame, evaluation:
     end = closing(updates, evaluation, load_references(plan.folder))
     if updates.empty:
         return
-    console.table(results_table(plan.folder.name, end))
+    beside = {arm.full_name: arm.arm.shown_baseline for arm in plan.arms}
+    console.table(results_table(plan.folder.name, end, beside))
+    if said := told_twins(plan):
+        console.say(said)
     for verdict in end.verdicts:
         console.say(verdict)
+
+
+def told_twins(plan: Plan) -> str | None:
+    """Names the arms that are one program in one line, where there are any."""
+    return told((arm.arm, arm.twins) for arm in plan.arms)
 
 
 def say_next(console: Console, plan: Plan, outcome: Outcome, statuses: Sequence[str], mirrored: str | None) -> None:
@@ -62,13 +72,17 @@ def _in_every_arm(plan: Plan) -> set[int]:
     return set.intersection(*ended)
 
 
-def results_table(study: str, end: Closing) -> ArmTable:
-    """A row an arm: its score with its interval, its steps and what became of its runs."""
+def results_table(study: str, end: Closing, beside: Mapping[str, str] = MappingProxyType({})) -> ArmTable:
+    """A row an arm: its score with its interval, its steps and what became of its runs.
+
+    Args:
+        beside: what follows the names of arms, by their names in full.
+    """
     unfinished = end.summary[["running", "stopped", "failed"]].sum(axis=1)
     columns = ["seeds", end.column, "95 % interval", "env steps", "diverged", *["unfinished"] * bool(unfinished.any())]
     rows = []
     for row, left in zip(end.summary.to_dict("records"), unfinished, strict=True):
         score, interval = with_interval(row["score"], row["low"], row["high"])
         cells = [str(row["seeds"]), score, interval, f"{row['env_steps']:,}", str(row["diverged"]), str(left)]
-        rows.append((end.names[row["arm"]], cells[: len(columns)]))
+        rows.append((end.names[row["arm"]] + beside.get(row["arm"], ""), cells[: len(columns)]))
     return ArmTable(columns, rows, f"Study {study}", end.caption)

@@ -22,7 +22,8 @@ def forecast(plan: Plan) -> Group:
         starts = planned.standing.starts
         going_on = sum(start > 0 for start in starts.values())
         counts = [len(planned.seeds), len(planned.standing.done), going_on, len(starts) - going_on]
-        rows.append((name, [*map(str, counts), f"{planned.updates_left:,}", _about(steps)]))
+        cells = [*map(str, counts), f"{planned.updates_left:,}", _about(steps)]
+        rows.append((name + planned.arm.shown_baseline, cells))
     bundles = len({plan.arms[number].arm.shapes for shard in plan.shards for number, _ in shard.arms})
     counted = ((plan.missing, "run"), (bundles, "bundle"), (len(plan.shards), "shard"), (plan.workers, "worker"))
     said = ", ".join(f"{n} {what}{'s' * (n != 1)}" for n, what in counted)

@@ -18,9 +18,13 @@ class Check:
 
 @dataclass(frozen=True)
 class Checked:
-    """The fault of the first arm that could not be trained, if any."""
+    """The fault of the first arm that could not be trained, if any, or the program of each.
+
+    Programs are texts, equal for arms that are one program: what is built of them has the same simplest form.
+    """
 
     problem: str | None
+    programs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

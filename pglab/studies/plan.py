@@ -8,17 +8,19 @@ from datetime import UTC, datetime
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, get_args
 
 from pglab.errors import InputError
 from pglab.results.arm_names import full_name, names_of, shared_settings
-from pglab.settings import KEYS, Decides, canonical, difference
+from pglab.settings import KEYS, Decides, difference
 from pglab.store.reader import ABOUT
 from pglab.store.records import LARGEST_SEED, ArmRecord
 from pglab.store.writer import ArmWriter
 from pglab.studies.asked import ArmConfig, Composed, Run, keys_name, runs_of, study_name
 from pglab.studies.provenance import versions
 from pglab.studies.standing import OnMismatch, Standing, standing_of
+from pglab.studies.twins import one_of_each
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,14 @@ class PlannedArm:
         seeds: asked for.
         standing: how far they are.
         files: where they are stored.
+        twins: others that were asked for, which are the same program and are not trained.
     """
 
     arm: ArmConfig
     seeds: tuple[int, ...]
     standing: Standing
     files: ArmWriter
+    twins: tuple[ArmConfig, ...] = ()
 
     @property
     def name(self) -> str:
@@ -82,7 +86,8 @@ class Plan:
 
     Attributes:
         folder: of the study.
-        arms: asked for; a shard names them by their places here.
+        asked: the arms that it asks for.
+        arms: those of them that are trained, one of each program; a shard names them by their places here.
         shards: what is left, as bundles for the workers.
         workers: how many there will be.
         command: that asked for all this, as one would give it again.
@@ -90,6 +95,7 @@ class Plan:
     """
 
     folder: Path
+    asked: tuple[ArmConfig, ...]
     arms: tuple[PlannedArm, ...]
     shards: tuple[Shard, ...]
     workers: int
@@ -128,22 +134,33 @@ class Plan:
         return replace(self, arms=tuple(arms), **_work(arms))
 
 
-def make_plan(composed: Sequence[Composed], command: str = "") -> Plan:
-    """Raises InputError where the runs clash with each other or with what is on disk."""
+def make_plan(
+    composed: Sequence[Composed], command: str = "", programs: Mapping[str, str] = MappingProxyType({})
+) -> Plan:
+    """What one command does.
+
+    Args:
+        composed: the runs that it asks for.
+        command: as one would give it again.
+        programs: of each arm, by name, see `pglab.studies.messages.Checked`; without them fewer twins are found.
+
+    Raises:
+        InputError: the runs clash with each other or with what is on disk.
+    """
     for one in composed:
         _check_values(one.settings)
     _check_one_study(composed)
-    arms, seeds = _distinct_arms([run for one in composed for run in runs_of(one)])
-    for arm, of_arm in zip(arms, seeds, strict=True):
+    asked = _distinct_arms([run for one in composed for run in runs_of(one)])
+    for arm, of_arm in asked:
         if len(set(of_arm)) < len(of_arm):
             twice = next(seed for seed in sorted(of_arm) if of_arm.count(seed) > 1)
             raise InputError(f"arm {arm.name}: seed {twice} is asked for twice; name each seed once")
-    folder = _folder(composed, arms)
+    folder = _folder(composed, [arm for arm, _ in asked])
     planned = []
-    for arm, of_arm in zip(arms, seeds, strict=True):
-        files = writer_of(folder, arm)
-        planned.append(PlannedArm(arm, tuple(of_arm), standing_of(files, arm, of_arm), files))
-    return Plan(folder, tuple(planned), command=command, **_work(planned))
+    for one in one_of_each(asked, folder, programs):
+        files = writer_of(folder, one.arm)
+        planned.append(PlannedArm(one.arm, one.seeds, standing_of(files, one.arm, one.seeds), files, one.twins))
+    return Plan(folder, tuple(arm for arm, _ in asked), tuple(planned), command=command, **_work(planned))
 
 
 def _folder(composed: Sequence[Composed], arms: Sequence[ArmConfig]) -> Path:
@@ -158,6 +175,8 @@ def _folder(composed: Sequence[Composed], arms: Sequence[ArmConfig]) -> Path:
 def writer_of(study: Path, arm: ArmConfig) -> ArmWriter:
     """The place where an arm of a study is stored."""
     composed = arm.composed
+    if arm.stored:
+        return ArmWriter(study, replace(arm.stored, versions=versions()), {**arm.settings, **arm.stored.identity})
     described = ArmRecord(
         arm.name, dict(composed.choices), dict(composed.given), arm.identity, composed.overrides, versions()
     )
@@ -233,11 +252,10 @@ def _check_one_study(composed: Sequence[Composed]) -> None:
                 raise InputError(f"{key}={first} and {key}={other}: one command fills one study, in one way")
 
 
-def _distinct_arms(runs: list[Run]) -> tuple[list[ArmConfig], list[list[int]]]:
+def _distinct_arms(runs: list[Run]) -> list[tuple[ArmConfig, list[int]]]:
     """The arms, and the seeds of each."""
     seeds: dict[str, list[int]] = {}
     arms: dict[str, ArmConfig] = {}
-    same: dict[str, str] = {}
     compared: set[int] = set()
     for run in runs:
         seeds.setdefault(run.arm.name, []).append(run.seed)
@@ -253,10 +271,7 @@ def _distinct_arms(runs: list[Run]) -> tuple[list[ArmConfig], list[list[int]]]:
                 f"{key}={first} and {key}={second} would both be written to arm {run.arm.name}: "
                 "ask for one of them in each command, with a study=NAME of its own"
             )
-        other = same.setdefault(canonical(run.arm.identity), run.arm.name)
-        if other != run.arm.name:
-            raise InputError(f"arms {other} and {run.arm.name} are the same configuration; ask for one of them")
-    return list(arms.values()), list(seeds.values())
+    return [(arm, seeds[name]) for name, arm in arms.items()]
 
 
 def _shards(arms: Sequence[PlannedArm], parts: int | None) -> list[Shard]:

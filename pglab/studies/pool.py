@@ -22,8 +22,8 @@ class Pool(Protocol):
         """Workers that have nothing to do."""
         ...
 
-    def check(self, settings: Sequence[Mapping[str, Any]]) -> None:
-        """Has the components of arms built and tried.
+    def check(self, settings: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+        """Has the components of arms built and tried, and returns each arm's program (see `Checked`).
 
         Raises:
             InputError: an arm could not be trained.
@@ -57,15 +57,17 @@ class LocalPool:
     def idle(self) -> int:
         return len(self._idle)
 
-    def check(self, settings: Sequence[Mapping[str, Any]]) -> None:
+    def check(self, settings: Sequence[Mapping[str, Any]]) -> Sequence[str]:
         # All of them check, one answers: checking is what makes a worker ready to train.
         for worker in self._idle:
             worker.send(Check(tuple(settings)))
         answer, *_ = [worker.receive() for worker in self._idle]
         if isinstance(answer, Failed):
             raise InputError(f"the components could not be tried:\n{answer.traceback}")
-        if isinstance(answer, Checked) and answer.problem:
+        assert isinstance(answer, Checked)
+        if answer.problem:
             raise InputError(answer.problem)
+        return answer.programs
 
     def send(self, shard: Shard, job: Job) -> None:
         worker = self._idle.pop()

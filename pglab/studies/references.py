@@ -63,7 +63,7 @@ def _found(worlds: Sequence[Mapping[str, Any]]) -> list[Reference | None]:
 def serve(connection: Connection) -> None:
     """Answers the settings of one problem after another with its reference, until the parent is gone."""
     from pglab.build import build_component
-    from pglab.training.reference import reference_of
+    from pglab.training.known_returns import reference_of
 
     while True:
         settings = connection.recv()

@@ -9,20 +9,23 @@ from warnings import catch_warnings
 import numpy as np
 import pandas as pd
 
+from pglab.errors import InputError
 from pglab.results import IncompleteStudy, load, load_evaluation, summarize
 from pglab.store.lock import claimed, holder
 from pglab.store.writer import prepare
 from pglab.studies.asked import Composed
 from pglab.studies.console import Console
-from pglab.studies.ending import say_next, say_results, say_what_became
+from pglab.studies.ending import say_next, say_results, say_what_became, told_twins
 from pglab.studies.execute import execute
 from pglab.studies.forecast import forecast
+from pglab.studies.notes import lacks_baseline, unused_baseline
 from pglab.studies.outside import outside
 from pglab.studies.plan import Plan, make_plan
 from pglab.studies.pool import LocalPool, Pool
 from pglab.studies.provenance import foreign_targets
 from pglab.studies.recorder import Outcome
 from pglab.studies.references import note_references
+from pglab.studies.twins import Programs
 from pglab.tracking.live import Followed, Follower
 from pglab.tracking.sweep import report_objective
 
@@ -77,23 +80,25 @@ def train(composed: Sequence[Composed], command: str = "") -> Trained:
     Raises:
         InputError: bad input; nothing was trained or written.
     """
-    plan = make_plan(composed, command)
-    console = Console()
-    for name, arm in zip(plan.names, plan.arms, strict=True):
-        chosen = arm.arm.composed.choices.get("baseline", "none")
-        if chosen != "none" and "baseline" not in arm.settings["weighting"]:
-            console.say(f"note: {name}: this weighting uses no baseline, so baseline={chosen} changes nothing")
-        for note in arm.standing.notes:
-            console.say(f"note: {name}: {note}")
-    begun = [arm.settings for arm in plan.arms if arm.standing.starts]
-    if said := outside({target for settings in begun for target in foreign_targets(settings)}):
-        console.say(f"note: {said}")
+    plan, console, pool = make_plan(composed, command), Console(), None
     if plan.settings["plan"]:
+        doubt = ""
+        try:
+            plan = make_plan(composed, command, _programs(plan))
+        except InputError as error:
+            doubt = f"the command would be refused as things are here: {error}"
+        _say_notes(plan, console)
         console.table(forecast(plan))
+        for line in filter(None, (told_twins(plan), doubt)):
+            console.say(line)
         return Trained(plan, Outcome())
+    if plan.missing:
+        pool, programs = ready_pool(plan)
+        plan = make_plan(composed, command, programs)
+    _say_notes(plan, console)
     follower = Follower(_followed(plan))
     try:
-        trained = _train_claimed(plan, console, follower)
+        trained = _train_claimed(plan, console, follower, pool)
         mirrored = follower.finish(trained.outcome.interrupted)
     finally:
         follower.stop()
@@ -103,10 +108,23 @@ def train(composed: Sequence[Composed], command: str = "") -> Trained:
         trained.outcome.interrupted = True
         console.say(f"Interrupted. Everything is stored in {plan.folder}; the same command again says what came of it.")
     logger = plan.settings["logger"]
-    told = trained.exit_status == 0 and logger["mode"] != "disabled"
-    if lost := told and report_objective(trained.objective, logger["timeout"]):
+    sweeps = trained.exit_status == 0 and logger["mode"] != "disabled"
+    if lost := sweeps and report_objective(trained.objective, logger["timeout"]):
         console.say(lost)
     return trained
+
+
+def _say_notes(plan: Plan, console: Console) -> None:
+    """Tells what a person should know before anything is trained."""
+    begun = [arm.settings for arm in plan.arms if arm.standing.starts]
+    notes = [
+        lacks_baseline([arm.composed for arm in plan.asked]),
+        unused_baseline([arm.arm.composed for arm in plan.arms]),
+        *(f"{name}: {note}" for name, arm in zip(plan.names, plan.arms, strict=True) for note in arm.standing.notes),
+        outside({target for settings in begun for target in foreign_targets(settings)}),
+    ]
+    for note in filter(None, notes):
+        console.say(f"note: {note}")
 
 
 def _say_how_it_went(trained: Trained, console: Console, mirrored: str | None) -> None:
@@ -124,18 +142,20 @@ def _followed(plan: Plan) -> Followed:
     return Followed(plan.folder, arms, plan.settings["logger"])
 
 
-def _train_claimed(plan: Plan, console: Console, follower: Follower) -> Trained:
+def _train_claimed(plan: Plan, console: Console, follower: Follower, pool: Pool | None) -> Trained:
     """Trains one arm after another as they can be claimed: all at once, where nobody else is at work.
+
+    Args:
+        pool: of workers, which are ended; None where nothing is left to train.
 
     Returns:
         The plan with each arm's standing as it was when it was claimed, and what became of it.
     """
     outcome, arms = Outcome(), list(plan.arms)
     left = {number for number, arm in enumerate(arms) if arm.standing.starts}
-    pool = ready_pool(plan) if left else None
-    follower.start()
     waited_for: set[str] = set()
     try:
+        follower.start()
         while pool and left and not outcome.interrupted and not (outcome.failures and plan.settings["fail_fast"]):
             with ExitStack() as claims:
                 mine = {number for number in left if claims.enter_context(claimed(arms[number].files.folder))}
@@ -164,17 +184,37 @@ def _train_claimed(plan: Plan, console: Console, follower: Follower) -> Trained:
     return Trained(replace(plan, arms=tuple(arms)), outcome)
 
 
-def ready_pool(plan: Plan) -> Pool:
-    """As many workers as the plan asks for, once they have tried its components.
+def ready_pool(plan: Plan) -> tuple[Pool, Programs]:
+    """As many workers as the plan asks for, once they have tried its components; and the program of each arm.
 
     Raises:
         InputError: an arm could not be trained, or its results not be written.
     """
     pool = LocalPool(plan.workers)
     try:
-        pool.check([arm.settings for arm in plan.arms])
+        programs = _tried(plan, pool)
         prepare(plan.folder)
     except BaseException:
         pool.stop()
         raise
-    return pool
+    return pool, programs
+
+
+def _programs(plan: Plan) -> Programs:
+    """The program of each arm, by name, of a plan that is not to be carried out; none where nothing is left to do.
+
+    Raises:
+        InputError: an arm could not be trained.
+    """
+    if not plan.missing:
+        return {}
+    pool = LocalPool(1)
+    try:
+        return _tried(plan, pool)
+    finally:
+        pool.stop()
+
+
+def _tried(plan: Plan, pool: Pool) -> Programs:
+    programs = pool.check([arm.settings for arm in plan.asked])
+    return {arm.name: program for arm, program in zip(plan.asked, programs, strict=True)}

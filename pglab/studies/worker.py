@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pglab.errors import InputError
+from pglab.settings import identity, used
 from pglab.store.states import Saved
 from pglab.studies.messages import Check, Checked, Checkpoint, Done, Failed, Film, Job, Result, Updated
 
@@ -44,7 +45,7 @@ def serve(connection: Connection) -> None:
 
 
 def _check(order: Check) -> Checked:
-    from pglab.build import build_component, check_components
+    from pglab.build import build_component, check_components, simplest
     from pglab.watching.stage import FILMED, check_drawn
 
     try:
@@ -54,7 +55,7 @@ def _check(order: Check) -> Checked:
                 check_drawn(build_component(settings, "env"), FILMED, f"render_every={every}")
     except InputError as error:
         return Checked(str(error))
-    return Checked(None)
+    return Checked(None, tuple(used(simplest(identity(settings))) for settings in order.settings))
 
 
 def _train(job: Job, connection: Connection) -> Done:

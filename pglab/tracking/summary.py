@@ -106,6 +106,8 @@ class SummarizedStudy:
         shown = figures(found) if not found.runs.empty else ()
         verdicts = pd.DataFrame([vars(verdict) for verdict in found.verdicts])
         tables = {"verdicts": verdicts, "arms": found.arms, "comparisons": found.comparisons}
+        if found.over is not None:
+            tables["over_problems"] = found.over.comparisons
         said = {"complete": found.origin.complete, "runs": found.origin.runs, "score": found.score}
         if found.verdicts:
             said["verdict"] = found.verdicts[0].sentence

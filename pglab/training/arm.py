@@ -80,9 +80,10 @@ class Arm:
         """Every declared reason why the mean of its gradient estimate is not ∇J; empty: it is."""
         takes_factor = self.estimator.discount_states or discounted_from_start(self.weighting)
         dropped = () if takes_factor or self.gamma == 1 else ("the factor γ^t is dropped",)
-        parts = (self.weighting, self.objective, self.estimator, self.rule, self.batch, self.rewards)
-        first, *others = (declared_bias(part) for part in parts)
-        return first + dropped + tuple(reason for reasons in others for reason in reasons)
+        estimator = self.estimator.bias_where(fixed_steps=getattr(self.batch, "fixed_steps", False))
+        before, after = (self.weighting, self.objective), (self.rule, self.batch, self.rewards)
+        first, second, *others = (declared_bias(part) for part in (*before, *after))
+        return first + dropped + second + estimator + tuple(reason for reasons in others for reason in reasons)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ class UpdateMeasures(DiagnosedMeasures):
         ratio_mean, ratio_max: mean and largest r. (Over actions that were not learnt from, the mean would be 1.)
         clip_fraction: share of the steps with |r - 1| above the surrogate's clip range; NaN where it has none.
         approx_kl: estimate of `kl` from the actions played, the mean of (r - 1) - log r (Schulman 2020).
-        step_length: Euclidean norm of the change of the policy's parameters.
+        update_length: Euclidean norm of the change of the policy's parameters.
         explained_variance_after: `explained_variance` of the critic as the update left it, on the same steps.
     """
 
@@ -69,7 +69,7 @@ class UpdateMeasures(DiagnosedMeasures):
     ratio_max: np.ndarray
     clip_fraction: np.ndarray
     approx_kl: np.ndarray
-    step_length: np.ndarray
+    update_length: np.ndarray
     explained_variance_after: np.ndarray
 
 

@@ -197,7 +197,7 @@ def _of_the_update(
     clip = np.where(clips, _numpy(weights.strength), np.nan)
     *epochs, end = departures(policy, space, before, [*trail.after, after], played, clip)
     columns = vars(end) | {
-        "step_length": _numpy((after - before).norm(dim=-1)),
+        "update_length": _numpy((after - before).norm(dim=-1)),
         "explained_variance_after": explained_variance(training, k, kept),
     }
     for number, epoch in enumerate(epochs):

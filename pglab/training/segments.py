@@ -32,6 +32,7 @@ class Segments:
     lanes: int = 4
     steps: int = 128
     episodes: ClassVar[None] = None
+    fixed_steps: ClassVar[bool] = True
     bias: ClassVar[str] = "the batch's border cuts episodes, which are continued by the critic"
 
     def __post_init__(self) -> None:

@@ -10,14 +10,16 @@ from rich.console import Console
 
 from pglab.cli import command
 from pglab.errors import InputError
-from pglab.settings import canonical, name_in_full
+from pglab.settings import name_in_full, used
 from pglab.studies.asked import Composed, keys_name
+from pglab.studies.notes import lacks_baseline, unused_baseline
 from pglab.studies.plan import check_numbers
 from pglab.studies.provenance import versions
 from pglab.verify.estimator import Finding, Settings, build_effort, check, found, places, solved
 from pglab.verify.parallel import in_parallel
 from pglab.verify.point import Point, judge
 from pglab.verify.report import show, write
+from pglab.verify.updates import MeanUpdate
 
 WRONG = 1  # exit status
 NO_BASELINE = "pglab.algorithms.baselines.NoBaseline"
@@ -36,9 +38,10 @@ def verify_all(jobs: Sequence[Composed]) -> int:
     """
     console = Console(highlight=False, soft_wrap=True)
     estimators = _distinct(jobs)
-    for name, settings in estimators.items():
-        if settings["baseline"]["_target_"] != NO_BASELINE and "baseline" not in settings["weighting"]:
-            console.print(f"note: {name}: this weighting uses no baseline, so the chosen one changes nothing")
+    judged = list(estimators.values())
+    for note in filter(None, (lacks_baseline(judged), unused_baseline(judged))):
+        console.print(f"note: {note}")
+    for settings in (job.settings for job in estimators.values()):
         check_numbers(settings)
         check(settings)
     folder = Path(jobs[0].settings["results_dir"]) / "verify" / keys_name(jobs[0])
@@ -46,7 +49,8 @@ def verify_all(jobs: Sequence[Composed]) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write to {folder} ({error.strerror}); choose another results_dir=PATH") from error
-    findings = _judged(estimators, jobs[0].settings["workers"] or len(os.sched_getaffinity(0)))
+    settings = {name: job.settings for name, job in estimators.items()}
+    findings = _judged(settings, jobs[0].settings["workers"] or len(os.sched_getaffinity(0)))
     show(findings, console)
     files = write(findings, {"command": sys.argv[1:], "versions": versions()}, folder)
     counts = {
@@ -59,15 +63,12 @@ def verify_all(jobs: Sequence[Composed]) -> int:
     return WRONG if counts["wrong"] else 0
 
 
-def _distinct(jobs: Sequence[Composed]) -> dict[str, Mapping[str, Any]]:
-    """The settings of each estimator by its name; one that leaves a choice unused is judged once."""
+def _distinct(jobs: Sequence[Composed]) -> dict[str, Composed]:
+    """The configuration of each estimator by its name; one that leaves a choice unused is judged once."""
     by_name, seen = {}, {}
     for job in jobs:
-        settings = dict(job.settings)
-        if "baseline" not in settings["weighting"]:
-            settings["baseline"] = {"_target_": NO_BASELINE}
-        name = seen.setdefault(canonical(settings), name_in_full(job.overrides))
-        by_name.setdefault(name, job.settings)
+        name = seen.setdefault(used(job.settings), name_in_full(job.overrides))
+        by_name.setdefault(name, job)
     return by_name
 
 
@@ -78,10 +79,11 @@ def _judged(estimators: Mapping[str, Settings], workers: int) -> list[Finding]:
     findings = []
     for name, settings in estimators.items():
         own = [result for task, result in zip(tasks, judged, strict=True) if task[0] == name]
-        cosines = [row for _, rows in own for row in rows]
-        findings.append(found(name, settings, [point for point, _ in own], cosines))
+        cosines = [row for _, rows, _ in own for row in rows]
+        updates = [update for _, _, means in own for update in means]
+        findings.append(found(name, settings, [point for point, _, _ in own], cosines, updates))
     return findings
 
 
-def _judge(settings: Settings, problem: str, seed: int) -> tuple[Point, list[dict[str, Any]]]:
+def _judge(settings: Settings, problem: str, seed: int) -> tuple[Point, list[dict[str, Any]], list[MeanUpdate]]:
     return judge(solved(settings, problem, seed), build_effort(settings), len(places(settings)))

@@ -14,6 +14,7 @@ from pglab.exact.sampling import head_fault
 from pglab.verify.parts import unchecked_reasons, without_bias
 from pglab.verify.point import Effort, Point, Verdict
 from pglab.verify.setting import Setting, solve
+from pglab.verify.updates import MeanUpdate
 
 Settings = Mapping[str, Any]
 NEARLY = 0.1  # relative: a suspicion is worth saying
@@ -29,6 +30,7 @@ class Finding:
         verdict, because: in three words, and in a sentence with its numbers.
         points: of each problem and seed.
         cosines: rows with `problem seed batch cosine low high`.
+        updates: means of updates over every batch, on the problems that are small enough.
     """
 
     estimator: str
@@ -37,6 +39,7 @@ class Finding:
     because: str
     points: list[Point]
     cosines: list[dict[str, Any]]
+    updates: list[MeanUpdate]
 
 
 def places(settings: Settings) -> list[tuple[str, int]]:
@@ -65,7 +68,13 @@ def solved(settings: Settings, problem: str, seed: int) -> Setting:
         raise InputError(f"{problem}: {error}") from error
 
 
-def found(estimator: str, settings: Settings, points: list[Point], cosines: list[dict[str, Any]]) -> Finding:
+def found(
+    estimator: str,
+    settings: Settings,
+    points: list[Point],
+    cosines: list[dict[str, Any]],
+    updates: list[MeanUpdate],
+) -> Finding:
     """The verdict over all points."""
     settings_solved = [solved(settings, point.problem, point.seed) for point in points]
     declared = settings_solved[0].arm.bias
@@ -74,7 +83,7 @@ def found(estimator: str, settings: Settings, points: list[Point], cosines: list
         fault = _fault(settings_solved, points)
     verdict: Verdict = "wrong" if fault else points[0].verdict
     because = fault or (_declared_bias(points, settings_solved) if declared else _unbiased(points))
-    return Finding(estimator, declared, verdict, because, points, cosines)
+    return Finding(estimator, declared, verdict, because, points, cosines, updates)
 
 
 def build_effort(settings: Settings) -> Effort:

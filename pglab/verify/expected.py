@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from pglab.algorithms import baselines, weightings
+from pglab.algorithms.rewards import RAW
 from pglab.envs.finite import FiniteMDP
 from pglab.exact import estimators
 from pglab.exact.enumeration import enumerate_trajectories, estimate_moments
@@ -61,9 +62,13 @@ def expected(arm: Arm, tables: Tables, state: State) -> Expected | None:
         state: critic and memory at the parameter point, see `Pipeline.state`.
     """
     estimator, episodes = arm.estimator, arm.batch.episodes
-    plain = estimator.clip_norm is None and estimator.min_episode_length <= 1
+    plain = estimator.clip_norm is None and estimator.min_episode_length <= 1 and not _looks_around(arm)
     if not plain or episodes is None or estimator.truncation != "end":
         return None
+    if arm.rewards != RAW:
+        reward = torch.from_numpy(tables.mdp.reward)
+        learned = arm.rewards(reward, torch.ones_like(reward)).numpy()
+        tables = replace(tables, mdp=replace(tables.mdp, reward=learned))
     # All scores lie in the span of a few directions; the rest of the P dimensions is empty.
     scores = tables.score.reshape(-1, tables.score.shape[-1])
     _, size, directions = np.linalg.svd(scores, full_matrices=False)
@@ -78,6 +83,12 @@ def expected(arm: Arm, tables: Tables, state: State) -> Expected | None:
     mean, other = means if by_formula else reversed(means)
     assert mean is not None
     return Expected(mean, variances[0] if variances and not bonus.any() else None, by_formula is not None, other)
+
+
+def _looks_around(arm: Arm) -> bool:
+    """Tells whether what a batch's steps count for depends on earlier batches, or on the minibatch they are in."""
+    in_parts = arm.estimator.normalize == "minibatch" and getattr(arm.rule, "minibatches", 1) > 1
+    return in_parts or getattr(arm.rewards, "uses_deviation", False)
 
 
 def _by_running(arm: Arm, tables: Tables, state: State, episodes: int) -> Moments | None:

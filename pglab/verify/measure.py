@@ -7,6 +7,7 @@ import torch
 
 from pglab.training.arm import Arm, BatchSize
 from pglab.training.bundle import Bundle, Shapes
+from pglab.training.diagnostics import GradientDiagnostics
 from pglab.training.randomness import generator
 
 STEPS_AT_ONCE = 400_000  # environment steps of the batches that are played together, roughly
@@ -62,11 +63,16 @@ class Pipeline:
             estimates /= self.arm.batch.episodes
         return estimates
 
-    def _play(self, first: int, count: int) -> np.ndarray:
+    def begun(self, first: int, count: int, diagnostics: GradientDiagnostics | None = None) -> Bundle:
+        """Runs first, first + 1, … at the point, before their batches."""
         seeds = list(range(self.seed + 1 + first, self.seed + 1 + first + count))
-        bundle = Bundle(self.shapes, [replace(self.arm, seeds=seeds)])
+        bundle = Bundle(self.shapes, [replace(self.arm, seeds=seeds)], diagnostics)
         (own,) = bundle.state()
         point = {name: part.expand(count, *part.shape[1:]) if part.dim() else part for name, part in self.state.items()}
         bundle.restore([{**own, **point}])
+        return bundle
+
+    def _play(self, first: int, count: int) -> np.ndarray:
+        bundle = self.begun(first, count)
         used = sum(int(np.prod(shape)) for shape in self.shapes.policy().model.layout.shapes.values())
         return bundle.estimates()[:, :used].double().cpu().numpy()

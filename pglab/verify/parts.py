@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from pglab.algorithms.baselines import Constant, NoBaseline
+from pglab.algorithms.rewards import RAW
 from pglab.algorithms.weightings import ReturnMinusBaseline, declared_bias, unbiased_setting
 from pglab.training.arm import Arm, BatchSize
 
@@ -53,7 +54,7 @@ def unchecked_reasons(arm: Arm) -> tuple[str, ...]:
 
 def _with(arm: Arm, weighting: Any) -> Arm:
     batch = arm.batch if arm.batch.episodes else BatchSize(episodes=FEW_EPISODES)
-    return replace(arm, weighting=weighting, estimator=arm.estimator.without_bias(), batch=batch)
+    return replace(arm, weighting=weighting, estimator=arm.estimator.without_bias(), batch=batch, rewards=RAW)
 
 
 def _is_own(part: Any) -> bool:

@@ -11,6 +11,7 @@ from pglab.verify.measure import Pipeline
 from pglab.verify.sample import cosine_to
 from pglab.verify.setting import Setting
 from pglab.verify.trial import Fault, Trial, fault_of_a_part
+from pglab.verify.updates import MeanUpdate, mean_updates
 
 Verdict = Literal["unbiased", "biased as declared", "wrong"]
 
@@ -25,18 +26,21 @@ class Effort:
         batches: at most so many; fewer where the relative bias is known to ±5 % before.
         cosine_episodes: sizes of the batches whose cosine to ∇J is measured.
         cosine_batches: how many batches of each size.
+        epochs: numbers of epochs whose mean update is enumerated, of an arm that uses its batches in epochs.
     """
 
     batches: int
     cosine_episodes: Sequence[int]
     cosine_batches: int
+    epochs: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         for name, least in (("batches", 100), ("cosine_batches", 2)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")
-        if any(not isinstance(size, int) or size < 1 for size in self.cosine_episodes):
-            raise ValueError(f"cosine_episodes={list(self.cosine_episodes)} must be whole numbers of at least 1")
+        for name in ("cosine_episodes", "epochs"):
+            if any(not isinstance(size, int) or size < 1 for size in getattr(self, name)):
+                raise ValueError(f"{name}={list(getattr(self, name))} must be whole numbers of at least 1")
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class Point:
     fault: Fault | None
 
 
-def judge(setting: Setting, effort: Effort, points: int) -> tuple[Point, list[dict[str, object]]]:
+def judge(setting: Setting, effort: Effort, points: int) -> tuple[Point, list[dict[str, object]], list[MeanUpdate]]:
     """Measures until it is precise enough, and compares.
 
     A mean that differs from what it should be is called wrong only if a second sample, of the
@@ -93,7 +97,7 @@ def judge(setting: Setting, effort: Effort, points: int) -> tuple[Point, list[di
         points: at how many points the estimator is judged, for the size of z that chance allows.
 
     Returns:
-        The point, and a row for each batch size with the mean cosine to ∇J.
+        The point, a row for each batch size with the mean cosine to ∇J, and the mean updates.
     """
     trial = Trial.begin(setting, effort.batches, FALSE_ALARM / points)
     declared = bool(setting.arm.bias)
@@ -101,7 +105,9 @@ def judge(setting: Setting, effort: Effort, points: int) -> tuple[Point, list[di
     if fault is None and declared and setting.head_fault is None and not trial.is_known:
         fault = fault_of_a_part(trial)
     verdict: Verdict = "wrong" if fault else "biased as declared" if declared else "unbiased"
-    return _point(trial, fault, verdict), _cosines(setting, trial.sample.pipeline, effort)
+    pipeline = trial.sample.pipeline
+    updates = mean_updates(setting, pipeline, effort.epochs)
+    return _point(trial, fault, verdict), _cosines(setting, pipeline, effort), updates
 
 
 def _point(trial: Trial, fault: Fault | None, verdict: Verdict) -> Point:

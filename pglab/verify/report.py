@@ -25,6 +25,10 @@ CAPTION = """\
 the two in any parameter, in standard errors. Relative bias: of the mean along ∇J, with its 95 %
 interval. Cosine: of the mean with ∇J. Variance: total variance of the estimate from n episodes,
 times n. n, SNR 1: episodes in a batch whose signal |∇J| equals its noise."""
+OF_UPDATES = """\
+Mean update: of the parameters' change Δθ over every batch there can be, with its probability, by the rule
+and the optimizer that train. Its first step follows the mean above; cosine: with ∇J; relative bias: along ∇J,
+beside as many steps along ∇J itself (of plain gradient ascent); clipped: steps beyond the clip range."""
 
 
 def show(findings: list[Finding], console: Console) -> None:
@@ -38,7 +42,29 @@ def show(findings: list[Finding], console: Console) -> None:
             table.add_row(*_cells(point))
         verdict = Text.assemble((finding.verdict, STYLES[finding.verdict]), f": {finding.because}")
         console.print(Group(Text(finding.estimator, style="bold"), table, verdict, Text()))
+        if finding.updates:
+            console.print(_mean_updates(finding))
     console.print(Text(CAPTION, style="dim"))
+    if any(finding.updates for finding in findings):
+        console.print(Text(OF_UPDATES, style="dim"))
+
+
+def _mean_updates(finding: Finding) -> Group:
+    """The mean updates of an estimator as a table."""
+    first = finding.updates[0]
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("problem\nand seed", no_wrap=True)
+    for column in ("epochs", "steps", "cosine", "relative\nbias, %", "KL,\nnats", "clipped,\n%"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for update in finding.updates:
+        bias, clipped = (
+            "-" if share is None else _digits(100 * share, sign)
+            for share, sign in ((update.relative_bias, "+"), (update.clip_fraction, ""))
+        )
+        numbers = (f"{update.epochs}", f"{update.steps}", f"{update.cosine:.4f}", bias, _digits(update.kl), clipped)
+        table.add_row(f"{update.problem} {update.seed}", *numbers)
+    batches = f"mean update over all {first.batches:,} different batches of {first.episodes} episodes"
+    return Group(Text(batches), table)
 
 
 def write(findings: list[Finding], about: dict[str, Any], folder: Path) -> list[Path]:

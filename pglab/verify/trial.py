@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pglab.algorithms.rewards import RAW
+from pglab.envs.finite import FiniteMDP
 from pglab.training.arm import Arm
 from pglab.verify.expected import Expected, expected
 from pglab.verify.measure import Pipeline
@@ -47,7 +49,9 @@ class Trial:
     def begin(cls, setting: Setting, most: int, chance: float) -> "Trial":
         """Measures with at most so many batches."""
         pipeline = Pipeline.begin(setting.shapes, setting.arm, setting.seed)
-        exact = expected(setting.arm, setting.tables, pipeline.state)
+        # Tables that stand for another world have its rewards' mean and variance, and nothing else of them.
+        same_rewards = isinstance(setting.shapes.world, FiniteMDP) or setting.arm.rewards == RAW
+        exact = expected(setting.arm, setting.tables, pipeline.state) if same_rewards else None
         return cls(setting, Sample(setting, pipeline, most), exact, chance)
 
     def of(self, arm: Arm) -> "Trial":
@@ -119,7 +123,7 @@ def fault_of_a_part(whole: Trial) -> Fault | None:
 
 
 def _same(one: Arm, other: Arm) -> bool:
-    return (one.weighting, one.estimator, one.batch) == (other.weighting, other.estimator, other.batch)
+    return all(getattr(one, part) == getattr(other, part) for part in ("weighting", "estimator", "batch", "rewards"))
 
 
 def _differ(one: np.ndarray, other: np.ndarray) -> bool:

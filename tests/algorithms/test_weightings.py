@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pglab.algorithms.baselines import BatchMean, Constant, LeaveOneOut, NoBaseline, RunningMean, Value
-from pglab.algorithms.weightings import ExponentSlip, GeneralizedAdvantage, ReturnMinusBaseline, RewardToGo, TotalReturn
+from pglab.algorithms.weightings import (
+    ExponentSlip,
+    GeneralizedAdvantage,
+    ReturnMinusBaseline,
+    RewardToGo,
+    TotalReturn,
+    declared_bias,
+    discounted,
+)
 from tests.algorithms.episodes import (
     batch_of,
     discounts,
@@ -36,6 +44,41 @@ def close(psi, expected):
 def assert_episode_by_episode(psi, expected):
     """Ψ `[E, T]` equals the given lists, with zeros after their ends."""
     close(psi, padded(expected, *psi.shape, psi.dtype))
+
+
+SIMPLER = [
+    (ExponentSlip(1.0), RewardToGo(1.0)),
+    *((ReturnMinusBaseline(gamma, NoBaseline()), RewardToGo(gamma)) for gamma in (0.9, 1.0)),
+    (ReturnMinusBaseline(0.9, NoBaseline(), "total"), TotalReturn(0.9)),
+    (GeneralizedAdvantage(0.9, 1.0, NoBaseline()), RewardToGo(0.9)),
+]
+
+
+@pytest.mark.parametrize(("weighting", "simpler"), SIMPLER, ids=str)
+def test_a_weighting_has_the_bits_of_its_simplest_form(weighting, simpler):
+    assert weighting.simplest() == simpler
+    batch = random_batch(3)
+    assert torch.equal(weighting(batch), simpler(batch))
+    assert torch.equal(
+        discounted(weighting, weighting(batch), weighting.gamma), discounted(simpler, simpler(batch), simpler.gamma)
+    )
+    assert declared_bias(weighting) == declared_bias(simpler)
+    assert getattr(weighting, "whole_episodes", False) == getattr(simpler, "whole_episodes", False)
+
+
+def test_constant_zero_is_no_baseline():
+    batch = random_batch(3)
+    assert Constant(0.0).simplest() == NoBaseline()
+    assert torch.equal(Constant(0.0)(batch, batch.reward), NoBaseline()(batch, batch.reward))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [ExponentSlip(0.9), ReturnMinusBaseline(0.9, critic), GeneralizedAdvantage(0.9, 0.9, NoBaseline()), Constant(1.5)],
+    ids=str,
+)
+def test_at_another_setting_a_part_is_its_own_simplest_form(part):
+    assert part.simplest() is part
 
 
 @st.composite

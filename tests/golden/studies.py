@@ -28,7 +28,7 @@ SEGMENTS = (
 
 STUDIES: dict[str, tuple[str, ...]] = {
     # Bundles of arms that differ in all but their shapes.
-    "weightings": (*CARTPOLE, "weighting=total,rtg,baseline,gae,rtg_exponent_slip", "gamma=0.97"),
+    "weightings": (*CARTPOLE, "weighting=total,rtg,baseline,gae,rtg_exponent_slip", "baseline=none", "gamma=0.97"),
     "weightings and optimizers": (*CARTPOLE, "weighting=total,rtg", "optimizer=adam,adamw,rmsprop,sgd"),
     "baselines": (*FEW, "env=corridor", "network=tabular", "weighting=baseline", EVERY_BASELINE),
     "baselines under gae": (*FEW, "env=frozenlake", "weighting=gae", "gamma=0.9", EVERY_BASELINE),
@@ -60,6 +60,8 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "step/trust_region": (*SEGMENTS, "step=trust_region", "surrogate=ratio,clip", "step.max_kl=0.01,0.3"),
     "rewards": (*SEGMENTS, "rewards=raw,scaled,clipped,sign", "observations=normalized"),
     "ppo": (*SHORT, "experiment=a2c,ppo,ppo_cleanrl,ppo_minimal,ppo_sb3", "env.horizon=60", "batch.steps=32"),
+    "npg": (*SHORT, "experiment=npg", "env.horizon=60", "batch.steps=32"),
+    "trpo": (*SHORT, "experiment=trpo", "env.horizon=60", "batch.steps=32"),
     "ppo details": (
         *SHORT, "experiment=ppo_details", "env.horizon=60", "batch.steps=32", "surrogate=clip,ratio", "schedule=linear",
         "init=pytorch", "estimator.normalize=minibatch", "estimator.clip_norm=0.5", "baseline.loss=clipped",
@@ -80,7 +82,9 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "nadam": (*CARTPOLE, "optimizer._target_=torch.optim.NAdam"),
     "weight decay": (*CARTPOLE, "optimizer=adamw", "optimizer.lr=0.003,0.01"),
     # Every key of the estimator.
-    "discounted states": (*CARTPOLE, "gamma=0.95", "weighting=rtg,baseline,gae", "estimator.discount_states=true"),
+    "discounted states": (
+        *CARTPOLE, "gamma=0.95", "weighting=rtg,baseline,gae", "baseline=none", "estimator.discount_states=true",
+    ),
     "bootstrap": (*CARTPOLE, "weighting=gae", "baseline=value", "estimator.truncation=bootstrap", "gamma=0.99"),
     "diverge": (*CARTPOLE, "estimator.truncation=diverge", "env.horizon=20"),
     "short episodes left out": (*CARTPOLE, "estimator.min_episode_length=15"),

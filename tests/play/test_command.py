@@ -94,7 +94,7 @@ def test_an_arm_with_a_long_name_is_known_by_what_differs_and_no_hash_is_shown(c
 
 def test_the_folder_of_an_arm_leaves_nothing_to_choose(filmed: Path, played):
     assert played(filmed / TOTAL)[0].startswith(
-        "batch=episodes, env=cartpole_v0, weighting=total, episodes=2, seed 4: "
+        "env=cartpole_v0, weighting=total, batch=episodes, episodes=2, seed 4: "
     )
 
 

@@ -109,7 +109,7 @@ def test_arms_of_one_name_in_two_studies_have_the_study_in_their_names():
     assert list(arm_labels(frame).values()) == ["a,b", "c"]
     frame = pd.concat([frame, pd.DataFrame({"study": ["c"], "arm": ["weighting=total"]})])
     assert list(arm_labels(frame).values()) == [
-        "study=a,b, weighting=rtg", "study=c, weighting=rtg", "study=c, weighting=total",
+        "weighting=rtg, study=a,b", "weighting=rtg, study=c", "weighting=total, study=c",
     ]  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def test_seeds_that_are_not_shared_give_the_contrasts_of_least_squares():
         df = parts.sum() ** 2 / sum(p**2 / (m - 1) for p, m in zip(parts, frame.groupby("arm").size(), strict=True))
         assert row["high"] - row["effect"] == pytest.approx(stats.t.isf(0.05 / 5 / 2, df) * expected.sd.item())
         assert row["p"] == pytest.approx(2 * stats.t.sf(abs(expected.tvalue.item()), df))
-        assert (row["paired"], row["n"], row["interval"]) == (False, n, f"{JOINT} Welch (no two seeds in all arms)")
+        assert (row["paired"], row["n"], row["interval"]) == (False, n, f"{JOINT} Welch (too few seeds in all arms)")
 
 
 @settings(max_examples=10)

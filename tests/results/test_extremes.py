@@ -64,7 +64,9 @@ def test_every_comparison_has_a_sentence_and_a_p_or_a_reason_and_leaves_no_run_o
         for count, what in (("left_out", "left out"), ("unscored", "without a score"), ("diverged", "diverged")):
             assert (f"{row[count]} run" in row["verdict"] and what in row["verdict"]) == (row[count] > 0)
         assert ("ended before the threshold (censored)" in row["verdict"]) == (row["capped"] > 0)
-        assert re.match(r"(with [^:]+: )?(no verdict on|the data cannot tell|\S+ beats) \S+", row["verdict"])
+        assert re.match(
+            r"(with [^:]+: )?(no verdict on|too few seeds to judge|the data cannot tell|\S+ beats) \S+", row["verdict"]
+        )
         assert "nan" not in row["verdict"]
         assert "∞" not in row["verdict"]
 

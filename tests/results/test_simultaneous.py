@@ -57,11 +57,12 @@ frames = st.builds(
 
 @settings(max_examples=40)
 @given(frames, st.sampled_from(TESTS), st.sampled_from([0.8, 0.95, 0.99]))
-def test_a_winner_is_named_exactly_where_the_interval_excludes_0(frame: pd.DataFrame, test: Test, level: float):
+def test_a_winner_is_named_exactly_where_enough_seeds_exclude_0(frame: pd.DataFrame, test: Test, level: float):
     table = compare(frame, test=test, level=level)
     for row in table.to_dict("records"):
         excludes = row["low"] > 0 or row["high"] < 0
-        assert (" beats " in row["verdict"]) == excludes
+        enough = min(row["n"], row["n_control"]) >= 6
+        assert (" beats " in row["verdict"]) == (excludes and enough)
         assert np.isnan(row["p"]) == np.isnan(row["low"])
         if np.isnan(row["p"]):
             continue
@@ -71,7 +72,7 @@ def test_a_winner_is_named_exactly_where_the_interval_excludes_0(frame: pd.DataF
             assert (decided < 1 - level) == excludes
         assert row["p_holm"] <= row["p_bonferroni"]
         assert row["low"] <= row["difference"] <= row["high"] or row["low"] == pytest.approx(row["high"])
-        if excludes:
+        if excludes and enough:
             first = re.search(r"(\w+) beats", row["verdict"])
             assert first is not None
             assert (first[1] == row["label"]) == (row["low"] > 0)
@@ -82,7 +83,9 @@ def test_a_winner_is_named_exactly_where_the_interval_excludes_0(frame: pd.DataF
 def test_the_numbers_as_printed_exclude_0_exactly_where_a_winner_is_named(frame: pd.DataFrame, test: Test):
     for verdict in compare(frame, test=test)["verdict"]:
         beats, printed = " beats " in verdict, verdict.partition(": ")[2] or verdict
-        if found := re.search(f"{NUMBER} ± {NUMBER}", verdict):
+        if "too few seeds" in verdict:
+            assert not beats
+        elif found := re.search(f"{NUMBER} ± {NUMBER}", verdict):
             value, half = map(number, found.groups())
             assert (abs(value) > half) == beats
         elif found := re.search(rf"\({NUMBER} to {NUMBER}\)", verdict):

@@ -166,7 +166,7 @@ def test_a_finished_shard_is_kept_when_ctrl_c_comes_while_it_is_stored(
     monkeypatch.setattr(ArmWriter, "add", add_interrupted_once)
     sweep = ["weighting=total,rtg,baseline", "seed=0,1", *tiny, "workers=1", f"results_dir={tmp_path}"]
     plan = make_plan(compose_runs(sweep))
-    outcome = execute(plan, ready_pool(plan), Console())
+    outcome = execute(plan, ready_pool(plan)[0], Console())
     assert outcome.interrupted
     assert len(outcome.status) == 6
     assert set(outcome.status.values()) == {"finished"}

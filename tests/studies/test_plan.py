@@ -111,10 +111,6 @@ def test_the_same_arm_twice_is_refused_with_the_difference(default: Composed, ke
         assert f"{key.replace('__', '.')}={value}" in str(refused.value)
 
 
-def test_equal_configurations_under_two_names_are_refused():
-    assert refusal("gamma=1,1.0") == "arms gamma=1 and gamma=1.0 are the same configuration; ask for one of them"
-
-
 @pytest.mark.parametrize("overrides", [["seed=0,0"], ["seed=0,1", "seeds=2"], ["gamma=0.5,5e-1"]], ids=str)
 def test_a_seed_asked_for_twice_is_refused(overrides: list[str]):
     assert "is asked for twice" in refusal(*overrides)

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from pglab.algorithms import weightings as w
-from pglab.algorithms.baselines import BatchMean, Constant, NoBaseline
+from pglab.algorithms.baselines import BatchMean, Constant, NoBaseline, Value
 from pglab.algorithms.losses import Estimator
 from pglab.envs.finite import corridor
 from pglab.models.networks import Tabular
 from pglab.models.parameters import Zeros
 from pglab.training.arm import BatchSize
+from pglab.training.segments import Segments
 
 DROPPED = "the factor γ^t is dropped"
 
@@ -79,3 +80,9 @@ def test_the_trainer_puts_the_factor_on_a_weighting_of_ones_own(make_arm, make_s
     # Two steps in the corridor of horizon 2: 3 (±½ ±½) without the factor, 3 (±½ ±¼) with it.
     assert step(False).tolist() == [0.0, 3.0]
     assert step(True).tolist() == [0.75, 2.25]
+
+
+def test_segments_have_a_fixed_number_of_steps_and_declare_only_what_their_borders_do(make_arm):
+    critic = Value(Tabular(), Zeros(), partial(torch.optim.SGD, lr=0.1))
+    arm = make_arm(weighting=w.GeneralizedAdvantage(1.0, 1.0, critic), batch=Segments(2, 8))
+    assert arm.bias == (Segments.bias,)

@@ -119,7 +119,7 @@ def test_ratios_clip_fraction_and_divergence_are_those_of_the_actions_played(mak
         assert measures.approx_kl == pytest.approx((ratio - 1 - np.log(ratio)).mean(), rel=1e-3)
         assert measures.kl == pytest.approx((np.exp(old) * (old - new)).sum(-1).mean(), rel=1e-3)
         moved = [bundle.parameters()[0][name].astype(float) - before[name] for name in before]
-        assert measures.step_length == pytest.approx(np.sqrt(sum((x**2).sum() for x in moved)), rel=1e-5)
+        assert measures.update_length == pytest.approx(np.sqrt(sum((x**2).sum() for x in moved)), rel=1e-5)
 
 
 def log_pi(named, obs):

@@ -176,6 +176,35 @@ class OneAfterAnother:
         return Episodes(**joined, last_obs=last, obs=packed("obs"), action=packed("action"), reward=packed("reward"))
 
 
+@dataclass(frozen=True)
+class FixedLength:
+    """A step of given length down the gradient, whatever the optimizer."""
+
+    length: float
+    columns: ClassVar[tuple[str, ...]] = ("slope",)
+
+    def __call__(self, lesson, estimate, may_change):
+        slope = estimate.gradient.norm(dim=-1)
+        lesson.parameters[may_change] -= (self.length / slope[:, None] * estimate.gradient)[may_change]
+        lesson.note(may_change, slope=slope)
+        return may_change
+
+
+def test_a_step_rule_of_ones_own_changes_parameters_and_shows_what_it_measured(make_arm, make_shapes, train):
+    def arms(seeds):
+        return [make_arm(seeds=seeds, updates=1), make_arm(seeds=seeds, updates=1, step_rule=FixedLength(0.25))]
+
+    bundle = Bundle(make_shapes(), arms([3, 1]))
+    before = bundle._runs.parameters.clone()
+    (_, plain), (_, own) = bundle.step()
+    assert (bundle._runs.parameters - before)[2:].norm(dim=-1).tolist() == pytest.approx([0.25, 0.25], rel=1e-4)
+    assert own.columns()["slope"].tolist() == pytest.approx(own.grad_norm.tolist())
+    assert own.columns().keys() - plain.columns().keys() == {"slope"}
+    assert policies(train(make_shapes(), arms([1])[1:]), 0) == {
+        name: array[1:].tobytes() for name, array in bundle.parameters()[1].items()
+    }
+
+
 def test_another_player_gives_the_same_runs(make_arm, make_shapes, train):
     arms = [make_arm(seeds=[0, 5]), make_arm(seeds=[2], weighting=w.TotalReturn(1.0), updates=5)]
     waves, apart = (train(make_shapes(player=player), arms) for player in (Waves(32), OneAfterAnother(96)))

@@ -1,6 +1,8 @@
 """Natural gradients and trust regions: directions, lengths, and bits."""
 
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from pglab.models.parameters import Gaussian, PyTorchDefault
 from pglab.training.arm import BatchSize
 from pglab.training.bundle import Bundle
 from pglab.training.diagnostics import GradientDiagnostics
-from pglab.training.fisher import natural_gradient
+from pglab.training.fisher import conjugate_gradients, natural_gradient
 from pglab.training.natural import Natural
 from pglab.training.observations import Standardized
 from pglab.training.segments import Segments
@@ -70,6 +72,23 @@ def test_a_natural_gradient_solves_the_damped_system_that_is_written_out(make_ar
         torch.testing.assert_close(
             found[row], torch.linalg.solve(system, gradient[row].double()), rtol=1e-3, atol=1e-3 * float(found.max())
         )
+
+
+def test_conjugate_gradients_solve_each_row_and_leave_it_once_it_is_solved():
+    factor = torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(0))
+    matrices = factor @ factor.mT + 0.1 * torch.eye(4)
+    matrices[0] = 2 * torch.eye(4)
+    right, asked = torch.tensor([[1.0, 2.0, 3.0, 4.0], [0.0] * 4, [1.0, -1.0, 0.0, 2.0]]), []
+
+    def product(vector, rows):
+        asked.append(rows.tolist())
+        return (matrices @ vector[..., None])[..., 0]
+
+    found = conjugate_gradients(product, right, 10)
+    torch.testing.assert_close(found, torch.linalg.solve(matrices, right), rtol=1e-3, atol=1e-4)
+    assert asked[:2] == [[0, 2], [2]]
+    assert len(asked) < 10
+    assert conjugate_gradients(lambda vector, rows: vector * torch.nan, right, 10)[[0, 2]].isnan().all()
 
 
 def test_a_natural_gradient_does_not_depend_on_the_reduction(make_arm, make_shapes):
@@ -177,6 +196,27 @@ def test_no_accepted_step_leaves_the_trust_region(make_arm, make_shapes, world, 
     assert kl.max() <= rule.max_kl * (1 + 1e-5)
     assert (kl[length > 0] > 0).all()
     assert backtracks.max() > 0
+
+
+@dataclass(frozen=True)
+class Cautious:
+    """A surrogate that is worse than before but for the shortest of steps."""
+
+    uses_old_log_prob: ClassVar[bool] = True
+
+    def __call__(self, seen):
+        return -seen.ratio * seen.psi + 100 * (seen.ratio - 1).square() * seen.weight
+
+
+def test_an_accepted_step_has_a_better_surrogate_than_before(make_arm, make_shapes):
+    rule = TrustRegion(max_kl=0.1, backtracks=40)
+    lesson = small_lesson(make_arm, make_shapes, objective=Cautious(), step_rule=rule)
+    lesson = replace(lesson, noted={name: np.full(3, np.nan) for name in rule.columns})
+    estimate = lesson.estimate()
+    assert rule(lesson, estimate, torch.ones(3, dtype=torch.bool)).all()
+    assert (lesson.noted["step_length"] > 0).all()
+    assert (lesson.noted["step_backtracks"] > 0).any()
+    assert (lesson.loss() < estimate.loss).all()
 
 
 def test_where_no_step_is_accepted_the_policy_stays_and_its_critic_learns(make_arm, make_shapes):

@@ -122,6 +122,9 @@ ALWAYS_BIASED = (
 )  # fmt: skip
 LAWFUL = ("estimator.reduction=sum", "batch.episodes=1", "batch.episodes=2")
 
+# By which whole episodes mean something, and segments do not:
+OF_SEGMENTS = "batch=segments batch.steps=20 estimator.reduction=steps estimator.discount_states=false"
+
 
 def combinations():
     """Sweeps of pglab's own parts, and the choices whose estimators are unbiased in each of them."""
@@ -142,6 +145,11 @@ def combinations():
     yield f"{simple} estimator.discount_states=false", ["weighting=total"]
     yield f"weighting=baseline,gae {some} estimator.discount_states=false", []
     yield "weighting=baseline,gae baseline=value estimator.truncation=bootstrap", []
+    yield "weighting=rtg surrogate=pg,ratio,clip,kl,kl_adaptive", ["weighting=rtg"]
+    yield "weighting=rtg surrogate=clip,kl reuse=epochs", ["weighting=rtg"]
+    yield "surrogate=clip reuse=epochs estimator.normalize=batch,minibatch", []
+    yield "rewards=scaled,clipped,sign", []
+    yield f"weighting=gae baseline=value rewards=scaled,sign {OF_SEGMENTS}", []
 
 
 def check_verdicts(folder: Path, sweep: str, unbiased: list[str], *problem: str) -> None:

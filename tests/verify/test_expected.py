@@ -1,11 +1,14 @@
 """What is known exactly of an estimate: formulas held against every batch there can be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from pglab.algorithms.baselines import BatchMean, Constant, LeaveOneOut, NoBaseline, RunningMean
 from pglab.algorithms.losses import Estimator
+from pglab.algorithms.rewards import Scaled, Sign
 from pglab.algorithms.weightings import (
     ExponentSlip,
     GeneralizedAdvantage,
@@ -17,6 +20,7 @@ from pglab.algorithms.weightings import (
 from pglab.envs.problems import random_mdp
 from pglab.exact.gradients import fisher_information, gradient_by_theorem
 from pglab.training.arm import Arm, BatchSize
+from pglab.training.reuse import Epochs
 from pglab.verify.expected import Expected, Tables, expected
 from pglab.verify.parts import without_bias
 from tests.exact.exact_cases import Case, case_on
@@ -87,3 +91,17 @@ def test_without_what_it_declares_every_built_in_part_has_the_gradient_as_its_me
 def test_a_part_that_declares_nothing_is_its_own_unbiased_setting():
     weighting = ReturnMinusBaseline(1.0, Constant(2.0))
     assert unbiased_setting(weighting) is weighting
+
+
+def test_where_rewards_are_changed_the_mean_is_that_of_the_problem_with_the_changed_rewards():
+    changed = replace(CASE.mdp, reward=np.sign(CASE.mdp.reward))
+    found = known(replace(arm_of(RewardToGo(GAMMA)), rewards=Sign()))
+    assert found.mean == pytest.approx(gradient_by_theorem(changed, *CASE.tables[1:], GAMMA), abs=1e-12)
+    assert found.contradiction == pytest.approx(found.mean, abs=1e-12)
+    assert expected(replace(arm_of(RewardToGo(GAMMA)), rewards=Scaled()), Tables(*CASE.tables), MEMORY) is None
+
+
+def test_nothing_is_known_of_weights_that_are_standardised_in_some_of_the_steps():
+    arm = arm_of(RewardToGo(GAMMA), normalize="minibatch")
+    assert known(arm) is not None
+    assert expected(replace(arm, rule=Epochs(1, 2)), Tables(*CASE.tables), MEMORY) is None

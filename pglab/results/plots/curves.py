@@ -44,10 +44,10 @@ DIAGNOSTICS = {  # column: what it is
     "approx_kl": "KL divergence estimated from actions (nats)",
     "ratio_max": "largest π_new / π_old",
     "clip_fraction": "share of steps beyond the clip range",
-    "step_length": "length of the step",
+    "update_length": "length of the update",
     "objective": "exact objective J(θ)",
 }
-LOGARITHMIC = ("grad_variance", "kl", "approx_kl", "step_length")
+LOGARITHMIC = ("grad_variance", "kl", "approx_kl", "update_length")
 SHARES = ("variance_removed", "explained_variance", "explained_variance_after")
 
 

@@ -15,7 +15,7 @@ from pglab.envs.gymnasium import GymnasiumWorld
 from pglab.envs.pendulum import Pendulum
 from pglab.envs.problems import two_state_loop
 from pglab.envs.testbed import GaussianTestbed
-from pglab.training.reference import EPISODES, reference_of
+from pglab.training.known_returns import EPISODES, reference_of
 
 
 def test_a_bandit_and_a_loop_are_solved_by_hand():

@@ -1,0 +1,116 @@
+"""Arms that are one program: trained once, under one name.
+
+They are where what is built of them is the same once every part has been put in its simplest form (see
+`pglab.build.simplest`), or where they differ in nothing but a choice that nobody uses.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pglab.errors import DamagedError
+from pglab.results.shown import listed
+from pglab.settings import as_now, used
+from pglab.store.folder import arms_in
+from pglab.store.reader import ABOUT
+from pglab.store.records import FORMAT, ArmRecord
+from pglab.studies.asked import ArmConfig
+
+MOST = 4  # groups of arms that are told of
+Programs = Mapping[str, str]  # by the name of an arm, see `pglab.studies.messages.Checked`
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An arm that is to be trained.
+
+    Attributes:
+        arm: its configuration.
+        seeds: asked for.
+        twins: other arms that were asked for and are the same program.
+    """
+
+    arm: ArmConfig
+    seeds: tuple[int, ...] = ()
+    twins: tuple[ArmConfig, ...] = ()
+
+    def joined_by(self, asked: ArmConfig, seeds: Iterable[int]) -> "Wanted":
+        """The same with the seeds of an arm that was asked for, itself or a twin."""
+        twins = self.twins if asked.name == self.arm.name else (*self.twins, asked)
+        return replace(self, seeds=tuple(dict.fromkeys((*self.seeds, *seeds))), twins=twins)
+
+
+def one_of_each(asked: Sequence[tuple[ArmConfig, Sequence[int]]], study: Path, programs: Programs) -> list[Wanted]:
+    """The arms asked for, each with its seeds, without those that are the same program as another.
+
+    One that is stored under its own name stays. Any other goes with such an arm, or with one that the study has
+    besides, or with the first that was asked for, where there is one in its simplest form.
+
+    Args:
+        study: its folder.
+        programs: of the arms asked for; of one without, the settings tell.
+    """
+
+    def program(arm: ArmConfig) -> str:
+        return programs.get(arm.name) or used(arm.identity)
+
+    names = {arm.name for arm, _ in asked}
+    there = {name for name in names if (study / name / ABOUT).exists()}
+    besides = _stored(study, names) if names - there else {}
+    by_merit = sorted(
+        (arm for arm, _ in asked), key=lambda arm: (arm.name not in there, program(arm) != used(arm.identity))
+    )
+    chosen: dict[tuple[str, int], ArmConfig] = {}
+    for arm in by_merit:
+        stored = None if arm.name in there else besides.get(program(arm))
+        chosen.setdefault((program(arm), arm.settings["updates"]), arm.under(stored) if stored else arm)
+    found: dict[str, Wanted] = {}
+    for arm, seeds in asked:
+        own = arm if arm.name in there else chosen[program(arm), arm.settings["updates"]]
+        found[own.name] = found.get(own.name, Wanted(own)).joined_by(arm, seeds)
+    return list(found.values())
+
+
+def told(wanted: Iterable[tuple[ArmConfig, Sequence[ArmConfig]]]) -> str | None:
+    """One line on all arms that are trained once for several.
+
+    Args:
+        wanted: each arm of a command and its twins.
+    """
+    groups = [[one.named for one in (arm, *twins)] for arm, twins in wanted]
+    everywhere = _common([named for group in groups for named in group])
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for group in groups:
+        if len(group) > 1:
+            common = _common(group)
+            own = tuple(_text([each for each in named if each not in common]) for named in group)
+            alike.setdefault(own, []).append(_text([each for each in common if each not in everywhere]))
+    said = [
+        f"{listed(own)} are one program" + (f" under {listed(common)}" if any(common) else "")
+        for own, common in alike.items()
+    ]
+    if not said:
+        return None
+    return f"{'; '.join(said[:MOST])}{' …' * (len(said) > MOST)}: trained once, under the name that comes first"
+
+
+def _common(named: Sequence[Sequence[str]]) -> list[str]:
+    return [each for each in named[0] if all(each in other for other in named)]
+
+
+def _text(settings: Sequence[str]) -> str:
+    return ",".join(settings)
+
+
+def _stored(study: Path, asked: Iterable[str]) -> dict[str, ArmRecord]:
+    """The arms of a study that were not asked for, by their programs."""
+    if not study.is_dir():
+        return {}
+    found: dict[str, ArmRecord] = {}
+    for arm in arms_in(study):
+        with suppress(DamagedError):  # told of where the arm itself is read
+            record = arm.record()
+            if record is not None and record.arm not in asked and record.format == FORMAT:
+                found.setdefault(used(as_now(record.identity)), record)
+    return found
