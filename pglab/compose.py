@@ -94,7 +94,8 @@ def explain(error: Exception, config_name: str) -> str:
             defaults = OmegaConf.to_container(compose(known))
         return _unknown(key[1], {**_plain(defaults), **dict(_leaves(defaults))})
     if group := re.search(r"Could not find '(.+)/([^/']*)'\s+Available options in '.*':\n((?:\t.*\n?)+)", text):
-        return f"{group[1]}={group[2]} is not a choice; choose one of {', '.join(group[3].split())}"
+        there = ", ".join(group[3].split())
+        return f"{group[1]}={group[2]} is not a choice; choose one of {there}, or of your own by --config-dir DIR"
     if several := re.search(r"Ambiguous value for argument '(.+)'", text):
         return f"{several[1]} names several values; add -m to sweep over them, or write a list as key=[a,b]"
     lines = [line.strip() for line in text.splitlines()]

@@ -3,12 +3,11 @@
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 
 from pglab.errors import InputError
 from pglab.results.arm_names import full_name, names_of, shared_settings
-from pglab.results.incomplete import missing_seeds, named_seeds
+from pglab.results.incomplete import failures, missing_seeds, named_seeds
 from pglab.results.shown import shown
 from pglab.shell import Parser, ended
 from pglab.store.folder import one_study
@@ -116,8 +115,7 @@ def _notes(arms: Sequence[ArmOverview], names: Sequence[str]) -> Iterable[str]:
     for name, arm in zip(names, arms, strict=True):
         if arm.holder:
             running.append(f"{name}: trained now by {arm.holder}")
-        for error, of_error in groupby(arm.failed, key=lambda one: one[1]):
-            failed.append(f"{name}: {named_seeds([seed for seed, _ in of_error])} failed: {error}")
+        failed += [f"{name}: {said}" for said in failures(arm.failed)]
         if arm.made_by:
             ways = [f"{named_seeds(s)}" + (f" ({', '.join(d)})" if d else "") for s, d in arm.made_by]
             made.append(f"{name}: computed in {len(ways)} ways: {', then '.join(ways)}")

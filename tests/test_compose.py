@@ -62,6 +62,7 @@ def test_a_weighting_of_ones_own_brings_a_baseline_in_the_same_way(tmp_path_fact
 def test_an_unknown_choice_is_answered_with_the_choices_there_are(group: str):
     message = refusal(f"{group}=nonsense")
     assert message.startswith(f"{group}=nonsense is not a choice")
+    assert "--config-dir" in message
     for option in (CONF / group).glob("*.yaml"):
         assert option.stem in message
 

@@ -102,6 +102,19 @@ def test_a_damaged_arm_is_said_to_be_and_the_others_are_shown(copied_study: Path
     assert "arm.json is damaged" in note
 
 
+@pytest.mark.parametrize("name", ["updates.parquet", "evaluation.parquet", "policies.npz"])
+@pytest.mark.parametrize("size", [None, 100], ids=["deleted", "truncated"])
+def test_a_file_that_load_would_refuse_is_said_to_be_damaged(copied_study: Path, shown, name: str, size: int | None):
+    file = rtg(copied_study) / name
+    if size is None:
+        file.unlink()
+    else:
+        os.truncate(file, size)
+    table, (note,) = shown(copied_study)
+    assert table["rtg"][:3] == ["3", "2", "3"]
+    assert note.startswith(f"rtg: {file} is {'gone' if size is None else 'damaged'}")
+
+
 def test_a_damaged_checkpoint_is_said_to_be(copied_study: Path, shown):
     arm = rtg(copied_study)
     begin(arm, 3)

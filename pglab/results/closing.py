@@ -2,13 +2,12 @@
 
 import re
 import shlex
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from pglab.results.across import METHOD, across_problems
-from pglab.results.arm_names import names_in
 from pglab.results.comparisons import compare
 from pglab.results.digits import counted
 from pglab.results.incomplete import ENDED
@@ -27,7 +26,6 @@ class Closing:
 
     Attributes:
         summary: of `summarize`.
-        names: what to call its arms, by their names in full.
         measure: the score in words, that of the table and of the verdicts; empty without any rows.
         column: what its column is called.
         caption: lines below the table, which name the score and the interval, and count runs without a score; where
@@ -37,7 +35,6 @@ class Closing:
     """
 
     summary: pd.DataFrame
-    names: Mapping[str, str]
     measure: str
     column: str
     caption: str
@@ -51,7 +48,7 @@ def closing(updates: pd.DataFrame, evaluation: pd.DataFrame, references: pd.Data
         references: of `load_references`; where runs are on several problems, their scores are normalised by them.
     """
     if updates.empty:
-        return Closing(summarize(updates, evaluation), {}, "", "score", "", ())
+        return Closing(summarize(updates, evaluation), "", "score", "", ())
     runs = scores(updates, evaluation)
     measure = str(runs["measure"].iloc[0])
     column = "final return" if "final evaluation" in measure else "score"
@@ -69,7 +66,7 @@ def closing(updates: pd.DataFrame, evaluation: pd.DataFrame, references: pd.Data
     verdicts = over_all + compare(runs)["verdict"].tolist()
     more = len(verdicts) - MOST_TOLD
     told = verdicts[:MOST_TOLD] + ([f"… and {counted(more, 'more comparison')}"] if more > 0 else [])
-    return Closing(summary_of(runs), names_in(runs), measure, column, "\n".join(lines), tuple(told))
+    return Closing(summary_of(runs), measure, column, "\n".join(lines), tuple(told))
 
 
 def next_hint(command: str, asked: Collection[int], there: Collection[int], statuses: Iterable[str]) -> str | None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -76,9 +76,14 @@ def _order(arm: ArmOverview) -> tuple[str, int, str]:
 
 def _arm(arm: ArmFolder) -> ArmOverview:
     try:
-        return arm.steadily(lambda record: _of(arm.path, record))
+        seen = arm.steadily(lambda record: _of(arm.path, record))
     except DamagedError as error:
         return ArmOverview(arm.path, _size(arm.path), trouble=str(error))
+    try:
+        arm.steadily(arm.check_results)
+    except DamagedError as error:
+        return replace(seen, trouble=str(error))
+    return seen
 
 
 def _of(folder: Path, record: ArmRecord) -> ArmOverview:

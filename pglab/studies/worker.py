@@ -16,6 +16,7 @@ from pglab.errors import InputError
 from pglab.settings import identity, used
 from pglab.store.states import Saved
 from pglab.studies.messages import Check, Checked, Checkpoint, Done, Failed, Film, Job, Result, Updated
+from pglab.studies.tracebacks import own_part
 
 if TYPE_CHECKING:
     from pglab.training.bundle import Bundle
@@ -36,8 +37,8 @@ def serve(connection: Connection) -> None:
             return
         try:
             answer = _check(order) if isinstance(order, Check) else _train(order, connection)
-        except BaseException:
-            answer = Failed(traceback.format_exc())
+        except BaseException as error:
+            answer = Failed(traceback.format_exc(), own_part(error))
         try:
             connection.send(answer)
         except OSError:

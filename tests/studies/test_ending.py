@@ -4,6 +4,7 @@ from io import StringIO
 
 from rich.console import Console
 
+from pglab.results.arm_names import names_in
 from pglab.results.closing import closing
 from pglab.studies.ending import results_table
 from tests.results.made import evaluation_of, updates_of
@@ -15,7 +16,7 @@ def lines(returns: dict[str, list[float]], width: int = 120) -> list[str]:
     updates = updates_of({run: ("finished", [value]) for run, value in runs.items()})
     evaluation = evaluation_of({run: [value] for run, value in runs.items()})
     terminal = Console(file=StringIO(), width=width)
-    terminal.print(results_table("made", closing(updates, evaluation)))
+    terminal.print(results_table("made", closing(updates, evaluation), names_in(updates)))
     return [line.rstrip() for line in terminal.file.getvalue().splitlines()]
 
 

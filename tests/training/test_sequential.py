@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import ks_2samp, ttest_ind
 
 import pglab
-from pglab.benchmark import reward_to_go, textbook, total_return
+from pglab.textbook import reward_to_go, textbook, total_return
 
 SEEDS = 20
 UPDATES = (10, 20, 30, 40, 50)
