@@ -100,7 +100,11 @@ def describe_across(scores: pd.DataFrame, references: pd.DataFrame, level: float
         weights = np.full(len(arms), 1 / len(arms))
         found, n = none if lacks else contrast(by_seed[arms], weights, round(1 - level, 12))[:2]
         row = {"arm": method, "n": n, "mean": found.value, "low": found.low, "high": found.high}
-        rows.append(row | {"interval": simultaneous(found.said, level, 1)} | {name: there.get(name) for name in names})
+        rows.append(
+            row
+            | {"interval": simultaneous(found.said, level, 1).replace("differences", "seeds")}
+            | {name: there.get(name) for name in names}
+        )
     return pd.DataFrame(rows)
 
 

@@ -18,6 +18,7 @@ from pglab.studies.arm_table import ArmTable
 from pglab.studies.console import Console
 from pglab.studies.plan import Plan, PlannedArm
 from pglab.studies.recorder import Outcome
+from pglab.studies.references import joins_other_problems
 from pglab.studies.twins import told
 
 MOST = 8  # lines on failures, before the rest is only counted
@@ -80,6 +81,8 @@ def told_twins(plan: Plan) -> str | None:
 
 def say_next(console: Console, plan: Plan, outcome: Outcome, statuses: Sequence[str], mirrored: str | None) -> None:
     """Names the commands that go on from here."""
+    if joins_other_problems(plan):
+        console.say("The study is on other problems, too: its report has the verdict over all of them.")
     console.say(f"Report: `python -m pglab.report {shlex.quote(str(plan.folder))}`")
     console.say(f"Results: {plan.folder}   (Python: pglab.results.load({str(plan.folder)!r}))")
     if mirrored:
