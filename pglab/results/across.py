@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pglab.results.arm_choices import ArmKey, choices, compared_factors, runs_by_arm
-from pglab.results.arm_names import in_short, pair_labels, short_keys
+from pglab.results.arm_names import method_names, pair_labels
 from pglab.results.comparisons import simultaneous
 from pglab.results.contrasts import contrast
 from pglab.results.controls import controls
@@ -127,12 +127,9 @@ def _groups(known: pd.DataFrame, control: str | None) -> list[list[Compared]]:
 
 def _methods(known: pd.DataFrame) -> dict[str, list[ArmKey]]:
     """The arms that are the same but for their problem, by what they are called."""
-    arms, keys = choices(known), compared_factors(known)
-    cut = short_keys(keys)
     found: dict[str, list[ArmKey]] = {}
-    for arm, has in arms.items():
-        settings = [(key, value) for key in keys if (value := has[key]) is not None]
-        found.setdefault(in_short(settings, cut, alone=len(keys) == 1) or "default", []).append(arm)
+    for arm, name in method_names(known).items():
+        found.setdefault(name, []).append(arm)
     return found
 
 
