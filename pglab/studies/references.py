@@ -29,9 +29,9 @@ def note_references(plan: Plan) -> None:
         return
     found = _found([arms[0].settings["env"] for arms in lacking.values()])
     for arms, reference in zip(lacking.values(), found, strict=False):
-        for arm in arms if reference else ():
+        for arm in arms:
             with claimed(arm.files.folder) as ours:
-                if ours:  # else another command trains it, and notes it in the end
+                if reference and ours:  # else another command trains it, and notes it in the end
                     arm.files.refer(reference)
 
 
