@@ -1,8 +1,6 @@
 """`python -m pglab`: train a study."""
 
-import sys
-
-from pglab.cli import main
+from pglab.start import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("pglab.cli")

@@ -86,6 +86,9 @@ def explain(error: Exception, config_name: str) -> str:
         return f"+{there[1] or there[2]}: the key is there already, so leave the + out"
     if wanted := re.search(r"Interpolation key '([^']+)' not found", text):
         return f"${{{wanted[1]}}}: there is no key {wanted[1]} whose value could stand here"
+    if brought := re.search(r"In '([^']+)': Could not override '([^']+)'", text):
+        option, group = brought[1].replace("/", "="), brought[2]
+        return f"{option} brings a choice of {group} along: in the defaults list {group} must come before it"
     if key := re.search(r"Could not (?:override|delete from config\.) '([^']+)'", text):
         if (CONF / key[1]).is_dir():
             return f"{key[1]} is set to one of its choices, by name: {', '.join(_names_of_choices(key[1]))}"
@@ -94,7 +97,8 @@ def explain(error: Exception, config_name: str) -> str:
             defaults = OmegaConf.to_container(compose(known))
         return _unknown(key[1], {**_plain(defaults), **dict(_leaves(defaults))})
     if group := re.search(r"Could not find '(.+)/([^/']*)'\s+Available options in '.*':\n((?:\t.*\n?)+)", text):
-        return f"{group[1]}={group[2]} is not a choice; choose one of {', '.join(group[3].split())}"
+        there = ", ".join(group[3].split())
+        return f"{group[1]}={group[2]} is not a choice; choose one of {there}, or of your own by --config-dir DIR"
     if several := re.search(r"Ambiguous value for argument '(.+)'", text):
         return f"{several[1]} names several values; add -m to sweep over them, or write a list as key=[a,b]"
     lines = [line.strip() for line in text.splitlines()]

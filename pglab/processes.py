@@ -30,30 +30,38 @@ def start(module: str, variables: Mapping[str, str], **options: Any) -> tuple[su
     ours, theirs = Pipe()
     descriptor = theirs.fileno()
     path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+    arguments = f"{module!r}, {descriptor}, {os.getpid()}"
+    process = None
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # which the child has from its first moment
     try:
-        process = subprocess.Popen(
-            [sys.executable, "-c", f"from pglab.processes import be_child; be_child({module!r}, {descriptor})"],
-            pass_fds=[descriptor],
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, **variables, "PYTHONPATH": path},
-            **options,
-        )
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    theirs.close()
-    return process, ours
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-c", f"from pglab.processes import be_child; be_child({arguments})"],
+                pass_fds=[descriptor],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **variables, "PYTHONPATH": path},
+                **options,
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # here a stop arrives that came meanwhile
+        theirs.close()
+        return process, ours
+    except BaseException:
+        if process:
+            process.kill()
+            process.wait()
+        raise
 
 
-def be_child(module: str, descriptor: int) -> None:
-    """Serves the pipe with this descriptor, in a child, for as long as its parent lives.
+def be_child(module: str, descriptor: int, parent: int) -> None:
+    """Serves the pipe with this descriptor, in a child, for as long as the process `parent` lives.
 
     A Ctrl-C or a scheduler's SIGTERM reaches children too; the parent alone decides what becomes of them.
     """
     for stop in STOPS:
         signal.signal(stop, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     importlib.import_module(module).serve(Connection(descriptor))
 
 

@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -38,6 +39,8 @@ def ended(work: Callable[[], int]) -> int:
     says what it was raised with. Where the reader of a pipe has left, as `head` does, there is nobody to
     tell anything.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as `pglab.start.run` has it until now
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         try:
             return work()

@@ -8,6 +8,7 @@ import yaml
 from pglab.cli import compose_runs
 from pglab.compose import CONF
 from pglab.errors import InputError
+from pglab.sweep import plain_jobs
 
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
 
@@ -58,10 +59,23 @@ def test_a_weighting_of_ones_own_brings_a_baseline_in_the_same_way(tmp_path_fact
     assert composed.settings["weighting"]["lam"] == 1.0
 
 
+def test_a_defaults_list_in_which_a_weighting_cannot_bring_its_baseline_is_told_how_it_can(
+    tmp_path_factory: pytest.TempPathFactory,
+):
+    own = tmp_path_factory.mktemp("own")
+    (own / "mine.yaml").write_text("defaults: [{weighting: gae}, {baseline: none}, _self_]\n")
+    with pytest.raises(InputError) as refused:
+        plain_jobs([], own, "mine", sweeps=True)
+    assert str(refused.value) == (
+        "weighting=gae brings a choice of baseline along: in the defaults list baseline must come before it"
+    )
+
+
 @pytest.mark.parametrize("group", GROUPS)
 def test_an_unknown_choice_is_answered_with_the_choices_there_are(group: str):
     message = refusal(f"{group}=nonsense")
     assert message.startswith(f"{group}=nonsense is not a choice")
+    assert "--config-dir" in message
     for option in (CONF / group).glob("*.yaml"):
         assert option.stem in message
 

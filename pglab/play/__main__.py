@@ -1,8 +1,6 @@
 """`python -m pglab.play STUDY arm=… seed=…`: watch a stored policy in its environment."""
 
-import sys
-
-from pglab.play.command import main
+from pglab.start import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("pglab.play.command")

@@ -1,8 +1,6 @@
 """`python -m pglab.report STUDY`: one page about a study, answer first."""
 
-import sys
-
-from pglab.report.command import main
+from pglab.start import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("pglab.report.command")

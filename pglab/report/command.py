@@ -17,6 +17,7 @@ from pglab.results.scores import How
 from pglab.results.shown import shown
 from pglab.shell import Parser, ended
 from pglab.store.atomic import write
+from pglab.store.folder import studies_in
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +31,8 @@ def _reported(arguments: Sequence[str] | None) -> int:
         raise InputError("--score steps_to and --threshold RETURN belong together: steps until a return of so much")
     question = Question(asked.score, asked.threshold, asked.control, asked.interval, asked.test, asked.difference)
     file = _place(asked.study, asked.output)
+    if asked.watch is not None:
+        _wait_for(asked.study, asked.watch)
     while True:
         seen = _state(asked.study)  # before it is read: what changes meanwhile is not missed
         if report(asked.study, question, file, asked.watch) or asked.watch is None:
@@ -68,6 +71,21 @@ def _place(study: Path, output: Path | None) -> Path:
             raise InputError(f"{study / 'report'} is a link out of the study; --output PATH writes the page elsewhere")
         return study / "report" / "index.html"
     return output if output.suffix == ".html" and not output.is_dir() else output / "index.html"
+
+
+def _wait_for(study: Path, seconds: int) -> None:
+    """Returns once there is a study."""
+    said = False
+    while True:
+        try:
+            studies_in(study)
+        except FileNotFoundError:
+            if not said:
+                print(f"Waiting for a study in {shown(str(study))}; there is none yet (Ctrl-C ends this)", flush=True)
+            said = True
+            time.sleep(seconds)
+        else:
+            return
 
 
 def _state(study: Path) -> dict[str, int]:

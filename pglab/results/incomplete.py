@@ -1,6 +1,6 @@
 """Warnings of what a study lacks, given before anybody plots it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from types import MappingProxyType
 
@@ -62,6 +62,19 @@ def missing_seeds(arms: Arms) -> list[str]:
         if lacks := tuple(sorted(every.difference(of_arm))):
             lacking.setdefault(lacks, []).append(arm)
     return [f"no {named_seeds(seeds)}, which other arms have: {_some(names)}" for seeds, names in lacking.items()]
+
+
+def failures(failed: Iterable[tuple[int, str]]) -> Iterator[str]:
+    """A text for each error by which runs of an arm failed: which seeds, and the error's last line.
+
+    Args:
+        failed: seeds, ascending, each with that line.
+    """
+    by_error: dict[str, list[int]] = {}
+    for seed, error in failed:
+        by_error.setdefault(error, []).append(seed)
+    for error, seeds in by_error.items():
+        yield f"{named_seeds(seeds)} failed: {error}"
 
 
 def _how_many(runs: Sequence[Named], longest: int) -> str:

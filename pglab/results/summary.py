@@ -1,10 +1,14 @@
 """One line an arm: how many seeds, how good, how sure."""
 
+from collections import Counter
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
 from pglab.results.scores import scores
+from pglab.store.records import RunRecord
 
 STATUSES = ("finished", "diverged", "running", "stopped", "failed")
 COLUMNS = ["arm", "seeds", "score", "low", "high", "env_steps", *STATUSES]
@@ -53,3 +57,18 @@ def summary_of(runs: pd.DataFrame) -> pd.DataFrame:
         row["env_steps"] = int(of_arm["env_steps"].sum())
         rows.append(row | {name: int(status.get(name, 0)) for name in STATUSES})
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def with_every_run(summary: pd.DataFrame, runs: Mapping[str, Mapping[int, RunRecord]]) -> pd.DataFrame:
+    """The table of `summarize` with all runs that were begun, also those of which no update is stored.
+
+    Args:
+        runs: of each arm, by seed; the arms in their order.
+    """
+    known = summary.set_index("arm").to_dict("index")
+    rows = []
+    for arm, of_arm in runs.items():
+        status = Counter(run.status for run in of_arm.values())
+        row = known.get(arm, {"score": np.nan, "low": np.nan, "high": np.nan, "env_steps": 0})
+        rows.append({**row, "arm": arm, "seeds": len(of_arm), **{name: status[name] for name in STATUSES}})
+    return pd.DataFrame([row for row in rows if row["seeds"]], columns=COLUMNS)

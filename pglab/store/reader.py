@@ -111,8 +111,7 @@ class ArmFolder:
         """Holds all files against the record, and returns it, or the newer one where a process changes them."""
 
         def check(current: ArmRecord) -> ArmRecord:
-            for name in RESULTS:
-                self._content(name, current)
+            self.check_results(current)
             self.states()
             return current
 
@@ -120,6 +119,11 @@ class ArmFolder:
             return check(record)
         except DamagedError:
             return self.steadily(check)
+
+    def check_results(self, record: ArmRecord) -> None:
+        """Holds tables and policies against their checksums."""
+        for name in RESULTS:
+            self._content(name, record)
 
     def steadily(self, see: Callable[[ArmRecord], Seen]) -> Seen:
         """Returns what `see` makes of the record, seen anew when a process changes the arm meanwhile."""

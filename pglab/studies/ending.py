@@ -2,21 +2,26 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from dataclasses import replace
 
 import pandas as pd
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from pglab.results.closing import Closing, closing, next_hint
 from pglab.results.digits import with_interval
+from pglab.results.incomplete import failures
 from pglab.results.normalised import load_references
 from pglab.results.shown import shown
+from pglab.results.summary import with_every_run
+from pglab.store.reader import ABOUT
+from pglab.store.records import RunRecord
+from pglab.studies.arm_table import ArmTable
 from pglab.studies.console import Console
-from pglab.studies.plan import Plan
+from pglab.studies.plan import Plan, PlannedArm
 from pglab.studies.recorder import Outcome
+from pglab.studies.references import joins_other_problems
 from pglab.studies.twins import told
+
+MOST = 8  # lines on failures, before the rest is only counted
 
 
 def say_what_became(console: Console, plan: Plan, outcome: Outcome) -> bool:
@@ -39,14 +44,34 @@ def say_what_became(console: Console, plan: Plan, outcome: Outcome) -> bool:
 def say_results(console: Console, plan: Plan, updates: pd.DataFrame, evaluation: pd.DataFrame) -> None:
     """Shows the table and the verdicts of the runs that were asked for; both go by one score, which is named."""
     end = closing(updates, evaluation, load_references(plan.folder))
-    if updates.empty:
+    end = replace(end, summary=with_every_run(end.summary, {arm.full_name: _runs(arm) for arm in plan.arms}))
+    if end.summary.empty:
         return
-    beside = {arm.name: arm.arm.shown_baseline for arm in plan.arms}
-    console.table(results_table(plan.folder.name, end, beside))
+    names = {arm.full_name: name for name, arm in zip(plan.names, plan.arms, strict=True)}
+    with_baseline = {arm.full_name: names[arm.full_name] + arm.arm.shown_baseline for arm in plan.arms}
+    console.table(results_table(plan.folder.name, end, with_baseline))
+    lines = [f"{names[arm.full_name]}: {line}" for arm in plan.arms for line in _failures(arm)]
+    for line in lines[:MOST]:
+        console.say(line)
+    if len(lines) > MOST:
+        console.say(f"… and {len(lines) - MOST} more like these")
     if said := told_twins(plan):
         console.say(said)
     for verdict in end.verdicts:
         console.say(verdict)
+
+
+def _runs(arm: PlannedArm) -> dict[int, RunRecord]:
+    """The runs of an arm that were asked for and begun."""
+    record = arm.files.files.record()
+    return {} if record is None else {seed: run for seed, run in record.runs.items() if seed in arm.seeds}
+
+
+def _failures(arm: PlannedArm) -> list[str]:
+    """A line for each error by which runs of an arm failed, and where the whole of it is."""
+    failed = [(seed, run.last_line) for seed, run in _runs(arm).items() if run.status == "failed"]
+    where = f"(traceback in {arm.files.folder / ABOUT}, and in the report)"
+    return [f"{shown(said)} {where}" for said in failures(failed)]
 
 
 def told_twins(plan: Plan) -> str | None:
@@ -56,6 +81,8 @@ def told_twins(plan: Plan) -> str | None:
 
 def say_next(console: Console, plan: Plan, outcome: Outcome, statuses: Sequence[str], mirrored: str | None) -> None:
     """Names the commands that go on from here."""
+    if joins_other_problems(plan):
+        console.say("The study is on other problems, too: its report has the verdict over all of them.")
     console.say(f"Report: `python -m pglab.report {shlex.quote(str(plan.folder))}`")
     console.say(f"Results: {plan.folder}   (Python: pglab.results.load({str(plan.folder)!r}))")
     if mirrored:
@@ -75,30 +102,18 @@ def _in_every_arm(plan: Plan) -> set[int]:
     return set.intersection(*ended)
 
 
-def results_table(study: str, end: Closing, beside: Mapping[str, str] = MappingProxyType({})) -> Table:
+def results_table(study: str, end: Closing, names: Mapping[str, str]) -> ArmTable:
     """A row an arm: its score with its interval, its steps and what became of its runs.
 
     Args:
-        beside: what follows the names of arms, by arm.
+        names: what to call the arms, by their names in full.
     """
-    table = Table(
-        title=f"Study {shown(study)}",
-        caption=end.caption,
-        caption_justify="left",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    table.add_column("arm", overflow="fold")
-    for column in ("seeds", end.column, "95 % interval", "env steps", "diverged"):
-        table.add_column(column, justify="right", no_wrap=True)
-    unfinished = end.summary[["running", "stopped", "failed"]].sum(axis=1)
-    if unfinished.any():
-        table.add_column("unfinished", justify="right")
-    for row, left in zip(end.summary.to_dict("records"), unfinished, strict=True):
+    further = {"failed": end.summary["failed"], "unfinished": end.summary[["running", "stopped"]].sum(axis=1)}
+    further = {name: counts.tolist() for name, counts in further.items() if counts.any()}
+    rows = []
+    for place, row in enumerate(end.summary.to_dict("records")):
         score, interval = with_interval(row["score"], row["low"], row["high"])
         cells = [str(row["seeds"]), score, interval, f"{row['env_steps']:,}", str(row["diverged"])]
-        table.add_row(
-            Text(shown(row["arm"] + beside.get(row["arm"], ""))), *cells, *([str(left)] if unfinished.any() else [])
-        )
-    return table
+        rows.append((names[row["arm"]], [*cells, *(str(counts[place]) for counts in further.values())]))
+    columns = ("seeds", end.column, "95 % interval", "env steps", "diverged", *further)
+    return ArmTable(columns, rows, f"Study {study}", end.caption)

@@ -94,9 +94,20 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """A shard raised."""
+    """A shard raised.
+
+    Attributes:
+        traceback: all of it.
+        own: without the frames that are not in a file of the user's; empty where none is.
+    """
 
     traceback: str
+    own: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What a person is shown of it."""
+        return self.own or self.traceback
 
 
 Event = Updated | Film | Checkpoint | Done | Failed

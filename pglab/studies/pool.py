@@ -50,8 +50,14 @@ class LocalPool:
     """Processes on this machine."""
 
     def __init__(self, workers: int) -> None:
-        self._idle = [_Worker() for _ in range(workers)]
+        self._idle: list[_Worker] = []
         self._busy: dict[_Worker, Shard] = {}
+        try:
+            for _ in range(workers):
+                self._idle.append(_Worker())
+        except BaseException:  # an interruption between two of them
+            self.stop()
+            raise
 
     @property
     def idle(self) -> int:
@@ -63,7 +69,7 @@ class LocalPool:
             worker.send(Check(tuple(settings)))
         answer, *_ = [worker.receive() for worker in self._idle]
         if isinstance(answer, Failed):
-            raise InputError(f"the components could not be tried:\n{answer.traceback}")
+            raise InputError(f"the components could not be tried:\n{answer.shown}")
         assert isinstance(answer, Checked)
         if answer.problem:
             raise InputError(answer.problem)

@@ -140,7 +140,7 @@ class Recorder:
         if self._plan.settings["fail_fast"] or shard.runs == 1 or len(given_up) == len(shard.arms):
             if shard.runs == 1:
                 self._alone[shard.arms[0][0]] += 1
-            self.outcome.failures.append(event.traceback)
+            self.outcome.failures.append(event.shown)
             self._store_unfinished(shard, "failed", event.traceback)
             return []
         for number, seeds in shard.arms:

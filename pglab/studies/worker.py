@@ -16,6 +16,7 @@ from pglab.errors import InputError
 from pglab.settings import identity, used
 from pglab.store.states import Saved
 from pglab.studies.messages import Check, Checked, Checkpoint, Done, Failed, Film, Job, Result, Updated
+from pglab.studies.tracebacks import own_part
 
 if TYPE_CHECKING:
     from pglab.training.bundle import Bundle
@@ -36,10 +37,8 @@ def serve(connection: Connection) -> None:
             return
         try:
             answer = _check(order) if isinstance(order, Check) else _train(order, connection)
-        except InputError as error:
-            answer = Failed(f"{error}\n")
-        except BaseException:
-            answer = Failed(traceback.format_exc())
+        except BaseException as error:
+            answer = Failed(traceback.format_exc(), own_part(error))
         try:
             connection.send(answer)
         except OSError:
@@ -73,10 +72,7 @@ def _train(job: Job, connection: Connection) -> Done:
     for number, part in enumerate(job.slices):
         if part.saved.state:
             states[number] = {name: torch.from_numpy(array.copy()) for name, array in part.saved.state.items()}
-    try:
-        bundle.restore(states)
-    except ValueError as error:  # a world that does not go on where it stood
-        raise InputError(str(error)) from error
+    bundle.restore(states)
 
     def saved() -> list[Saved]:
         return [

@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 
 from pglab.bits import SMALLEST, aligned
 from pglab.envs.spaces import as_space
-from pglab.envs.world import World
+from pglab.envs.world import Replayable, World
 from pglab.models.model import Policy
 from pglab.training.episodes import Episodes
 from pglab.training.randomness import Streams, fold_in, reset_uniforms, uniforms
@@ -56,7 +56,7 @@ class Lanes:
 
     def __init__(self, batch: Segments, world: World, keys: Streams) -> None:
         device = keys.actions.device
-        self._replayed: Any = world.replayed() if hasattr(world, "replayed") else None
+        self._replayed: Any = world.replayed() if isinstance(world, Replayable) else None
         self._batch, self._world = batch, self._replayed or world
         self._filled = aligned(batch.lanes, SMALLEST)
         # Environments that take time one by one are not filled up, but for the networks that look at them.

@@ -1,8 +1,6 @@
 """`python -m pglab.verify`: hold gradient estimators against exact gradients."""
 
-import sys
-
-from pglab.verify.command import main
+from pglab.start import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("pglab.verify.command")

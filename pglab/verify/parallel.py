@@ -4,6 +4,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
+from subprocess import Popen
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -20,10 +21,12 @@ def in_parallel(work: Callable[..., Result], tasks: Sequence[tuple[Any, ...]], w
     An exception or an interruption ends all children.
     """
     terminal = Console(stderr=True)
-    children = [start(__name__, SINGLE_THREAD) for _ in range(min(workers, len(tasks)))]
+    children: list[tuple[Popen, Connection]] = []
     waiting, results = list(reversed(range(len(tasks)))), dict[int, Result]()
     busy: dict[Connection, int] = {}
     try:
+        for _ in range(min(workers, len(tasks))):
+            children.append(start(__name__, SINGLE_THREAD))
         with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
             bar = progress.add_task("verifying", total=len(tasks))
             idle = [connection for _, connection in children]

@@ -80,7 +80,7 @@ def test_what_diverged_failed_and_is_missing_is_named_with_its_error(page: str):
     assert "24 runs: 22 finished, 1 diverged, 1 failed" in text
     assert "This study is incomplete" in text
     assert f"ValueError: {NASTY}" in text
-    assert "Traceback of optimizer.lr=0.1,weighting=rtg, seed 2" in text
+    assert "Traceback of weighting=rtg, lr=0.1, seed 2" in text
 
 
 def test_what_users_wrote_is_text_and_never_markup(page: str):
@@ -207,16 +207,23 @@ def test_while_a_study_trains_its_report_says_so(tmp_path: Path, capsys: pytest.
     assert "1 run without a score" in text
 
 
-def test_watching_writes_the_page_anew_until_the_study_is_complete(tmp_path: Path):
+def test_watching_waits_for_the_study_and_writes_the_page_anew_until_it_is_complete(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     study = tmp_path / "s"
-    arm = write_arm(study, 0, [10.0, 12.0], weighting="total")
+    arm = write_arm(tmp_path / "made", 0, [10.0, 12.0], weighting="total")
     about = (arm / "arm.json").read_text()
     change_run(arm, 1, status="stopped")
     page = study / "report" / "index.html"
     statuses: list[int] = []
     watching = threading.Thread(target=lambda: statuses.append(main([str(study), "--watch", "1"])))
     watching.start()
-    while not page.exists():
+    said = ""
+    while watching.is_alive() and f"Waiting for a study in {study}" not in said:
+        said += capsys.readouterr().out
+        time.sleep(0.05)
+    arm = (tmp_path / "made").rename(study) / arm.name
+    while watching.is_alive() and not page.exists():
         time.sleep(0.05)
     assert '<meta http-equiv="refresh" content="1">' in page.read_text()
     (arm / "arm.json").write_text(about)

@@ -1,6 +1,7 @@
 """A component of the user's that fails takes its own runs with it and no others."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -47,6 +48,27 @@ def test_the_command_ends_with_status_1_and_shows_the_traceback(failing: tuple[s
     assert "Traceback" not in done.stderr
 
 
+def test_the_traceback_that_is_shown_is_the_users_part_and_all_of_it_is_stored(failing):
+    done, study = failing
+    assert re.findall(r'File ".*/(\w+\.py)", line', done.stdout) == ["own_weightings.py"]
+    (about,) = study.glob("*experiment=raises*/arm.json")
+    whole = json.loads(about.read_text())["runs"]["0"]["error"]
+    assert "pglab/training" in whole
+    assert "own_weightings.py" in whole
+
+
+def test_a_failed_arm_stays_in_the_table_with_its_error_and_where_the_traceback_is(failing):
+    lines = [line.strip() for line in failing[0].stdout.splitlines()]
+    rows = {name: line.split()[1:] for name in ("raises", "rtg") for line in lines if line.startswith(f"{name}  ")}
+    assert rows == {"raises": ["2", "–", "–", "0", "0", "2"], "rtg": [*rows["rtg"][:-2], "0", "0"]}
+    (said,) = [line for line in lines if "seeds 0-1 failed: RuntimeError" in line]
+    assert re.fullmatch(
+        r"raises: seeds 0-1 failed: RuntimeError: my own mistake "
+        r"\(traceback in results/failing/\S*experiment=raises/arm.json, and in the report\)",
+        said,
+    )
+
+
 @pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")
 def test_the_other_bundles_runs_are_finished(failing):
     _, study = failing
@@ -80,5 +102,6 @@ def test_a_study_in_which_every_run_fails_says_why_and_can_be_tried_again(
     out, _ = capfd.readouterr()
     assert "RuntimeError: my own mistake" in out
     assert "1 runs failed" in out
+    assert re.search("weighting=raises, .*: seed 0 failed: RuntimeError: my own mistake .traceback in ", out)
     assert make_plan(composed).missing == 1
     assert len(load(tmp_path / "results")) == 0

@@ -1,0 +1,42 @@
+"""An interruption in the first second shows no traceback, and leaves no child behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from multiprocessing import Pipe
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+INTERRUPTED_IMPORT = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n"
+
+
+def python(code: str, folder: Path, *descriptors: int) -> subprocess.CompletedProcess[str]:
+    variables = {**os.environ, "PYTHONPATH": f"{ROOT}:{folder}"}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=variables, pass_fds=descriptors, capture_output=True, text=True, timeout=60)
+
+
+def test_an_interruption_while_a_command_is_imported_ends_it_without_a_word(tmp_path: Path):
+    (tmp_path / "slow_command.py").write_text(INTERRUPTED_IMPORT)
+    handler = signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs have it ignored
+    try:
+        done = python("from pglab.start import run; run('slow_command')", tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+@pytest.mark.parametrize("parent", ["os.getppid()", "1"], ids=["there", "gone"])
+def test_a_child_whose_parent_is_gone_ends_though_its_pipe_is_open(tmp_path: Path, parent: str):
+    (tmp_path / "waits.py").write_text("import time\n\ndef serve(connection):\n    time.sleep(2)\n")
+    ours, theirs = Pipe()
+    code = f"import os; from pglab.processes import be_child; be_child('waits', {theirs.fileno()}, {parent})"
+    done = python(code, tmp_path, theirs.fileno())
+    assert done.returncode == (0 if "getppid" in parent else 1)
+    assert (done.stdout, done.stderr) == ("", "")
+    ours.close()
+    theirs.close()
