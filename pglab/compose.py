@@ -86,6 +86,9 @@ def explain(error: Exception, config_name: str) -> str:
         return f"+{there[1] or there[2]}: the key is there already, so leave the + out"
     if wanted := re.search(r"Interpolation key '([^']+)' not found", text):
         return f"${{{wanted[1]}}}: there is no key {wanted[1]} whose value could stand here"
+    if brought := re.search(r"In '([^']+)': Could not override '([^']+)'", text):
+        option, group = brought[1].replace("/", "="), brought[2]
+        return f"{option} brings a choice of {group} along: in the defaults list {group} must come before it"
     if key := re.search(r"Could not (?:override|delete from config\.) '([^']+)'", text):
         if (CONF / key[1]).is_dir():
             return f"{key[1]} is set to one of its choices, by name: {', '.join(_names_of_choices(key[1]))}"

@@ -17,8 +17,9 @@ from pglab.results.digits import counted, measured
 from pglab.settings import Decides, as_now, decides, difference, identity
 from pglab.shell import Parser, ended
 from pglab.store.folder import StudyFolder, one_study
+from pglab.store.reader import ABOUT
 from pglab.store.records import ArmRecord
-from pglab.studies.asked import Composed
+from pglab.studies.asked import Composed, arm_name
 from pglab.studies.console import Console
 from pglab.studies.train import train
 from pglab.sweep import compose_runs
@@ -42,6 +43,8 @@ def _confirmed(arguments: Sequence[str]) -> int:
         study = one_study(asked.study, "a confirmation is of")
         chosen = _chosen(study, asked.settings)
         composed = [_composed(study, best, asked.settings, asked.config_dir) for best in chosen]
+        if said := _chosen_before(composed):
+            Console().say(said)
     return train(composed, command).exit_status
 
 
@@ -127,6 +130,16 @@ def _composed(study: StudyFolder, best: Best, given: Sequence[str], config_dir: 
 
 def _from_here(folder: Path) -> Path:
     return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+
+
+def _chosen_before(composed: Sequence[Composed]) -> str:
+    """A note on arms of an earlier choice in the same study, whose report has them, too; empty where there are none."""
+    folder = Path(composed[0].settings["results_dir"], composed[0].settings["study"])
+    earlier = {file.parent.name for file in folder.glob(f"*/{ABOUT}")} - {arm_name(one) for one in composed}
+    if not earlier:
+        return ""
+    there = ", ".join(sorted(earlier))
+    return f"note: {folder} also holds what was chosen before ({there}); study=NAME gives this choice its own"
 
 
 def _of_the_arm(override: str) -> bool:

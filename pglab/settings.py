@@ -4,9 +4,10 @@ Whoever names an arm, tells two arms apart, puts runs into one bundle, or compar
 is asked for goes by it. `tests/test_settings.py` holds it against every key of `conf/`.
 """
 
+import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Flag, auto
 from typing import Any
 
@@ -134,6 +135,20 @@ def naming(overrides: Iterable[str]) -> list[str]:
     """The overrides that are part of an arm's name, sorted."""
     asked = (override.lstrip("+~") for override in overrides)
     return sorted(a for a in asked if Decides.NAME in decides(re.split(r"[.=@]", a)[0]) and not a.startswith("hydra"))
+
+
+def name_in_full(overrides: Iterable[str]) -> str:
+    """The keys that were set, with their values: `env=cartpole,weighting=rtg`; `default` where there are none."""
+    return ",".join(naming(overrides)) or "default"
+
+
+def folder_name(parts: Sequence[str]) -> str:
+    """A safe name for a folder, which tells these parts from all others: cut and marked where it would be too long."""
+    name = ",".join(parts) or "default"
+    safe = re.sub(r"[^\w=,.+\-\[\]]", "_", name)[:100]
+    if safe != name or safe.startswith("."):
+        safe += "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
+    return safe
 
 
 def of_problem(key: str) -> bool:

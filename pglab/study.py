@@ -5,16 +5,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rich import box
-from rich.table import Table
-from rich.text import Text
-
 from pglab.errors import InputError
+from pglab.results.arm_names import full_name, names_of, shared_settings
 from pglab.results.incomplete import failures, missing_seeds, named_seeds
 from pglab.results.shown import shown
 from pglab.shell import Parser, ended
 from pglab.store.folder import one_study
 from pglab.store.records import RunRecord
+from pglab.studies.arm_table import ArmTable
 from pglab.studies.console import Console
 from pglab.studies.overview import ArmOverview, overview
 
@@ -40,10 +38,12 @@ def _shown(arguments: Sequence[str] | None) -> int:
         return 0
     console = Console()
     for study, arms in studies:
-        console.say(f"Study {_from_here(study.path)}")  # a table would wrap its title to its own width
+        names = _names(arms)
+        shared = shared_settings(full_name(arm.record) for arm in arms if arm.record)
+        console.say(f"Study {_from_here(study.path)}" + f"; all arms: {shared}" * bool(shared))
         if arms:
-            console.table(_table(arms))
-        for line in (*_notes(arms), *study.strays):
+            console.table(_table(arms, names))
+        for line in (*_notes(arms, names), *study.strays):
             console.say(line)
     return 0
 
@@ -81,37 +81,38 @@ def _plan(path: Path, given: Sequence[str], config_dir: Path | None) -> None:
     train([replace(one, settings={**one.settings, **here}) for one in composed])
 
 
-def _table(arms: Sequence[ArmOverview]) -> Table:
+def _names(arms: Sequence[ArmOverview]) -> list[str]:
+    """The name of each arm; where its record is damaged that of its folder."""
+    known = names_of(arm.record for arm in arms if arm.record)
+    return [known.get(arm.folder.name, shown(arm.folder.name)) for arm in arms]
+
+
+def _table(arms: Sequence[ArmOverview], names: Sequence[str]) -> ArmTable:
     """A column for each state that some run is in."""
     states = [state for state in STATES if any(getattr(arm, state) for arm in arms) or state == "finished"]
     under_way = any(arm.running or arm.unfinished for arm in arms)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("arm", overflow="fold")
-    for column in ("seeds", "updates", *states, *(["at update"] if under_way else []), "disk"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for arm in arms:
-        name = Text(shown(arm.folder.name))
+    columns = ["seeds", "updates", *states, *(["at update"] if under_way else []), "disk"]
+    rows = []
+    for name, arm in zip(names, arms, strict=True):
         if arm.trouble and not arm.seeds:
-            table.add_row(name, "?", "?", *["?"] * (len(states) + under_way), _bytes(arm.size))
+            rows.append((name, [*["?"] * (len(columns) - 1), _bytes(arm.size)]))
             continue
         counts = [str(len(getattr(arm, state)) or "-") for state in states]
         at = [_span(_updates(arm)) if arm.running or arm.unfinished else "-"] if under_way else []
-        table.add_row(name, str(len(arm.seeds)), _span(arm.asked), *counts, *at, _bytes(arm.size))
-    if len(arms) > 1:
-        sums = [str(sum(len(getattr(arm, state)) for arm in arms)) for state in states]
-        total = ["total", str(sum(len(arm.seeds) for arm in arms)), "", *sums, *([""] if under_way else [])]
-        table.add_section()
-        table.add_row(*total, _bytes(sum(arm.size for arm in arms)))
-    return table
+        rows.append((name, [str(len(arm.seeds)), _span(arm.asked), *counts, *at, _bytes(arm.size)]))
+    sums = [str(sum(len(getattr(arm, state)) for arm in arms)) for state in states]
+    seeds, size = str(sum(len(arm.seeds) for arm in arms)), _bytes(sum(arm.size for arm in arms))
+    together = [seeds, "", *sums, *([""] if under_way else []), size]
+    return ArmTable(columns, rows, together=together if len(arms) > 1 else None)
 
 
-def _notes(arms: Sequence[ArmOverview]) -> Iterable[str]:
+def _notes(arms: Sequence[ArmOverview], names: Sequence[str]) -> Iterable[str]:
     """Lines that a table has no room for."""
     begun = RunRecord("running", 0, 0)  # which seeds there are is all that counts here
     running, failed, made, damaged = kinds = ([], [], [], [])
-    lacking = missing_seeds({shown(arm.folder.name): dict.fromkeys(arm.seeds, begun) for arm in arms if arm.seeds})
-    for arm in arms:
-        name = shown(arm.folder.name)
+    seeds = {name: arm.seeds for name, arm in zip(names, arms, strict=True) if arm.seeds}
+    lacking = missing_seeds({name: dict.fromkeys(of_arm, begun) for name, of_arm in seeds.items()})
+    for name, arm in zip(names, arms, strict=True):
         if arm.holder:
             running.append(f"{name}: trained now by {arm.holder}")
         failed += [f"{name}: {said}" for said in failures(arm.failed)]

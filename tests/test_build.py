@@ -114,7 +114,6 @@ def refusal(*overrides: str) -> str:
             "leave it off",
         ),
         (["batch=segments", *CRITIC, "reuse=epochs", "reuse.minibatches=3"], "reuse.minibatches=3", "4 × 128 = 512"),
-        (["batch=segments", *CRITIC, "env=gymnasium"], "batch=segments", "choose batch=steps"),
         (["estimator.clip_together=true", "estimator.clip_norm=1"], "estimator.clip_together=true", "with_policy"),
         (["weighting=gae", "baseline=value", "baseline.loss=clipped"], "baseline.loss=clipped", "with_policy"),
         (["step=natural", "step.damping=-1"], "step ", "damping=-1"),

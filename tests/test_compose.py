@@ -8,6 +8,7 @@ import yaml
 from pglab.cli import compose_runs
 from pglab.compose import CONF
 from pglab.errors import InputError
+from pglab.sweep import plain_jobs
 
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
 
@@ -56,6 +57,18 @@ def test_a_weighting_of_ones_own_brings_a_baseline_in_the_same_way(tmp_path_fact
     (composed,) = compose_runs(["weighting=mine"], own)
     assert composed.choices["baseline"] == "leave_one_out"
     assert composed.settings["weighting"]["lam"] == 1.0
+
+
+def test_a_defaults_list_in_which_a_weighting_cannot_bring_its_baseline_is_told_how_it_can(
+    tmp_path_factory: pytest.TempPathFactory,
+):
+    own = tmp_path_factory.mktemp("own")
+    (own / "mine.yaml").write_text("defaults: [{weighting: gae}, {baseline: none}, _self_]\n")
+    with pytest.raises(InputError) as refused:
+        plain_jobs([], own, "mine", sweeps=True)
+    assert str(refused.value) == (
+        "weighting=gae brings a choice of baseline along: in the defaults list baseline must come before it"
+    )
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -1,5 +1,6 @@
 """A confirmation trains the best setting of each arm on seeds that had no part in the choice."""
 
+import shutil
 import signal
 from pathlib import Path
 
@@ -73,6 +74,15 @@ def test_without_a_word_values_are_tuned_twenty_fresh_seeds_are_asked_for_and_th
     assert confirm(tuned, "plan=true") == 0
     assert "40" in capsys.readouterr().out
     assert list(tuned.glob("s_*")) == []
+
+
+def test_arms_of_an_earlier_choice_in_the_same_study_are_named(tuned: Path, capsys: pytest.CaptureFixture[str]):
+    shutil.copytree(tuned / "s", "there/s_confirmed")
+    assert confirm(tuned, "plan=true", "results_dir=there") == 0
+    (note,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: there/s_confirmed also")]
+    runs = scores(load(tuned / "s"), load_evaluation(tuned / "s"))
+    chosen = {best.arm[1] for best in best_settings(runs, ["optimizer.lr"])}
+    assert all((arm in note) == (arm not in chosen) for arm in runs["arm"])
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,16 @@ import pytest
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
 
+from pglab.settings import identity
 from pglab.studies.pool import LocalPool
+from pglab.sweep import compose_runs
 from tests.waiting import HANG
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "analysis").glob("*.ipynb"))
 
 GIVEN = ("results", "exact", "testing", "algorithms", "envs", "models")  # of pglab, beside pglab itself
-TOOLS = {"dataclasses", "matplotlib.pyplot", "numpy", "pandas", "torch"}
+TOOLS = {"dataclasses", "itertools", "matplotlib.pyplot", "numpy", "pandas", "pathlib", "torch"}
 ASKED = re.compile(r'"seeds=(\d+)", "updates=\d+"')
 SAID = {  # what a notebook prints, and its text relies on
     "01_first_study.ipynb": [],
@@ -34,10 +36,17 @@ SAID = {  # what a notebook prints, and its text relies on
         "10; to toss a coin is worth 10, and the best policy 20.",
         "The same final return in 3 of 3 seeds.",
     ],
-    "04_which_baseline.ipynb": ["Bonferroni"],
+    "04_which_baseline.ipynb": ["too few seeds to judge"],
+    "05_reinforce_to_ppo.ipynb": [],
 }
 
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+LONG = "05_reinforce_to_ppo.ipynb"  # trains thirteen arms
+short_ones = pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=pytest.mark.slow if path.name == LONG else ()) for path in NOTEBOOKS],
+    ids=lambda path: path.name,
+)
 
 
 def code_of(path: Path) -> list[str]:
@@ -78,7 +87,7 @@ def test_a_notebook_imports_nothing_but_what_users_are_given(path: Path):
             assert name in TOOLS or (package == "pglab" and (not parts or parts[0] in GIVEN)), name
 
 
-@each
+@short_ones
 def test_the_code_of_a_notebook_runs_and_ends_in_a_figure_and_a_sentence(
     path, study, tiny, tmp_path, monkeypatch, capsys
 ):
@@ -111,6 +120,18 @@ def test_the_exact_table_of_baselines_is_what_the_text_says_of_it():
     noise = exact["noise / signal"]
     assert noise["batch_mean"] == pytest.approx(noise["leave_one_out"])
     assert noise["value"] < noise["leave_one_out"] / 2 < noise["none"] / 3
+
+
+def test_the_highest_rung_of_the_ladder_is_ppo_as_cleanrl_has_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, rungs, *_ = code_of(ROOT / "analysis/05_reinforce_to_ppo.ipynb")
+    exec("from pathlib import Path\n" + rungs, names := {})
+    highest = list(names["rungs"])[-1]
+    ours, theirs = (
+        identity(compose_runs([f"experiment={name}", "updates=100"], "ladder")[0].settings)
+        for name in (highest, "ppo_cleanrl")
+    )
+    assert ours == theirs
 
 
 def test_a_worker_starts_where_standard_error_has_no_descriptor_as_in_a_notebook(monkeypatch):

@@ -7,10 +7,10 @@ from pglab.textbook import _gae, textbook_ppo
 
 
 def test_the_plain_ppo_learns_from_batches_of_four_lanes():
-    history = textbook_ppo(updates=12, seed=0)
-    assert [steps for steps, _ in history] == [512] * 12
+    history = textbook_ppo(updates=8, seed=0)
+    assert [steps for steps, _ in history] == [512] * 8
     returns = np.array([mean for _, mean in history])
-    assert returns[-3:].mean() > 1.2 * returns[:3].mean()
+    assert returns[-3:].mean() > 1.1 * returns[:3].mean()
 
 
 def test_its_advantages_are_the_sums_that_they_stand_for():

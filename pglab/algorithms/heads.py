@@ -2,8 +2,8 @@
 
 A head is a frozen dataclass with `width(space)`, the outputs it needs for a world's space of actions
 (`pglab.envs.spaces`), and pure functions of the logits `[..., W]`: `sample` from given uniforms,
-`log_prob`, `entropy` and `kl` (in nats). An action takes one uniform; a head that needs more says how many in
-an attribute `draws`, and then finds them in a last axis.
+`log_prob`, `entropy` and `kl` (in nats; a natural gradient differentiates it twice). An action takes one uniform;
+a head that needs more says how many in an attribute `draws`, and then finds them in a last axis.
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,6 @@
 """Any Gymnasium environment with discrete actions, through Gymnasium's own vector API."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from pglab.envs.classic import SOLVED
 from pglab.envs.drawing import Action, Drawing, Picture, as_picture, frames_per_second, render_modes
+from pglab.envs.replayed import Replayed
 from pglab.envs.spaces import Box, Discrete
 from pglab.envs.world import State, Step
 
@@ -85,7 +87,7 @@ class GymnasiumWorld:
             raise ValueError(f"{id} has action space {' '.join(str(acted).split())}; {SUPPORTED}")
         if not isinstance(observed, BoxSpace | DiscreteSpace):
             raise ValueError(f"{id} has observation space {observed}; only Box and Discrete are supported")
-        self.actions, self._first_action = Discrete(int(acted.n)), int(acted.start)
+        self.actions, self.first_action = Discrete(int(acted.n)), int(acted.start)
         self.horizon = spec.max_episode_steps if spec else None
         self.best_return = spec.reward_threshold if spec else None
         self._first_symbol = 0
@@ -121,7 +123,7 @@ class GymnasiumWorld:
 
     def step(self, state: State, action: Tensor, uniform: Tensor) -> Step:
         number, _ = state
-        actions = action.cpu().numpy() + self._first_action
+        actions = action.cpu().numpy() + self.first_action
         played = [self._banks[b].step(a) for b, a in zip(number.tolist(), actions, strict=True)]
         obs, reward, terminated, truncated, _ = zip(*played, strict=True)
 
@@ -148,10 +150,22 @@ class GymnasiumWorld:
             bank.close()
         self._banks = []
 
+    def replayed(self) -> Replayed:
+        """The same for lanes that go on across batches."""
+        return Replayed(self)
+
+    def make(self) -> gymnasium.Env:
+        """A single environment."""
+        return gymnasium.make(self.id, **self._kwargs)
+
+    def encode(self, observations: Sequence[Any]) -> Tensor:
+        """Observations of some environments, `[m, D]`."""
+        stacked = np.stack(observations).astype(np.float32)
+        return torch.from_numpy(stacked.reshape(len(stacked), -1) - self._first_symbol)
+
     def _tensor(self, obs: Any, like: Tensor) -> Tensor:
-        stacked = np.stack(obs).astype(np.float32)
-        stacked = stacked.reshape(*stacked.shape[:2], -1) - self._first_symbol
-        return torch.from_numpy(stacked).to(like.device)
+        lanes = np.concatenate(obs)
+        return self.encode(lanes).unflatten(0, (len(obs), -1)).to(like.device)
 
 
 class _Drawn:

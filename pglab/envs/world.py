@@ -1,12 +1,12 @@
 """The contract of an environment that is played in many lanes at once."""
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from pglab.envs.spaces import Box, Discrete, Space
 
-__all__ = ["Box", "Discrete", "Drawn", "OneStep", "Parking", "Ranked", "State", "Step", "World"]
+__all__ = ["Box", "Discrete", "Drawn", "OneStep", "Parking", "Ranked", "Replayable", "State", "Step", "World"]
 
 State = tuple[Tensor, ...]
 
@@ -90,6 +90,15 @@ class Ranked(World, Protocol):
 
     best_return: float | None
     best_source: str
+
+
+@runtime_checkable
+class Replayable(World, Protocol):
+    """A world whose lanes cannot be copied, but played again (`batch=segments`)."""
+
+    def replayed(self) -> Any:
+        """The same in lanes that go on, as `pglab.envs.replayed.Replayed`."""
+        ...
 
 
 @runtime_checkable

@@ -53,7 +53,7 @@ def _parser() -> Parser:
         "run",
         nargs="*",
         metavar="arm=NAME seed=N",
-        help="by default the only arm, and its first seed; a few settings of the arm, or its short name, will do",
+        help="by default the only arm, and its first seed; what only this arm has will do: arm=weighting=gae, arm=gae",
     )
     parser.add_argument("--episodes", type=int, default=1, metavar="N", help="how many to play (1)")
     parser.add_argument("--greedy", action="store_true", help="the most probable action in place of a sampled one")

@@ -1,5 +1,6 @@
 """A run's policy from the files of its study."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.errors import InputError
+from pglab.errors import DamagedError, InputError
 from pglab.models.parameters import Layout
-from pglab.results.arm_names import settings_in, short_names
+from pglab.results.arm_names import described, full_name, names_of
+from pglab.results.finding import meant
 from pglab.results.incomplete import named_seeds
 from pglab.store.checkpoints import last_checkpoint
 from pglab.store.encoding import reached, tells_update
 from pglab.store.folder import studies_in
-from pglab.store.reader import ArmFolder
-from pglab.store.records import ArmRecord
+from pglab.store.reader import ABOUT, ArmFolder
+from pglab.store.records import ArmRecord, parse
 
 MOST = 20  # arms that are named before the rest is only counted
 PARAMETERS = "state/policy/parameters"  # of a checkpoint, one flat row for each seed
@@ -66,7 +68,8 @@ def find_policy(study: Path, arm: str | None, seed: int | None) -> StoredPolicy:
 
     Args:
         study: its folder, or that of one of its arms.
-        arm: by its name, by its short name, or by settings that no other arm has; None: the only one.
+        arm: by its name, by its short name, or by settings that no other arm has, see
+            `pglab.results.finding.meant`; None: the only one.
         seed: None: the first one of the arm that has a policy.
 
     Raises:
@@ -81,37 +84,48 @@ def find_policy(study: Path, arm: str | None, seed: int | None) -> StoredPolicy:
         named = ", ".join(str(one.path) for one in studies)
         raise InputError(f"{study} holds several studies, name one of them: {named}")
     arms = {one.path.name: one for one in studies[0].arms}
-    found = arms[_chosen(arm, list(arms))]
-    return found.steadily(lambda record: _policy(found, record, seed))
+    records = {name: _record(one) for name, one in arms.items()}
+    names = names_of(sorted(records.values(), key=lambda record: record.order))
+    chosen = _chosen(arm, records, names)
+    return arms[chosen].steadily(lambda record: _policy(arms[chosen], names[chosen], record, seed))
 
 
-def _chosen(wanted: str | None, arms: Sequence[str]) -> str:
-    """The one arm that is meant.
+def _record(arm: ArmFolder) -> ArmRecord:
+    """What is known of an arm; of a damaged one, which may not be the one that is meant, its name."""
+    try:
+        return parse(arm.path / ABOUT)
+    except DamagedError:
+        return ArmRecord(arm.path.name, {}, {}, {})
+
+
+def _chosen(wanted: str | None, records: Mapping[str, ArmRecord], names: Mapping[str, str]) -> str:
+    """The one arm that is meant, by the name of its folder.
 
     Raises:
         InputError: none is, or several are.
     """
-    listed = " ".join(f"arm={arm}" for arm in arms[:MOST]) + f" … and {len(arms) - MOST} more" * (len(arms) > MOST)
     if wanted is None:
-        if len(arms) == 1:
-            return arms[0]
-        raise InputError(f"the study has {len(arms)} arms, name one of them: {listed}")
-    short = short_names(arms)
-    asked = set(settings_in(wanted))
-    for meant in (
-        [arm for arm in arms if arm == wanted],
-        [arm for arm in arms if short[arm] == wanted],
-        [arm for arm in arms if asked <= set(settings_in(arm))],
-    ):
-        if len(meant) == 1:
-            return meant[0]
-        if meant:
-            raise InputError(f"arm={wanted} could be any of {len(meant)} arms, say more of it: {listed}")
-    raise InputError(f"arm={wanted} is not in the study, which has {listed}")
+        if len(names) == 1:
+            return next(iter(names))
+        raise InputError(f"the study has {len(names)} arms, name one of them: {_listed([*names.values()])}")
+    known = {arm: (arm, full_name(records[arm]), name) for arm, name in names.items()}
+    found = meant(wanted, known, {arm: described(record) for arm, record in records.items()})
+    if not found:
+        raise InputError(f"arm={wanted} is not in the study, which has {_listed([*names.values()])}")
+    if len(found) > 1:
+        several = _listed([names[arm] for arm in found])
+        raise InputError(f"arm={wanted} could be any of {len(found)} arms, say more of it: {several}")
+    return found[0]
 
 
-def _policy(arm: ArmFolder, record: ArmRecord, seed: int | None) -> StoredPolicy:
-    name, runs, final = arm.path.name, record.runs, arm.policies(record)
+def _listed(names: Sequence[str]) -> str:
+    """The arms as one would ask for them."""
+    asked = " ".join(shlex.quote(f"arm={name.replace(', ', ',')}") for name in names[:MOST])
+    return asked + f" … and {len(names) - MOST} more" * (len(names) > MOST)
+
+
+def _policy(arm: ArmFolder, name: str, record: ArmRecord, seed: int | None) -> StoredPolicy:
+    runs, final = record.runs, arm.policies(record)
     ended = {number for number, run in runs.items() if run.ended and number in final}
     left = runs.keys() - ended
     arrays, trouble = last_checkpoint(arm.path, lambda name: tells_update(name) or name.endswith(PARAMETERS))

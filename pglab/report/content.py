@@ -22,7 +22,7 @@ from pglab.results.pairs import Test
 from pglab.results.planning import seeds_needed
 from pglab.results.problems import by_problem
 from pglab.results.scores import How, scores
-from pglab.results.verdicts import beats
+from pglab.results.verdicts import beats, is_judged
 
 Answer = TypeVar("Answer")
 
@@ -106,10 +106,11 @@ def content(study: Path, question: Question) -> Content:
         return Content(updates, nothing, nothing, nothing, [], [], [], known, None, question)
     runs = _asked(lambda: scores(updates, evaluation, question.how, question.threshold))
     compared = _asked(lambda: compare(runs, question.control, question.test))
-    surest = compared.sort_values("p", kind="stable") if len(compared) else compared
+    by_p = compared.sort_values("p", kind="stable") if len(compared) else compared
+    surest = sorted(by_p.to_dict("records"), key=lambda row: not is_judged(row))
     over = _asked(lambda: over_problems(study, runs, question.control, question.test))
     first = [] if over is None else over.comparisons.to_dict("records")
-    verdicts = [Verdict(row["verdict"], beats(row)) for row in (*first, *surest.to_dict("records"))]
+    verdicts = [Verdict(row["verdict"], beats(row)) for row in (*first, *surest)]
     described = describe_arms(runs, question.interval)
     planning, across = _planning(runs, compared, question), _across(runs, question)
     return Content(updates, runs, described, compared, planning, verdicts, across, known, over, question)

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from pglab.report.content import Content
 from pglab.report.over_problems import OverProblems
 from pglab.results import plots
-from pglab.results.arm_choices import choices, compared_factors, distinguishing
-from pglab.results.arm_names import is_number
+from pglab.results.arm_choices import choices, compared_factors, distinguishing, is_number
+from pglab.results.arm_names import names_in
 from pglab.results.comparisons import compare
 from pglab.results.controls import find_arms
 from pglab.results.coverage import coverage_of_differences
@@ -75,6 +75,7 @@ def _words(table: pd.DataFrame) -> str:
 def _of_problem(content: Content) -> Iterator[Drawn]:
     """The figures of runs on one problem."""
     updates, runs, compared = content.updates, content.runs, content.comparisons
+    names = names_in(runs)
     yield Drawn(
         "curves",
         "learning_curves",
@@ -92,7 +93,7 @@ def _of_problem(content: Content) -> Iterator[Drawn]:
             "differences",
             "Differences to the control",
             f"An arm beats its control only where the interval stays clear of the line. {together(content)}",
-            plots.paired_differences(finite, content.score, interval),
+            plots.paired_differences(finite, content.score, interval, names),
         )
     if scored:
         yield Drawn(
@@ -117,7 +118,7 @@ def _of_problem(content: Content) -> Iterator[Drawn]:
             "probability_of_improvement",
             "How often one arm does better than another",
             "Within pairs of the same seed where two arms share seeds, else over all pairings; ties count half.",
-            plots.probability_of_improvement(_both_ways(compare(runs, all_pairs=True))),
+            plots.probability_of_improvement(_both_ways(compare(runs, all_pairs=True)), names),
         )
     for key in _numeric(runs) if scored else []:
         yield Drawn(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pglab import settings
+from pglab.results.arm_names import names_of
 from pglab.results.digits import counted
 from pglab.results.incomplete import missing
 from pglab.results.shown import shown, shown_lines
@@ -87,9 +88,10 @@ def origin(folder: Path) -> Origin:
     """
     study = one_study(folder, "a report is of")
     arms = sorted((arm.seen(UPDATES)[0] for arm in study.arms), key=lambda record: record.order)
-    runs = {record.arm: record.runs for record in arms}
+    names = names_of(arms)
+    runs = {names[record.arm]: record.runs for record in arms}
     states = Counter(run.status for of_arm in runs.values() for run in of_arm.values())
-    described = {record.arm: _settings(record) for record in arms}
+    described = {names[record.arm]: _settings(record) for record in arms}
     keys = dict.fromkeys(key for of_arm in described.values() for key in of_arm)
     shared = {key for key in keys if len({of_arm.get(key) for of_arm in described.values()}) == 1}
     versions = [record.versions for record in arms]

@@ -3,7 +3,7 @@
 from pglab.errors import DamagedError
 from pglab.results.across import across_problems, describe_across
 from pglab.results.arms import describe_arms
-from pglab.results.comparisons import compare
+from pglab.results.comparisons import compare, compare_pairs
 from pglab.results.effects import main_effects
 from pglab.results.factors import anova, effect_across
 from pglab.results.hyperparameters import hyperparameter_sensitivity
@@ -23,6 +23,7 @@ __all__ = [
     "anova",
     "by_problem",
     "compare",
+    "compare_pairs",
     "describe_across",
     "describe_arms",
     "effect_across",

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pglab.results.arm_choices import ArmKey, choices, compared_factors, runs_by_arm
-from pglab.results.arm_names import in_short, pair_labels, short_keys
+from pglab.results.arm_names import method_names, pair_labels
 from pglab.results.comparisons import simultaneous
 from pglab.results.contrasts import contrast
 from pglab.results.controls import controls
@@ -100,7 +100,11 @@ def describe_across(scores: pd.DataFrame, references: pd.DataFrame, level: float
         weights = np.full(len(arms), 1 / len(arms))
         found, n = none if lacks else contrast(by_seed[arms], weights, round(1 - level, 12))[:2]
         row = {"arm": method, "n": n, "mean": found.value, "low": found.low, "high": found.high}
-        rows.append(row | {"interval": simultaneous(found.said, level, 1)} | {name: there.get(name) for name in names})
+        rows.append(
+            row
+            | {"interval": simultaneous(found.said, level, 1).replace("differences", "seeds")}
+            | {name: there.get(name) for name in names}
+        )
     return pd.DataFrame(rows)
 
 
@@ -123,11 +127,9 @@ def _groups(known: pd.DataFrame, control: str | None) -> list[list[Compared]]:
 
 def _methods(known: pd.DataFrame) -> dict[str, list[ArmKey]]:
     """The arms that are the same but for their problem, by what they are called."""
-    arms, keys = choices(known), compared_factors(known)
-    cut, found = short_keys(keys), {}
-    for arm, has in arms.items():
-        settings = [(key, value) for key in keys if (value := has[key]) is not None]
-        found.setdefault(in_short(settings, cut, alone=len(keys) == 1) or "default", []).append(arm)
+    found: dict[str, list[ArmKey]] = {}
+    for arm, name in method_names(known).items():
+        found.setdefault(name, []).append(arm)
     return found
 
 
@@ -177,7 +179,7 @@ def _fates(known: pd.DataFrame, arms: Sequence[ArmKey]) -> str:
     return " and ".join(f"{said} on {of_arm[arm]}" for arm in arms if (said := fate(runs[arm])))
 
 
-def _verdict(row: dict[str, Any]) -> str:
+def _verdict(row: dict[Any, Any]) -> str:
     nothing = dict.fromkeys(["horizon", "p_better", "env_steps", "control_env_steps"], np.nan)
     nothing |= {"capped": 0, "shared": 0, "lacking": ""}
     sign = -1 if row["high"] < 0 else 1  # as in the sentence, in which the better arm comes first
@@ -186,5 +188,5 @@ def _verdict(row: dict[str, Any]) -> str:
     return f"{verdict(row | nothing, where)}; on each: {_on_each(row, sign)}{without}"
 
 
-def _on_each(row: dict[str, Any], sign: int = 1) -> str:
+def _on_each(row: dict[Any, Any], sign: int = 1) -> str:
     return ", ".join(f"{name} {fixed(sign * value, places)}" for name, (value, places) in row["by_problem"].items())

@@ -49,14 +49,14 @@ def distinguishing(scores: pd.DataFrame) -> list[str]:
     A key that goes with a choice (`weighting.lam` with `weighting=gae`) is left out where the choice
     says enough. Empty for a single arm, and where no columns tell some arms apart.
     """
-    return _fewest([*describing(scores), "study"], [], list(choices(scores).values()))
+    return fewest([*describing(scores), "study"], [], list(choices(scores).values()))
 
 
 def distinguishing_on_a_problem(scores: pd.DataFrame) -> list[str]:
     """The fewest columns that tell the arms of one problem apart, groups before keys, the study last."""
     problem = [key for key in describing(scores) if of_problem(key)]
     keys = [key for key in describing(scores) if key not in problem]
-    return _fewest([*keys, "study"], problem, list(choices(scores).values()))
+    return fewest([*keys, "study"], problem, list(choices(scores).values()))
 
 
 def compared_factors(scores: pd.DataFrame) -> list[str]:
@@ -68,10 +68,26 @@ def text(value: Any) -> str | None:
     """A choice as one writes it."""
     if value is None or value is pd.NA or (isinstance(value, float) and value != value):
         return None
+    if isinstance(value, bool | np.bool_):
+        return str(value).lower()
     return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
-def _fewest(keys: Iterable[str], known: list[str], arms: Sequence[Choices]) -> list[str]:
+def same(value: str | None, wanted: str | None) -> bool:
+    """True where a choice is the one that was asked for; `0.010` is `0.01`."""
+    return value == wanted or (is_number(value) and is_number(wanted) and float(str(value)) == float(str(wanted)))
+
+
+def is_number(value: str | None) -> bool:
+    """True where a choice is written as a number."""
+    try:
+        float(value or "")
+    except ValueError:
+        return False
+    return True
+
+
+def fewest(keys: Iterable[str], known: list[str], arms: Sequence[Choices]) -> list[str]:
     """The fewest of the keys that tell arms apart beside those known; the first ones are kept before the last."""
     needed = [key for key in keys if len({arm[key] for arm in arms}) > 1]
     if not _tell_apart([*known, *needed], arms):

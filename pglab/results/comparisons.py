@@ -106,7 +106,16 @@ def compare(
 def compare_pairs(
     scores: pd.DataFrame, pairs: Sequence[tuple[ArmKey, ArmKey]], test: Test = "t", level: float = 0.95
 ) -> pd.DataFrame:
-    """The table of `compare` for these pairs of an arm and its control, simultaneous for their number."""
+    """The table of `compare` for pairs of one's own choosing, with intervals that are simultaneous for their number.
+
+    Args:
+        scores: the frame of `scores`.
+        pairs: of an arm and what it is compared with, each as (study, arm).
+        test, level: see `compare`.
+
+    Raises:
+        ValueError: there is no such test or level; see also `compare`.
+    """
     if test not in ("t", "permutation"):
         raise ValueError(f"a test is 't' or 'permutation'; got {test!r}")
     if not 0 < level < 1:

@@ -5,21 +5,19 @@ from collections.abc import Sequence
 import pandas as pd
 
 from pglab.results.arm_choices import ArmKey, choices, compared_factors
-from pglab.results.arm_names import arm_labels, is_number
+from pglab.results.arm_names import arm_labels
+from pglab.results.finding import meant
 from pglab.results.problems import problems
 
 
 def find_arms(scores: pd.DataFrame, wanted: str) -> list[ArmKey]:
-    """The arms of that name, of that label, or with these choices (`weighting=total,optimizer.lr=0.01`).
+    """The arms of that name, of that label, or with these choices (`total`, `weighting=total,optimizer.lr=0.01`).
 
     Raises:
         ValueError: there is none.
     """
     labels = arm_labels(scores)
-    found = [arm for arm in labels if wanted in (arm[1], "/".join(arm), labels[arm])]
-    asked = [part.strip().split("=", 1) for part in wanted.split(",")]
-    if not found and all(len(part) == 2 for part in asked):
-        found = [arm for arm, has in choices(scores).items() if all(same(has.get(key), v) for key, v in asked)]
+    found = meant(wanted, {arm: (arm[1], "/".join(arm), labels[arm]) for arm in labels}, choices(scores))
     if not found:
         raise ValueError(f"no arm is {wanted!r}; there are: {'; '.join(labels.values())}")
     return found
@@ -69,8 +67,3 @@ def _with_choice_of(scores: pd.DataFrame, arm: ArmKey, among: Sequence[ArmKey]) 
     """The arms that share an arm's choice in the first factor; the arm alone where there is no factor."""
     arms, factors = choices(scores), compared_factors(scores)
     return [one for one in among if factors and arms[one][factors[0]] == arms[arm][factors[0]]] or [arm]
-
-
-def same(value: str | None, wanted: str) -> bool:
-    """True where a choice is the one that was asked for; `0.010` is `0.01`."""
-    return value == wanted or (is_number(value) and is_number(wanted) and float(str(value)) == float(wanted))

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from pglab import settings
+from pglab.results.arm_names import full_name, names_of
 from pglab.results.incomplete import IncompleteStudy, incomplete
 from pglab.settings import FRAME_GROUPS, Decides, decides
 from pglab.store.folder import studies_in
-from pglab.store.reader import EVALUATION, UPDATES
+from pglab.store.reader import EVALUATION, UPDATES, ArmFolder
 from pglab.store.records import ArmRecord
 
 MEASURES = (
@@ -45,11 +46,13 @@ def load(path: str | Path, arms: Iterable[str] | None = None) -> pd.DataFrame:
     network optimizer`, every other group of which arms have chosen different options (`init`, one of your
     own), and every other key that differs between arms under its dotted name.
 
+    `arm` is the name in full: every setting that the arm was asked for with, also where its folder's name is cut.
+
     Arms come in the order in which they were first asked for, then seeds, then updates.
 
     Args:
         path: the folder of a study, or one that holds several studies.
-        arms: only these, by name; default: all.
+        arms: only these, by their names in full or those of their folders; default: all.
 
     Of a run that has not ended, because it trains now or was interrupted, there are the rows up to its
     last checkpoint.
@@ -77,7 +80,10 @@ def load_evaluation(path: str | Path, arms: Iterable[str] | None = None) -> pd.D
 def _load(path: str | Path, arms: Iterable[str] | None, file: str, columns: Iterable[str]) -> pd.DataFrame:
     names = None if arms is None else set(arms)
     studies = studies_in(Path(path))
-    found = [arm for study in studies for arm in study.arms if names is None or arm.path.name in names]
+    found = [arm for study in studies for arm in study.arms]
+    if names is not None:
+        in_full = names.difference(arm.path.name for arm in found)  # others are found without reading any record
+        found = [arm for arm in found if arm.path.name in names or (in_full and _is_one_of(arm, in_full))]
     if not found:
         raise FileNotFoundError(f"{path} holds none of the arms {', '.join(sorted(names or ()))}")
     read = [(arm.study, *arm.seen(file)) for arm in found]
@@ -113,14 +119,24 @@ def tidy(arms: Sequence[Loaded], columns: Iterable[str]) -> pd.DataFrame:
 def _description(study: str, record: ArmRecord, groups: Iterable[str], keys: Iterable[str]) -> dict[str, Any]:
     """The columns that are the same in all rows of an arm."""
     chosen = {group: record.choices.get(group) for group in groups}
-    return {"study": study, "arm": record.arm} | chosen | {key: _plain(record.given.get(key)) for key in keys}
+    return {"study": study, "arm": full_name(record)} | chosen | {key: _plain(record.given.get(key)) for key in keys}
+
+
+def _is_one_of(arm: ArmFolder, names: set[str]) -> bool:
+    """True for an arm that has one of these names in full."""
+    record = arm.record()
+    return record is not None and full_name(record) in names
 
 
 def _by_study(arms: Iterable[Loaded]) -> dict[str, dict[str, Any]]:
-    studies: dict[str, dict[str, Any]] = {}
+    """The runs of each arm of each study, by the names that people know them by."""
+    studies: dict[str, list[ArmRecord]] = {}
     for study, record, _ in arms:
-        studies.setdefault(study, {})[record.arm] = record.runs
-    return studies
+        studies.setdefault(study, []).append(record)
+    return {
+        study: {name: record.runs for name, record in zip(names_of(records).values(), records, strict=True)}
+        for study, records in studies.items()
+    }
 
 
 def _differing_keys(records: Sequence[ArmRecord]) -> list[str]:

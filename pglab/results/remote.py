@@ -56,6 +56,7 @@ def _arm(study: str, runs: list["Run"]) -> Loaded:
         choices=config["choices"],
         given=json.loads(config["given"]),
         identity={},
+        overrides=tuple(json.loads(config.get("overrides", "[]"))),
         place=(str(begun), int(number)),
         runs={run.config["seed"]: RunRecord(run.summary.get("status", run.state), 0, 0) for run in runs},
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_float_dtype, is_integer_dtype
 
-from pglab.results.arm_names import shared_settings, short_names
+from pglab.results.arm_names import names_in, shared_settings, short_names
 from pglab.results.digits import MINUS, NOTHING, fixed, measured, p_value, plain, with_interval
 from pglab.results.shown import shown
 
@@ -46,7 +46,7 @@ def readable(frame: pd.DataFrame, interval: str = "95 % interval") -> pd.DataFra
     Args:
         interval: what `low` and `high` are; the heading of that column.
     """
-    names = short_names(_arms(frame))
+    names = _names(frame)
     of_value = _intervals(frame)
     ends = {end for pair in of_value.values() for end in pair}
     columns: dict[str, list[str]] = {}
@@ -125,6 +125,13 @@ def _intervals(frame: pd.DataFrame) -> dict[str, tuple[str, str]]:
     if {"low", "high"} <= set(columns) and columns.index("low"):
         found[columns[columns.index("low") - 1]] = ("low", "high")
     return found
+
+
+def _names(frame: pd.DataFrame) -> dict[str, str]:
+    """A name for each arm: among those of a column `arm` that are described beside it, or by its name in full."""
+    arms = _arms(frame)
+    described = names_in(frame) if "arm" in frame else {}
+    return described if set(arms) <= described.keys() else short_names(arms)
 
 
 def _arms(frame: pd.DataFrame) -> list[str]:

@@ -76,6 +76,11 @@ class ArmWriter:
     def folder(self) -> Path:
         return self.files.path
 
+    @property
+    def described(self) -> ArmRecord:
+        """The arm as it is asked for now."""
+        return self._described
+
     def begin(
         self,
         starts: Mapping[int, int],

@@ -1,7 +1,5 @@
 """Runs and arms: what was asked for, by name."""
 
-import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -89,8 +87,8 @@ def runs_of(composed: Composed) -> list[Run]:
 
 
 def arm_name(composed: Composed) -> str:
-    """The keys that were set, with their values: `head=softmax,weighting=rtg`."""
-    return _folder_name(roles.naming(composed.overrides))
+    """The keys that were set, with their values: `head=softmax,weighting=rtg`; the name of the arm's folder."""
+    return roles.folder_name(roles.naming(composed.overrides))
 
 
 def study_name(composed: Sequence[Composed]) -> str:
@@ -102,12 +100,12 @@ def study_name(composed: Sequence[Composed]) -> str:
     if _named(composed[0]) or len(problems) > 1:
         return keys_name(composed[0])
     keys = {key for key in _keys(composed[0]) if not roles.of_problem(key)}
-    return _folder_name(sorted({*keys, *problems.pop()}))
+    return roles.folder_name(sorted({*keys, *problems.pop()}))
 
 
 def keys_name(composed: Composed) -> str:
     """`study=NAME`, or the names of the keys that were set: `weighting`, `head,optimizer.lr`, …"""
-    return _named(composed) or _folder_name(sorted(_keys(composed)))
+    return _named(composed) or roles.folder_name(sorted(_keys(composed)))
 
 
 def _named(composed: Composed) -> str | None:
@@ -125,11 +123,3 @@ def _problem(composed: Composed) -> list[str]:
     choice = composed.choices.get("env", roles.DEFAULT_ENV)
     chosen = any(one.startswith("env=") for one in asked) or choice == roles.DEFAULT_ENV
     return asked if chosen else [f"env={choice}", *asked]
-
-
-def _folder_name(parts: Sequence[str]) -> str:
-    name = ",".join(parts) or "default"
-    safe = re.sub(r"[^\w=,.+\-\[\]]", "_", name)[:100]
-    if safe != name or safe.startswith("."):
-        safe += "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
-    return safe

@@ -10,10 +10,10 @@ from rich.console import Console as Terminal
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from pglab.results.digits import NOTHING, measured
-from pglab.results.shown import shown, shown_lines
+from pglab.results.shown import shown_lines
+from pglab.studies.arm_table import ArmTable
 from pglab.studies.plan import Plan
 
 EVERY = 2.0  # seconds between two plain lines at first; a fifth of the time so far later on
@@ -51,7 +51,7 @@ class Console:
                 self._missing[number] += len(seeds)
         counts = ((plan.missing, "run"), (sum(bool(m) for m in self._missing), "arm"), (plan.workers, "worker"))
         runs, arms, workers = (f"{n} {what}{'s' * (n != 1)}" for n, what in counts)
-        self.say(f"Training {runs} ({arms}, {workers})")
+        self.say(f"Training {runs} ({arms}, {workers})" + plan.alike)
         work = [arm.updates_left for arm in plan.arms]
         self._progress = Progress(
             TextColumn("training"),
@@ -81,7 +81,7 @@ class Console:
             self._said = now
             task = self._progress.tasks[0]
             left = (self._said - self._began) * ((task.total or 1) / max(task.completed, 1) - 1)
-            arms = "  ".join(f"{arm.name} {self._mean(number)}" for number, arm in self._shown())
+            arms = "; ".join(f"{self._plan.names[number]} {self._mean(number)}" for number in self._shown())
             self.say(f"{task.percentage:3.0f} %  {left:.0f} s left  mean return now: {arms}")
 
     def stop(self) -> None:
@@ -92,24 +92,22 @@ class Console:
     def table(self, table: RenderableType) -> None:
         self._terminal.print(table)
 
-    def _shown(self):
-        training = [(number, arm) for number, arm in enumerate(self._plan.arms) if self._missing[number]]
-        return training[:MOST_ARMS]
+    def _shown(self) -> list[int]:
+        return [number for number, missing in enumerate(self._missing) if missing][:MOST_ARMS]
 
     def _mean(self, number: int) -> str:
         return measured(float(np.mean(list(self._last[number].values())))) if self._last[number] else NOTHING
 
     def _view(self) -> Group:
-        table = Table(box=None, pad_edge=False)
-        table.add_column("arm")
-        for column in ("runs", "update", "mean return now"):
-            table.add_column(column, justify="right")
-        for number, arm in self._shown():
+        rows = []
+        for number in self._shown():
+            arm = self._plan.arms[number]
             of = arm.settings["updates"]
             left = arm.updates_left - self._updates[number]
             update = of - left // self._missing[number]
-            table.add_row(shown(arm.name), str(self._missing[number]), f"{update}/{of}", self._mean(number))
+            cells = [str(self._missing[number]), f"{update}/{of}", self._mean(number)]
+            rows.append((self._plan.names[number], cells))
         hidden = sum(missing > 0 for missing in self._missing) - MOST_ARMS
         if hidden > 0:
-            table.add_row(f"… and {hidden} more", "", "", "")
-        return Group(self._progress, table)
+            rows.append((f"… and {hidden} more", ["", "", ""]))
+        return Group(self._progress, ArmTable(("runs", "update", "mean return now"), rows))

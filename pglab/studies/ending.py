@@ -3,12 +3,8 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 
 import pandas as pd
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from pglab.results.closing import Closing, closing, next_hint
 from pglab.results.digits import with_interval
@@ -18,9 +14,11 @@ from pglab.results.shown import shown
 from pglab.results.summary import with_every_run
 from pglab.store.reader import ABOUT
 from pglab.store.records import RunRecord
+from pglab.studies.arm_table import ArmTable
 from pglab.studies.console import Console
 from pglab.studies.plan import Plan, PlannedArm
 from pglab.studies.recorder import Outcome
+from pglab.studies.references import joins_other_problems
 from pglab.studies.twins import told
 
 MOST = 8  # lines on failures, before the rest is only counted
@@ -46,12 +44,13 @@ def say_what_became(console: Console, plan: Plan, outcome: Outcome) -> bool:
 def say_results(console: Console, plan: Plan, updates: pd.DataFrame, evaluation: pd.DataFrame) -> None:
     """Shows the table and the verdicts of the runs that were asked for; both go by one score, which is named."""
     end = closing(updates, evaluation, load_references(plan.folder))
-    end = replace(end, summary=with_every_run(end.summary, {arm.name: _runs(arm) for arm in plan.arms}))
+    end = replace(end, summary=with_every_run(end.summary, {arm.full_name: _runs(arm) for arm in plan.arms}))
     if end.summary.empty:
         return
-    beside = {arm.name: arm.arm.shown_baseline for arm in plan.arms}
-    console.table(results_table(plan.folder.name, end, beside))
-    lines = [line for arm in plan.arms for line in _failures(arm)]
+    names = {arm.full_name: name for name, arm in zip(plan.names, plan.arms, strict=True)}
+    with_baseline = {arm.full_name: names[arm.full_name] + arm.arm.shown_baseline for arm in plan.arms}
+    console.table(results_table(plan.folder.name, end, with_baseline))
+    lines = [f"{names[arm.full_name]}: {line}" for arm in plan.arms for line in _failures(arm)]
     for line in lines[:MOST]:
         console.say(line)
     if len(lines) > MOST:
@@ -72,7 +71,7 @@ def _failures(arm: PlannedArm) -> list[str]:
     """A line for each error by which runs of an arm failed, and where the whole of it is."""
     failed = [(seed, run.last_line) for seed, run in _runs(arm).items() if run.status == "failed"]
     where = f"(traceback in {arm.files.folder / ABOUT}, and in the report)"
-    return [f"{shown(arm.name)}: {shown(said)} {where}" for said in failures(failed)]
+    return [f"{shown(said)} {where}" for said in failures(failed)]
 
 
 def told_twins(plan: Plan) -> str | None:
@@ -82,6 +81,8 @@ def told_twins(plan: Plan) -> str | None:
 
 def say_next(console: Console, plan: Plan, outcome: Outcome, statuses: Sequence[str], mirrored: str | None) -> None:
     """Names the commands that go on from here."""
+    if joins_other_problems(plan):
+        console.say("The study is on other problems, too: its report has the verdict over all of them.")
     console.say(f"Report: `python -m pglab.report {shlex.quote(str(plan.folder))}`")
     console.say(f"Results: {plan.folder}   (Python: pglab.results.load({str(plan.folder)!r}))")
     if mirrored:
@@ -101,31 +102,18 @@ def _in_every_arm(plan: Plan) -> set[int]:
     return set.intersection(*ended)
 
 
-def results_table(study: str, end: Closing, beside: Mapping[str, str] = MappingProxyType({})) -> Table:
+def results_table(study: str, end: Closing, names: Mapping[str, str]) -> ArmTable:
     """A row an arm: its score with its interval, its steps and what became of its runs.
 
     Args:
-        beside: what follows the names of arms, by arm.
+        names: what to call the arms, by their names in full.
     """
-    table = Table(
-        title=f"Study {shown(study)}",
-        caption=end.caption,
-        caption_justify="left",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    table.add_column("arm", overflow="fold")
-    for column in ("seeds", end.column, "95 % interval", "env steps", "diverged"):
-        table.add_column(column, justify="right", no_wrap=True)
-    unfinished = end.summary[["running", "stopped"]].sum(axis=1)
-    further = {"failed": end.summary["failed"], "unfinished": unfinished}
+    further = {"failed": end.summary["failed"], "unfinished": end.summary[["running", "stopped"]].sum(axis=1)}
     further = {name: counts.tolist() for name, counts in further.items() if counts.any()}
-    for name in further:
-        table.add_column(name, justify="right")
+    rows = []
     for place, row in enumerate(end.summary.to_dict("records")):
         score, interval = with_interval(row["score"], row["low"], row["high"])
         cells = [str(row["seeds"]), score, interval, f"{row['env_steps']:,}", str(row["diverged"])]
-        cells += [str(counts[place]) for counts in further.values()]
-        table.add_row(Text(shown(row["arm"] + beside.get(row["arm"], ""))), *cells)
-    return table
+        rows.append((names[row["arm"]], [*cells, *(str(counts[place]) for counts in further.values())]))
+    columns = ("seeds", end.column, "95 % interval", "env steps", "diverged", *further)
+    return ArmTable(columns, rows, f"Study {study}", end.caption)

@@ -1,10 +1,9 @@
 """The plan of a command, as a table."""
 
-from rich import box
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
+from pglab.studies.arm_table import ArmTable
 from pglab.studies.plan import Plan, PlannedArm
 
 
@@ -14,30 +13,24 @@ def forecast(plan: Plan) -> Group:
     Steps are estimated from the arm's own runs where there are some, else from `batch.steps`;
     time from the speed at which the study was last trained. What cannot be known is a `?`.
     """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"Plan for {plan.folder}", title_justify="left")
-    table.add_column("arm", overflow="fold")
-    for column in ("seeds", "finished", "to go on", "new", "updates", "env steps"):
-        table.add_column(column, justify="right", no_wrap=True)
     total: float | None = 0.0
-    speeds = []
-    for planned in plan.arms:
+    rows, speeds = [], []
+    for name, planned in zip(plan.names, plan.arms, strict=True):
         steps, record = _steps(planned), planned.files.files.record()
         total = None if steps is None or total is None else total + steps
         speeds += [record.steps_per_second] if record and record.steps_per_second else []
         starts = planned.standing.starts
         going_on = sum(start > 0 for start in starts.values())
         counts = [len(planned.seeds), len(planned.standing.done), going_on, len(starts) - going_on]
-        table.add_row(
-            Text(planned.name + planned.arm.shown_baseline),
-            *map(str, counts),
-            f"{planned.updates_left:,}",
-            _about(steps),
-        )
+        cells = [*map(str, counts), f"{planned.updates_left:,}", _about(steps)]
+        rows.append((name + planned.arm.shown_baseline, cells))
     bundles = len({plan.arms[number].arm.shapes for shard in plan.shards for number, _ in shard.arms})
     counted = ((plan.missing, "run"), (bundles, "bundle"), (len(plan.shards), "shard"), (plan.workers, "worker"))
     said = ", ".join(f"{n} {what}{'s' * (n != 1)}" for n, what in counted)
     seconds = total / max(speeds) if total is not None and speeds else None
     time = "?" if seconds is None else f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    columns = ("seeds", "finished", "to go on", "new", "updates", "env steps")
+    table = ArmTable(columns, rows, f"Plan for {plan.folder}{plan.alike}")
     return Group(table, Text(f"{said} to train; about {_about(total)} steps and {time}"))
 
 

@@ -23,6 +23,7 @@ class ArmOverview:
     Attributes:
         folder: of the arm.
         size: bytes of all its files.
+        record: of the arm; None where it is damaged.
         asked: updates that its runs were asked for, all different numbers.
         finished: seeds.
         diverged: seeds.
@@ -39,6 +40,7 @@ class ArmOverview:
 
     folder: Path
     size: int
+    record: ArmRecord | None = None
     asked: tuple[int, ...] = ()
     finished: tuple[int, ...] = ()
     diverged: tuple[int, ...] = ()
@@ -59,12 +61,17 @@ class ArmOverview:
 
 
 def overview(path: Path) -> list[tuple[StudyFolder, list[ArmOverview]]]:
-    """Every study in a folder, with its arms.
+    """Every study in a folder, with its arms as they were first asked for.
 
     Raises:
         FileNotFoundError: there is no study.
     """
-    return [(study, [_arm(arm) for arm in study.arms]) for study in studies_in(path)]
+    return [(study, sorted(map(_arm, study.arms), key=_order)) for study in studies_in(path)]
+
+
+def _order(arm: ArmOverview) -> tuple[str, int, str]:
+    """The place of an arm: as arms were asked for, damaged ones first."""
+    return arm.record.order if arm.record else ("", 0, arm.folder.name)
 
 
 def _arm(arm: ArmFolder) -> ArmOverview:
@@ -90,6 +97,7 @@ def _of(folder: Path, record: ArmRecord) -> ArmOverview:
     return ArmOverview(
         folder,
         _size(folder),
+        record,
         tuple(sorted({run.asked for run in runs.values()})),
         *(tuple(seeds.get(state, ())) for state in ("finished", "diverged", "running", "unfinished", "missing")),
         failed=tuple((seed, runs[seed].last_line or "no error was recorded") for seed in seeds.get("failed", ())),

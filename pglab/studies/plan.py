@@ -5,12 +5,14 @@ import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
 from pglab.errors import InputError
+from pglab.results.arm_names import full_name, names_of, shared_settings
 from pglab.settings import KEYS, Decides, difference
 from pglab.store.reader import ABOUT
 from pglab.store.records import LARGEST_SEED, ArmRecord
@@ -60,7 +62,13 @@ class PlannedArm:
 
     @property
     def name(self) -> str:
+        """The name of its folder."""
         return self.arm.name
+
+    @property
+    def full_name(self) -> str:
+        """The arm's name in frames of results."""
+        return full_name(self.files.described)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -98,6 +106,17 @@ class Plan:
     def missing(self) -> int:
         """Runs that are left to train."""
         return sum(shard.runs for shard in self.shards)
+
+    @cached_property
+    def names(self) -> Sequence[str]:
+        """The name of each arm for people."""
+        return [*names_of(arm.files.described for arm in self.arms).values()]
+
+    @property
+    def alike(self) -> str:
+        """The settings that all arms were given, which their names leave out, in words; empty where there are none."""
+        shared = shared_settings(arm.full_name for arm in self.arms)
+        return f"; all arms: {shared}" if shared else ""
 
     @property
     def settings(self) -> Mapping[str, Any]:

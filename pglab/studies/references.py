@@ -1,4 +1,4 @@
-"""What a study's scores are normalised by, where it spans several problems: found in a process of its own."""
+"""The returns by which scores are normalised in a study on several problems, found in a process of their own."""
 
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
@@ -19,8 +19,7 @@ def note_references(plan: Plan) -> None:
 
     Nothing is done where the whole study is on one problem, or where nobody knows a best return.
     """
-    (study,) = studies_in(plan.folder)
-    problems = {canonical(record.identity["env"]) for arm in study.arms if (record := _record(arm))}
+    problems = _problems(plan)
     lacking: dict[str, list[PlannedArm]] = {}
     for arm in plan.arms if len(problems) > 1 else ():
         record = _record(arm.files.files)
@@ -30,14 +29,25 @@ def note_references(plan: Plan) -> None:
         return
     found = _found([arms[0].settings["env"] for arms in lacking.values()])
     for arms, reference in zip(lacking.values(), found, strict=False):
-        for arm in arms if reference else ():
+        for arm in arms:
             with claimed(arm.files.folder) as ours:
-                if ours:  # else another command trains it, and notes it in the end
+                if reference and ours:  # else another command trains it, and notes it in the end
                     arm.files.refer(reference)
 
 
+def joins_other_problems(plan: Plan) -> bool:
+    """True where the study is on problems, too, that this plan is not on."""
+    return not _problems(plan) <= {canonical(arm.settings["env"]) for arm in plan.arms}
+
+
+def _problems(plan: Plan) -> set[str]:
+    """The environments of all arms of the study, with their settings."""
+    (study,) = studies_in(plan.folder)
+    return {canonical(record.identity["env"]) for arm in study.arms if (record := _record(arm))}
+
+
 def _record(arm: ArmFolder) -> ArmRecord | None:
-    """What is known of an arm; None where its file is damaged, which is told where it is read as a result."""
+    """The record of an arm; None where it is damaged, which is told where it is read as a result."""
     try:
         return arm.record()
     except DamagedError:

@@ -51,8 +51,8 @@ def standing_of(files: ArmWriter, arm: ArmConfig, seeds: Iterable[int]) -> Stand
         choice = "rerun"
     if there := _mismatch(files, arm, record, choice):
         if choice == "rerun":
-            return Standing((), dict.fromkeys(seeds, 0), anew=True, notes=(f"{arm.name}: trained anew, as {there}",))
-        notes.append(f"{arm.name}: what is there is kept, although {there}")
+            return Standing((), dict.fromkeys(seeds, 0), anew=True, notes=(f"trained anew, as {there}",))
+        notes.append(f"what is there is kept, although {there}")
     record = files.files.checked(record)
     updates, done, finished = arm.settings["updates"], [], set()
     for seed in seeds:

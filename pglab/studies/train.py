@@ -62,9 +62,9 @@ class Trained:
         return float(np.average(summary["score"], weights=summary["seeds"]))
 
     def _asked(self, frame: pd.DataFrame) -> pd.DataFrame:
-        asked = pd.MultiIndex.from_tuples([(arm.name, seed) for arm in self.plan.arms for seed in arm.seeds])
+        asked = pd.MultiIndex.from_tuples([(arm.full_name, seed) for arm in self.plan.arms for seed in arm.seeds])
         kept = pd.MultiIndex.from_frame(frame[["arm", "seed"]]).isin(asked)
-        order = {arm.name: number for number, arm in enumerate(self.plan.arms)}
+        order = {arm.full_name: number for number, arm in enumerate(self.plan.arms)}
         return frame[kept].sort_values("arm", key=lambda arm: arm.map(order), kind="stable", ignore_index=True)
 
 
@@ -120,7 +120,7 @@ def _say_notes(plan: Plan, console: Console) -> None:
     notes = [
         lacks_baseline([arm.composed for arm in plan.asked]),
         unused_baseline([arm.arm.composed for arm in plan.arms]),
-        *(note for arm in plan.arms for note in arm.standing.notes),
+        *(f"{name}: {note}" for name, arm in zip(plan.names, plan.arms, strict=True) for note in arm.standing.notes),
         outside({target for settings in begun for target in foreign_targets(settings)}),
     ]
     for note in filter(None, notes):
@@ -163,7 +163,7 @@ def _train_claimed(plan: Plan, console: Console, follower: Follower, pool: Pool 
                 for number in mine:
                     for note in now.arms[number].standing.notes:
                         if note not in arms[number].standing.notes:
-                            console.say(f"note: {note}")
+                            console.say(f"note: {plan.names[number]}: {note}")
                     arms[number] = now.arms[number]
                 if now.shards:
                     outcome.add(execute(now, pool, console))

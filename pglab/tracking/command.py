@@ -137,7 +137,7 @@ def _places(
         given = run.record.given
         in_project = project or given.get("logger.project")
         if not in_project:
-            raise InputError(f"arm {run.record.arm} does not say its W&B project; name one with --project NAME")
+            raise InputError(f"arm {run.group} does not say its W&B project; name one with --project NAME")
         places[run] = Place(server, entity or given.get("logger.entity") or own, in_project)
     return places
 

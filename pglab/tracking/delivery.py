@@ -110,7 +110,7 @@ class Delivery:
 
 
 def _begun(client: Client, run: TrackedRun, id_: str) -> "wandb.Run":
-    tags, group = [run.study_folder.name[:64]], run.record.arm
+    tags, group = [run.study_folder.name[:64]], run.group
     handle = client.open({"id": id_, "name": run.name, "group": group, "tags": tags, "config": run.config})
     handle.define_metric("env_steps")
     handle.define_metric("*", step_metric="env_steps")

@@ -1,5 +1,6 @@
 """The runs of a study as W&B is to have them, read from its files."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -10,12 +11,17 @@ from typing import Any
 
 import pandas as pd
 
+from pglab.errors import DamagedError
+from pglab.results.arm_names import full_name, names_of
 from pglab.settings import Decides, decides
 from pglab.store.files import read
 from pglab.store.films import FOLDER, films_of
+from pglab.store.folder import studies_in
 from pglab.store.reader import EVALUATION, UPDATES, ArmFolder
 from pglab.store.records import ArmRecord, Status
 from pglab.tracking.client import id_of
+
+MOST = 110  # letters of an arm's name: W&B takes 128 of a group's or a run's
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +50,17 @@ class TrackedRun:
         """The same for the same study, arm and seed, so that no run is ever there twice."""
         return id_of(self.study_folder.name, self.record.arm, self.seed)
 
+    @cached_property
+    def group(self) -> str:
+        """The name of its arm: every setting that it was asked for with; for want of room what differs in its study."""
+        name = full_name(self.record)
+        if len(name) > MOST:
+            name = names_of(_siblings(self.study_folder))[self.record.arm]
+        return name[:MOST]
+
     @property
     def name(self) -> str:
-        return f"{self.record.arm},seed={self.seed}"
+        return f"{self.group},seed={self.seed}"
 
     @property
     def config(self) -> dict[str, Any]:
@@ -58,12 +72,15 @@ class TrackedRun:
         given = {
             key: value for key, value in record.given.items() if key == "updates" or Decides.NUMBERS in decides(key)
         }
+        # What `arm`, the name of a folder, leaves out.
+        asked = {} if full_name(record) == record.arm else {"overrides": json.dumps(record.overrides)}
         types = {str(name): column.dtype.name for name, column in self.rows.items()} if len(self.rows) else {}
         return {
             **record.identity,
             "updates": record.runs[self.seed].asked,
             "study": self.study_folder.name,
             "arm": record.arm,
+            **asked,
             "seed": self.seed,
             "choices": dict(record.choices),
             "place": list(record.place),
@@ -111,6 +128,15 @@ def runs_of(arm: ArmFolder) -> list[TrackedRun]:
             TrackedRun(arm.path.parent, record, seed, rows, run.status, returns.get(seed), _films(arm, seed, rows))
         )
     return runs
+
+
+def _siblings(study: Path) -> list[ArmRecord]:
+    """The arms of a study that are not damaged."""
+    found = []
+    for arm in studies_in(study)[0].arms:
+        with contextlib.suppress(DamagedError):
+            found += [record] if (record := arm.record()) else []
+    return found
 
 
 def _final_returns(evaluation: pd.DataFrame) -> dict[int, float]:

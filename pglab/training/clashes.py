@@ -5,7 +5,8 @@ from itertools import chain
 
 from pglab.algorithms.objectives import uses_kl, uses_old_log_prob
 from pglab.envs.finite import FiniteMDP
-from pglab.envs.world import Parking
+from pglab.envs.spaces import Discrete, as_space
+from pglab.envs.world import Parking, Replayable
 from pglab.training.arm import Arm
 from pglab.training.bundle import Shapes
 from pglab.training.departure import is_distribution
@@ -69,10 +70,10 @@ def _of_steps(shapes: Shapes, arm: Arm) -> Iterator[str]:
 
 
 def _of_exact_steps(shapes: Shapes, arm: Arm) -> Iterator[str]:
-    world = shapes.world
+    world, space = shapes.world, as_space(shapes.world.actions)
     if not isinstance(world, FiniteMDP):
         yield f"step.exact=true needs the tables of a finite MDP, and {type(world).__name__} has none: leave it off"
-    elif not is_distribution(shapes.head, world.actions):
+    elif not (isinstance(space, Discrete) and is_distribution(shapes.head, space)):
         yield f"step.exact=true needs π, and exp(log_prob) of {type(shapes.head).__name__} is no distribution"
     if arm.estimator.entropy_bonus:
         yield "step.exact=true follows ∇J, which has no entropy bonus: leave estimator.entropy_bonus at 0"
@@ -105,5 +106,8 @@ def _of_segments(shapes: Shapes, arm: Arm) -> Iterator[str]:
     ):
         if wrong:
             yield f"estimator.{key} is about whole episodes, which batch=segments does not have; leave it off"
-    if isinstance(shapes.world, Parking) and not hasattr(shapes.world, "begin"):
-        yield f"batch=segments cannot go on in {type(shapes.world).__name__}'s lanes yet; choose batch=steps"
+    if isinstance(shapes.world, Parking) and not isinstance(shapes.world, Replayable):
+        yield (
+            f"batch=segments goes on in a world's lanes, and {type(shapes.world).__name__} has no method replayed() "
+            "that gives such lanes (see pglab.envs.replayed): choose batch=steps"
+        )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, make_dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -93,4 +94,5 @@ def diagnosed(
     """
     kind, unknown = measures_of(epochs), np.full(len(due), np.nan)
     own = [field.name for field in fields(kind) if field.name not in Measures.__dataclass_fields__]
-    return kind(**vars(plain), **{name: np.where(due, columns.get(name, unknown), np.nan) for name in own})
+    measured: dict[str, Any] = {name: np.where(due, columns.get(name, unknown), np.nan) for name in own}
+    return kind(**(vars(plain) | measured))

@@ -73,7 +73,7 @@ def exact_natural_gradient(mdp: FiniteMDP, policy: Policy, parameters: Tensor, g
     from pglab.exact.gradients import fisher_information, gradient_by_theorem  # nothing else in training needs it
     from pglab.exact.policy import policy_table, score_table
 
-    named = policy.model.layout.unflatten(parameters)
+    named = policy.model.layout.unflatten(parameters.cpu())
     pi, score = policy_table(mdp, policy, named), score_table(mdp, policy, named)
     fisher, gradient = fisher_information(mdp, pi, score), gradient_by_theorem(mdp, pi, score, gamma)
     return np.linalg.lstsq(fisher, gradient, rcond=SMALLEST)[0]

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-from pglab.bits import SMALLEST, aligned, keep_company
+from pglab.bits import SMALLEST, aligned
 from pglab.envs.spaces import as_space
-from pglab.envs.world import World
+from pglab.envs.world import Replayable, World
 from pglab.models.model import Policy
 from pglab.training.episodes import Episodes
 from pglab.training.randomness import Streams, fold_in, reset_uniforms, uniforms
@@ -54,12 +55,16 @@ class Lanes:
     """
 
     def __init__(self, batch: Segments, world: World, keys: Streams) -> None:
-        self._batch, self._world = batch, world
-        self._lane = torch.arange(aligned(batch.lanes, SMALLEST), device=keys.actions.device)
+        device = keys.actions.device
+        self._replayed: Any = world.replayed() if isinstance(world, Replayable) else None
+        self._batch, self._world = batch, self._replayed or world
+        self._filled = aligned(batch.lanes, SMALLEST)
+        # Environments that take time one by one are not filled up, but for the networks that look at them.
+        self._lane = torch.arange(batch.lanes if self._replayed else self._filled, device=device)
         k = len(keys.actions)
-        self.time = torch.zeros(k, len(self._lane), dtype=torch.int64, device=keys.actions.device)
+        self.time = torch.zeros(k, len(self._lane), dtype=torch.int64, device=device)
         self.earned = torch.zeros_like(self.time, dtype=torch.float64)
-        rows = torch.arange(k, device=self.time.device)[:, None].expand_as(self.time)
+        rows = torch.arange(k, device=device)[:, None].expand_as(self.time)
         self.state = self._begin(keys, rows.flatten(), self._lane.repeat(k), 0)
         self.state = tuple(part.unflatten(0, self.time.shape).clone() for part in self.state)
 
@@ -70,30 +75,37 @@ class Lanes:
             parameters: flat policy parameters, `[K, P]`.
             keys: of the coming update.
         """
-        wanted = np.flatnonzero(plays)
-        rows = torch.from_numpy(np.flatnonzero(keep_company(plays))).to(parameters.device)
+        rows = torch.from_numpy(np.flatnonzero(plays)).to(parameters.device)
         with torch.inference_mode():
             log = self._played(policy, parameters, keys, rows)
-        return log.episodes(wanted, np.searchsorted(rows.cpu().numpy(), wanted), self._keep(log, rows, plays))
+        return log.episodes(rows.cpu().numpy(), self._keep(log, rows))
 
     def saved(self, rows: slice) -> dict[str, Tensor]:
         """Everything that the lanes of some rows go on from, by name."""
-        return {name: part[rows, : self._batch.lanes] for name, part in self._parts().items()}
+        time, earned, *state = (x[rows, : self._batch.lanes] for x in (self.time, self.earned, *self.state))
+        parts = {f"state_{number}": part for number, part in enumerate(state)}
+        return {"time": time, "earned": earned} | (self._replayed.saved(tuple(state)) if self._replayed else parts)
 
     def restore(self, rows: slice, saved: Mapping[str, Tensor]) -> None:
-        """Puts the lanes of some rows where those stood that `saved` tells of."""
-        for name, part in self._parts().items():
-            lanes = torch.arange(part.shape[1], device=part.device) % self._batch.lanes
-            part[rows] = saved[name][:, lanes].to(part)
+        """Puts the lanes of some rows where those stood that `saved` tells of.
 
-    def _parts(self) -> dict[str, Tensor]:
-        state = {f"state_{number}": part for number, part in enumerate(self.state)}
-        return {"time": self.time, "earned": self.earned} | state
+        Raises:
+            ValueError: they cannot be put there (see `pglab.envs.replayed`).
+        """
+        parts = [saved["time"], saved["earned"]]
+        if self._replayed:
+            parts += self._replayed.restored(saved, tuple(part[rows] for part in self.state))
+        else:
+            parts += [saved[f"state_{number}"] for number in range(len(self.state))]
+        for own, new in zip((self.time, self.earned, *self.state), parts, strict=True):
+            own[rows] = new[:, torch.arange(own.shape[1], device=new.device) % self._batch.lanes].to(own)
 
     def _played(self, policy: Policy, parameters: Tensor, keys: Streams, rows: Tensor) -> "_Log":
         batch, world, device = self._batch, self._world, parameters.device
-        weights = policy.model.layout.unflatten(parameters[rows])
-        transitions, actions = (fold_in(key[rows][:, None], self._lane) for key in (keys.transitions, keys.actions))
+        together = rows.repeat(2) if len(rows) == 1 else rows  # no product alone in its batch
+        weights = policy.model.layout.unflatten(parameters[together])
+        transitions = fold_in(keys.transitions[rows][:, None], self._lane)
+        actions = fold_in(keys.actions[together][:, None], torch.arange(self._filled, device=device))
         times = torch.arange(batch.steps, device=device)[:, None, None]
         action_uniform = action_uniforms(policy, fold_in(actions, times))
         step_uniform = uniforms(fold_in(transitions, times), world.step_draws, torch.float32)
@@ -103,7 +115,8 @@ class Lanes:
         n = batch.lanes
         for j in range(batch.steps):
             obs = world.observe(state)
-            action = policy.act(weights, obs, action_uniform[j])
+            seen = pad(obs, (0, 0, 0, self._filled - obs.shape[1], 0, len(together) - len(rows)))
+            action = policy.act(weights, seen, action_uniform[j])[: len(rows), : len(self._lane)]
             step = world.step(state, action, step_uniform[j])
             time = time + 1
             truncated = torch.zeros_like(step.terminated) if step.truncated is None else step.truncated
@@ -129,20 +142,20 @@ class Lanes:
     def _begin(self, keys: Streams, run: Tensor, lane: Tensor, step: int) -> tuple[Tensor, ...]:
         """First states of episodes that begin in lanes `[m]` of runs `[m]` before a step of an update."""
         m = len(run)
-        filled = torch.arange(aligned(m, SMALLEST), device=run.device) % m
+        filled = torch.arange(m if self._replayed else aligned(m, SMALLEST), device=run.device) % m
         first = fold_in(fold_in(keys.first_states[run], lane), torch.tensor(step, device=run.device))
         uniform = reset_uniforms(self._world, keys.problems[run][filled], first[filled])
         return tuple(part[:m] for part in self._world.reset(uniform))
 
-    def _keep(self, log: "_Log", rows: Tensor, plays: np.ndarray) -> Tensor:
+    def _keep(self, log: "_Log", rows: Tensor) -> Tensor:
         """Has the lanes of the runs that play go on from where they are; returns what they had earned before."""
-        n, own = self._batch.lanes, torch.from_numpy(plays).to(rows.device)[rows]
+        n = self._batch.lanes
         before = self.earned[rows, :n]
-        at = rows[own]
         for part, new in zip(self.state, log.state, strict=True):
-            part[at] = new[own].to(part)
-        self.time[at] = log.time_after[own]
-        self.earned[at, :n] = log.earned_after(before)[own]
+            part[rows] = new.to(part)
+        assert log.time_after is not None
+        self.time[rows] = log.time_after
+        self.earned[rows, :n] = log.earned_after(before)
         return before
 
 
@@ -185,19 +198,17 @@ class _Log:
         total = torch.where(since, self.reward, 0.0).double().sum(0)
         return total + torch.where(since[0], before, 0.0)
 
-    def episodes(self, run: np.ndarray, place: np.ndarray, earned: Tensor) -> Episodes:
+    def episodes(self, run: np.ndarray, earned: Tensor) -> Episodes:
         """Pieces of episodes, end to end, by run, lane and time.
 
         Args:
-            run: the runs' rows in the bundle, `[R']`.
-            place: theirs in the log.
+            run: the runs' rows in the bundle, `[R]`.
             earned: returns of the lanes' episodes before the first step, `[R, N]`.
         """
         device = self.reward.device
-        chosen = torch.from_numpy(place).to(device)
 
         def packed(log: Tensor) -> Tensor:
-            flat = log[:, chosen].movedim(0, 2).flatten(0, 2)
+            flat = log.movedim(0, 2).flatten(0, 2)
             return torch.cat((flat, torch.zeros_like(flat[:1])))
 
         steps, lanes = self.reward.shape[0], self.reward.shape[2]
@@ -207,10 +218,10 @@ class _Log:
         length = np.diff(last, prepend=-1)
         start = last - length + 1
         row, lane, first = start // (lanes * steps), start // steps % lanes, start % steps == 0
-        before = [x[chosen].cpu().numpy()[row, lane] for x in (earned, self.time)]
+        before = [x.cpu().numpy()[row, lane] for x in (earned, self.time)]
         obs = packed(self.obs)
         last_obs = torch.zeros(len(last), obs.shape[-1], device=device)
-        bank = torch.from_numpy(place[row])
+        bank = torch.from_numpy(row)
         for step, seen in self.seen:
             here = np.flatnonzero(last % steps == step)
             last_obs[here] = seen[bank[here], torch.from_numpy(lane[here])]

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from pglab.cli import command
 from pglab.errors import InputError
-from pglab.settings import used
-from pglab.studies.asked import Composed, arm_name, keys_name
+from pglab.settings import name_in_full, used
+from pglab.studies.asked import Composed, keys_name
 from pglab.studies.notes import lacks_baseline, unused_baseline
 from pglab.studies.plan import check_numbers
 from pglab.studies.provenance import versions
@@ -67,7 +67,7 @@ def _distinct(jobs: Sequence[Composed]) -> dict[str, Composed]:
     """The configuration of each estimator by its name; one that leaves a choice unused is judged once."""
     by_name, seen = {}, {}
     for job in jobs:
-        name = seen.setdefault(used(job.settings), arm_name(job))
+        name = seen.setdefault(used(job.settings), name_in_full(job.overrides))
         by_name.setdefault(name, job)
     return by_name
 

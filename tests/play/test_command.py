@@ -12,6 +12,7 @@ from PIL import Image, ImageSequence
 from pglab.play.command import main
 from pglab.play.stored import find_policy
 from pglab.results.digits import plain
+from pglab.settings import folder_name, naming
 from pglab.store.encoding import encode
 from pglab.store.lock import claimed
 from pglab.store.sealed import seal
@@ -52,7 +53,7 @@ def lengths(lines: list[str]) -> list[int]:
 
 def test_episodes_and_their_mean_are_told(filmed: Path, played):
     told, *episodes, mean = played(filmed, "arm=rtg", "--episodes", 3)
-    assert told == f"{RTG}, seed 4: final policy, after 2 updates"
+    assert told == "rtg, seed 4: final policy, after 2 updates"
     found = [re.fullmatch(r"episode (\d): return (\d+), length (\d+) \(terminated\)", line) for line in episodes]
     assert [match[1] for match in found if match] == ["1", "2", "3"]
     assert all(match[2] == match[3] for match in found if match)
@@ -64,19 +65,37 @@ def test_episodes_and_their_mean_are_told(filmed: Path, played):
 def test_arms_and_seeds_play_policies_of_their_own(filmed: Path, played):
     runs = [(arm, seed) for arm in (RTG, TOTAL) for seed in (4, 7)]
     seen = [tuple(played(filmed, f"arm={arm}", f"seed={seed}", "--render", "ansi")) for arm, seed in runs]
-    assert [lines[0].partition(":")[0] for lines in seen] == [f"{arm}, seed {seed}" for arm, seed in runs]
+    assert [lines[0].partition(":")[0] for lines in seen] == [
+        f"{arm.rpartition('=')[2]}, seed {seed}" for arm, seed in runs
+    ]
     assert len({lines[1] for lines in seen}) == 2  # a seed begins alike in both arms
     policies = [find_policy(filmed, arm, seed).parameters for arm, seed in runs]
     assert len({named["weight_1"].tobytes() for named in policies if isinstance(named, dict)}) == 4
 
 
-@pytest.mark.parametrize("arm", [RTG, "rtg", "weighting=rtg"])
+@pytest.mark.parametrize("arm", [RTG, "rtg", "weighting=rtg", "weighting=rtg, env=cartpole_v0"])
 def test_an_arm_is_known_by_its_name_its_short_name_and_what_only_it_has(filmed: Path, played, arm: str):
-    assert played(filmed, f"arm={arm}")[0].startswith(f"{RTG}, seed 4: ")
+    assert played(filmed, f"arm={arm}")[0].startswith("rtg, seed 4: ")
+
+
+def test_an_arm_with_a_long_name_is_known_by_what_differs_and_no_hash_is_shown(copied: Path, played, refusal):
+    for arm in (RTG, TOTAL):
+        alike = ["estimator.discount_states=false", "estimator.reduction=steps", "evaluation.episodes=1"]
+        asked = [*arm.split(","), *alike, "network.activation=tanh", "optimizer.lr=0.01"]
+        cut = folder_name(naming(asked))
+        assert re.search(r"-[0-9a-f]{8}$", cut)
+        edit(copied / arm, lambda about, cut=cut, asked=asked: about.update(arm=cut, overrides=asked))
+        (copied / arm).rename(copied / cut)
+    for arm in ("rtg", "weighting=rtg", "lr=0.01,weighting=rtg", "weighting=rtg, env=cartpole_v0"):
+        assert played(copied, f"arm={arm}")[0].startswith("rtg, seed 4: ")
+    assert refusal(copied).endswith("the study has 2 arms, name one of them: arm=total arm=rtg\n")
+    assert "arm=lr=0.01 could be any of 2 arms, say more of it: arm=total arm=rtg" in refusal(copied, "arm=lr=0.01")
 
 
 def test_the_folder_of_an_arm_leaves_nothing_to_choose(filmed: Path, played):
-    assert played(filmed / TOTAL)[0].startswith(f"{TOTAL}, seed 4: ")
+    assert played(filmed / TOTAL)[0].startswith(
+        "env=cartpole_v0, weighting=total, batch=episodes, episodes=2, seed 4: "
+    )
 
 
 def test_greedy_is_another_policy_and_always_the_same(filmed: Path, played):
@@ -137,11 +156,11 @@ def test_an_unfinished_run_plays_the_policy_of_its_checkpoint_and_says_so(copied
     arm = copied / RTG
     begin(arm, 9)
     leave_checkpoint(arm, 9, like=7)
-    said = f"{RTG}, seed 9: policy of its last checkpoint, at update 5 of 9 (the run is unfinished)"
+    said = "rtg, seed 9: policy of its last checkpoint, at update 5 of 9 (the run is unfinished)"
     lines = played(copied, "arm=rtg", "seed=9", "--render", "ansi")
     assert lines[0] == said
     edit(arm, lambda about: about["runs"].pop("4"))
-    assert played(copied, "arm=rtg")[0].startswith(f"{RTG}, seed 7: final policy")  # the first that there is
+    assert played(copied, "arm=rtg")[0].startswith("rtg, seed 7: final policy")  # the first that there is
     with claimed(arm):
         assert played(copied, "arm=rtg", "seed=9")[0] == said.replace("is unfinished", "trains now")
 
@@ -156,16 +175,16 @@ def test_a_checkpoint_holds_the_policy_that_it_was_given(copied: Path, played):
 
 def test_a_run_that_diverged_plays_what_it_was_before(copied: Path, played):
     edit(copied / RTG, lambda about: about["runs"]["4"].update(status="diverged"))
-    assert played(copied, "arm=rtg")[0] == f"{RTG}, seed 4: last policy before it diverged, at update 2"
+    assert played(copied, "arm=rtg")[0] == "rtg, seed 4: last policy before it diverged, at update 2"
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], f"the study has 2 arms, name one of them: arm={RTG} arm={TOTAL}"),
-        (["arm=weighting=gae"], f"arm=weighting=gae is not in the study, which has arm={RTG} arm={TOTAL}"),
+        ([], "the study has 2 arms, name one of them: arm=total arm=rtg"),
+        (["arm=weighting=gae"], "arm=weighting=gae is not in the study, which has arm=total arm=rtg"),
         (["arm=env=cartpole_v0"], "could be any of 2 arms"),
-        (["arm=rtg", "seed=5"], f"seed=5 of arm {RTG} is not there; there are seeds 4, 7"),
+        (["arm=rtg", "seed=5"], "seed=5 of arm rtg is not there; there are seeds 4, 7"),
         (["arm=rtg", "seed=-1"], "seed=-1 must be a whole number"),
         (["arm=rtg", "arm=total"], "one run is played at a time"),
         (["arm=rtg", "update=3"], "update=3 is neither arm=NAME nor seed=N"),
@@ -199,7 +218,7 @@ def test_a_window_without_a_screen_is_refused(filmed: Path, refusal, monkeypatch
 
 def test_a_run_that_has_no_policy_yet_is_refused_with_those_that_have(copied: Path, refusal):
     begin(copied / RTG, 9)
-    assert f"seed=9 of arm {RTG} has no policy yet; there are seeds 4, 7" in refusal(copied, "arm=rtg", "seed=9")
+    assert "seed=9 of arm rtg has no policy yet; there are seeds 4, 7" in refusal(copied, "arm=rtg", "seed=9")
 
 
 @pytest.mark.parametrize("file", ["arm.json", "policies.npz"])

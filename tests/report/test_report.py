@@ -80,7 +80,7 @@ def test_what_diverged_failed_and_is_missing_is_named_with_its_error(page: str):
     assert "24 runs: 22 finished, 1 diverged, 1 failed" in text
     assert "This study is incomplete" in text
     assert f"ValueError: {NASTY}" in text
-    assert "Traceback of optimizer.lr=0.1,weighting=rtg, seed 2" in text
+    assert "Traceback of weighting=rtg, lr=0.1, seed 2" in text
 
 
 def test_what_users_wrote_is_text_and_never_markup(page: str):

@@ -134,7 +134,9 @@ def test_scores_that_are_no_returns_are_refused():
 
 def test_a_command_ends_with_the_verdict_over_problems_and_what_it_rests_on():
     frames = [
-        updates_of({(w, seed): ("finished", [s]) for seed, s in enumerate(scores)}).assign(env=env, arm=f"{env},{w}")
+        updates_of({(w, seed): ("finished", [s]) for seed, s in enumerate(scores)}).assign(
+            env=env, arm=f"env={env},weighting={w}"
+        )
         for (env, w), scores in SCORES.items()
         if env != "pendulum"
     ]

@@ -70,10 +70,9 @@ def test_nothing_is_missing_of_no_arms_one_arm_or_equal_arms():
 @pytest.mark.parametrize("read", [load, load_evaluation])
 def test_a_missing_seed_is_said_once_with_its_arm(edited, read):
     study = edited(lambda runs: runs.pop("1"))
-    (the_arm,) = (folder.name for folder in study.glob("*weighting=rtg*"))
     assert said(study, read).splitlines()[:2] == [
         "study small is incomplete:",
-        f"  no seed 1, which other arms have: {the_arm}",
+        "  no seed 1, which other arms have: rtg",
     ]
 
 
@@ -83,7 +82,7 @@ def test_everything_that_is_missing_is_in_one_message_and_every_row_in_the_frame
     assert len(lines) == 5
     assert "no seed 7, which other arms have: " in lines[1]
     assert lines[2].startswith("  failed: 1 run (1 without any rows) with 0 of 2 updates: ")
-    assert lines[2].endswith("weighting=rtg (seed 7)")
+    assert lines[2].endswith(": rtg (seed 7)")
     assert lines[3].startswith("  stopped: 1 run with 1 of 2 updates: ")
     with pytest.warns(IncompleteStudy):
         assert load(study).groupby("weighting").size().to_dict() == {"rtg": 6, "total": 6}

@@ -11,6 +11,7 @@ import pytest
 import pglab
 from pglab.cli import compose_runs
 from pglab.studies.plan import make_plan
+from tests.waiting import until
 
 NUMBERS = ("updates.parquet", "evaluation.parquet", "policies.npz", "states.bin")
 # A critic, an optimizer with momentum, memory and batches that end by their steps: all kinds of state.
@@ -28,6 +29,15 @@ GRID = (
     "workers=2",
     "study=s",
 )
+
+# What PPO adds to it: lanes, running statistics of observations and returns, a penalty's weight, shuffled minibatches.
+PPO = (
+    "surrogate=clip,kl_adaptive", "reuse=epochs", "reuse.epochs=2", "reuse.minibatches=2", "batch=segments",
+    "batch.lanes=3", "batch.steps=16",
+    "weighting=gae", "baseline=value", "baseline.fit=with_policy", "baseline.normalize_targets=true", "gamma=0.97",
+    "observations=normalized", "rewards=scaled", "estimator.normalize=minibatch", "schedule=linear", "env.horizon=60",
+    "seed=0,1", "evaluation.episodes=4", "logger.mode=disabled", "workers=2", "study=s",
+)  # fmt: skip
 
 
 def numbers(contents, study: Path) -> dict[str, bytes]:
@@ -64,21 +74,35 @@ def test_more_seeds_and_arms_leave_the_others_as_they_are(tmp_path: Path, conten
     assert numbers(contents, tmp_path / "s") == whole
 
 
-def kill_and_continue(command_line, folder: Path, updates: int, kills: int, seed: int) -> None:
-    """Starts the grid again and again, and kills all of it at a random moment, until it is finished."""
+def test_ppo_killed_after_a_checkpoint_ends_with_the_same_bits(command_line, tmp_path: Path, contents):
+    asked = ["-m", *PPO, "updates=30"]
+    with command_line.started(asked, tmp_path) as process:
+        assert until(lambda: list(tmp_path.glob("results/s/*/checkpoint.bin")), process)
+        os.killpg(process.pid, signal.SIGKILL)
+    plan = make_plan(compose_runs([*asked[1:], f"results_dir={tmp_path / 'results'}"]))
+    assert any(0 < start < 30 for arm in plan.arms for start in arm.standing.starts.values())
+    pglab.run([*asked[1:], f"results_dir={tmp_path / 'results'}"])
+    pglab.run([*PPO, "updates=30", "workers=1", f"results_dir={tmp_path / 'at_once'}"])
+    assert numbers(contents, tmp_path / "results" / "s") == numbers(contents, tmp_path / "at_once" / "s")
+
+
+def kill_and_continue(command_line, folder: Path, asked: list[str], kills: int, seed: int) -> None:
+    """Starts a command again and again, and kills all of it at a random moment."""
     moments = random.Random(seed)
     for _ in range(kills):
-        with command_line.started(["-m", *GRID, f"updates={updates}"], folder) as process:
+        with command_line.started(asked, folder) as process:
             time.sleep(moments.uniform(0.5, 6.0))
             os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_it_ends_with_the_same_bits(command_line, tmp_path: Path, contents):
+@pytest.mark.parametrize(("grid", "kills"), [(GRID, 2), (PPO, 8)], ids=["episodes", "ppo"])
+def test_killed_at_any_moment_it_ends_with_the_same_bits(command_line, tmp_path: Path, contents, grid, kills):
     there, here = tmp_path / "there", tmp_path / "here"
     here.mkdir()
-    train(there, "updates=300")
-    kill_and_continue(command_line, here, updates=300, kills=2, seed=0)
-    done = command_line(["-m", *GRID, "updates=300"], here)
+    pglab.run([*grid, f"results_dir={there}", "updates=300"])
+    asked = ["-m", *grid, "updates=300"]
+    kill_and_continue(command_line, here, asked, kills, seed=0)
+    done = command_line(asked, here)
     assert done.returncode == 0, done.stderr
     assert numbers(contents, here / "results" / "s") == numbers(contents, there / "s")

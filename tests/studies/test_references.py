@@ -19,8 +19,8 @@ def test_arms_of_a_study_get_their_references_when_a_second_problem_joins(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     train(tmp_path, "env=two_state_loop", "weighting=total,rtg")
+    assert "other problems" not in capsys.readouterr().out
     assert load_references(tmp_path / "s").empty
-    capsys.readouterr()
     train(tmp_path, "env=bandit,two_state_loop", "weighting=total,rtg")
     said = capsys.readouterr().out
     found = load_references(tmp_path / "s")
@@ -29,3 +29,5 @@ def test_arms_of_a_study_get_their_references_when_a_second_problem_joins(
     assert "normalised return on two_state_loop: 0 is 10 (exact), 1 is 20 (exact optimum)" in said
     (verdict,) = across_problems(scores(load(tmp_path / "s"), load_evaluation(tmp_path / "s")), found)["verdict"]
     assert verdict.partition(";")[0] in said
+    train(tmp_path, "env=bandit", "weighting=total,rtg")
+    assert "other problems, too: its report has the verdict over all of them" in capsys.readouterr().out

@@ -141,7 +141,7 @@ def test_an_exact_step_is_the_natural_gradient_of_the_objective(make_arm, solved
                  gamma=gamma, weighting=w.TotalReturn(gamma), batch=BatchSize(episodes=2))
         for gamma in (0.9, 0.5)
     ]  # fmt: skip
-    bundle = Bundle(shapes, arms)
+    bundle = Bundle(shapes, arms, GradientDiagnostics(every=1))
     before = bundle._runs.parameters.clone()
     lesson = lesson_of(bundle)
     direction = arms[0].step_rule.direction(lesson, torch.zeros_like(before)).double().numpy()
@@ -149,8 +149,13 @@ def test_an_exact_step_is_the_natural_gradient_of_the_objective(make_arm, solved
         expected = natural(before[row], (0.9, 0.5)[row // 2])
         used = len(expected)
         np.testing.assert_allclose(-direction[row, :used], expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
-    bundle.step()
+    measured = [measures.columns() for _, measures in bundle.step()]
     np.testing.assert_allclose(bundle._runs.parameters, before.numpy() - direction, rtol=1e-4, atol=1e-5)
+    length, kl, known = (
+        np.concatenate([of_arm[name] for of_arm in measured]) for name in ("step_length", "step_kl", "kl")
+    )
+    np.testing.assert_allclose(length, np.linalg.norm(direction, axis=1), rtol=1e-4)
+    np.testing.assert_allclose(kl, known, rtol=1e-3, atol=1e-6)
 
 
 def test_the_natural_gradient_of_a_large_batch_is_nearly_the_exact_one(make_arm, solved):

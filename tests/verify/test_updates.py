@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from functools import partial
+from io import StringIO
 from itertools import product
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from pglab.algorithms import objectives as o
 from pglab.algorithms.heads import Softmax
@@ -20,7 +22,9 @@ from pglab.training.arm import Arm, BatchSize
 from pglab.training.bundle import Shapes
 from pglab.training.reuse import Epochs
 from pglab.training.rollout import Waves
+from pglab.verify.estimator import Finding
 from pglab.verify.measure import Pipeline
+from pglab.verify.report import show
 from pglab.verify.setting import solve
 from pglab.verify.updates import mean_updates
 from tests.verify.test_verify import found, verify
@@ -94,6 +98,21 @@ def test_where_batches_are_too_many_or_used_once_there_is_no_mean_update():
     assert mean_updates(once, pipeline, [1]) == []
 
 
+@pytest.mark.parametrize("width", [60, 120])
+def test_the_report_shows_the_mean_updates_below_the_verdict(width):
+    setting, pipeline = on(contextual_bandit([[1.0, -0.5]]), objective=o.Clip(0.2))
+    updates = mean_updates(setting, pipeline, [1, 10])
+    console = Console(record=True, width=width, file=StringIO())
+    show([Finding("surrogate=clip", (), "unbiased", "its mean is ∇J", [], [], updates)], console)
+    shown = console.export_text()
+    assert "mean update over all 4 different batches of 3 episodes" in shown
+    (row,) = (line.split() for line in shown.splitlines() if line.split()[:4] == ["problem", "4", "10", "10"])
+    assert row[4] == f"{updates[1].cosine:.4f}"
+    assert float(row[5]) == pytest.approx(100 * updates[1].relative_bias, rel=0.01)
+    assert float(row[7]) == pytest.approx(100 * updates[1].clip_fraction, rel=0.01)
+
+
+@pytest.mark.slow
 def test_the_command_shows_the_mean_update_after_some_epochs(tmp_path):
     few = ("seeds=1", "effort.batches=100", "effort.cosine_episodes=[]", "workers=1", "effort.epochs=[1,3]")
     done = verify(tmp_path, "surrogate=clip", "reuse=epochs", "env=contextual_bandit", "network=tabular", *few)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pglab.results.arm_names import short_names
+from pglab.results.arm_names import names_in
 from pglab.results.plots.overlay import Line, every_line, overlaid
 from pglab.results.plots.style import (
     COLUMN_WIDTH,
@@ -61,7 +61,7 @@ def learning_curves(updates: pd.DataFrame) -> Figure:
     episode ended shows the return of the last one in which one did.
     """
     check_one_problem(updates, "learning curves")
-    names = short_names(updates["arm"].unique())
+    names = names_in(updates)
     of = {str(arm): _carried(runs) for arm, runs in updates.groupby("arm", sort=False)}
     means = {arm: runs.groupby("update")[["env_steps", "return_mean"]].mean() for arm, runs in of.items()}
 
@@ -102,7 +102,7 @@ def gradient_diagnostics(updates: pd.DataFrame) -> Figure:
     there = [name for name in DIAGNOSTICS if name in updates and updates[name].notna().any()]
     if not there:
         raise ValueError(f"there are no gradient diagnostics in these runs: none of {', '.join(DIAGNOSTICS)}")
-    names = short_names(updates["arm"].unique())
+    names = names_in(updates)
     looks = dict(zip(names, colours(len(names)), strict=True))
     columns = min(len(there), 4)
     rows = -(-len(there) // columns)

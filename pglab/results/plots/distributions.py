@@ -1,5 +1,7 @@
 """Plots of how scores are spread over runs, and of how often one arm's run beats another's."""
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -7,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.special import betaincinv
 
-from pglab.results.arm_names import short_names
+from pglab.results.arm_names import names_in, short_names
 from pglab.results.censoring import censored, survival
 from pglab.results.digits import fixed
 from pglab.results.plots.overlay import overlaid
@@ -61,7 +63,7 @@ def performance_profile(scores: pd.DataFrame, score: str = "score") -> Figure:
         score: what it is, with its unit.
     """
     check_one_problem(scores, "performance profiles")
-    names = short_names(scores["arm"].unique())
+    names = names_in(scores)
     lower = "better" in scores and bool((scores["better"] == "lower").all())
     lacking = censored(scores)
     of = {str(arm): runs["score"].to_numpy(dtype=float) for arm, runs in scores.groupby("arm", sort=False)}
@@ -95,7 +97,7 @@ def performance_profile(scores: pd.DataFrame, score: str = "score") -> Figure:
     return finished(figure)
 
 
-def probability_of_improvement(pairs: pd.DataFrame) -> Figure:
+def probability_of_improvement(pairs: pd.DataFrame, names: Mapping[str, str] | None = None) -> Figure:
     """P(a run of the row's arm scores better than one of the column's arm), as a matrix.
 
     Arms are sorted by their mean probability, the best on top; columns have the numbers of the rows.
@@ -103,6 +105,7 @@ def probability_of_improvement(pairs: pd.DataFrame) -> Figure:
 
     Args:
         pairs: rows with `arm other p_better`; what is not there stays blank.
+        names: of the arms, as from `names_in`; by default what their names in full tell apart.
     """
     if pairs.empty:
         return in_words("a single arm: nothing to compare")
@@ -110,7 +113,7 @@ def probability_of_improvement(pairs: pd.DataFrame) -> Figure:
     arms = matrix.mean(axis="columns").sort_values(ascending=False, kind="stable").index.tolist()
     arms += [other for other in matrix.columns if other not in arms]
     matrix = matrix.reindex(index=arms, columns=arms)
-    names = short_names(arms)
+    names = names or short_names(arms)
     wide = len(arms) > MOST_TOGETHER
     names_width = LONG_NAME_WIDTH - 1 if wide else NAME_WIDTH
     labels = [wrapped(f"{place}\u00a0\u00a0{names[arm]}", names_width) for place, arm in enumerate(arms, 1)]

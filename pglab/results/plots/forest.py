@@ -1,5 +1,7 @@
 """Forests of intervals: differences between arms, effects of factors."""
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -12,7 +14,12 @@ from pglab.results.plots.style import GREY, LINE, colours, finished, in_words, p
 from pglab.results.problems import check_one_problem
 
 
-def paired_differences(comparisons: pd.DataFrame, score: str = "score", interval: str = "95 % interval") -> Figure:
+def paired_differences(
+    comparisons: pd.DataFrame,
+    score: str = "score",
+    interval: str = "95 % interval",
+    names: Mapping[str, str] | None = None,
+) -> Figure:
     """Each arm's difference to its control with its interval, the largest first, beside a line at zero.
 
     Dots are differences within seeds (paired), squares are between independent groups. At the
@@ -23,11 +30,12 @@ def paired_differences(comparisons: pd.DataFrame, score: str = "score", interval
         comparisons: rows with `arm control difference low high n p_bonferroni paired`.
         score: what is compared, with its unit.
         interval: what `low` and `high` are.
+        names: of the arms, as from `names_in`; by default what their names in full tell apart.
     """
     check_one_problem(comparisons, "differences")
     if comparisons.empty:
         return in_words("a single arm: nothing to compare")
-    names = short_names(dict.fromkeys([*comparisons["control"], *comparisons["arm"]]))
+    names = names or short_names(dict.fromkeys([*comparisons["control"], *comparisons["arm"]]))
     rows = comparisons.sort_values("difference", ascending=False, kind="stable")
     rows = rows.assign(
         name=rows["arm"].map(names) + _without_ends(rows), against=[f"against {names[arm]}" for arm in rows["control"]]

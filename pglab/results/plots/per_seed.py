@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from pglab.results.arm_names import setting, short_names, without
+from pglab.results.arm_names import names_in, setting, without
 from pglab.results.censoring import censored, restricted
 from pglab.results.plots.overlay import overlaid
 from pglab.results.plots.style import (
@@ -44,7 +44,7 @@ def seed_scores(scores: pd.DataFrame, score: str = "score") -> Figure:
         score: what it is, with its unit.
     """
     check_one_problem(scores, "scores")
-    names = short_names(scores["arm"].unique())
+    names = names_in(scores)
     limited, lacking = restricted(scores), censored(scores)
     by_seed = scores.pivot(index="seed", columns="arm", values="score")[list(names)]
     runs, cut = scores.groupby("arm")["seed"].nunique(), lacking.groupby(scores["arm"]).sum()
@@ -100,7 +100,7 @@ def sensitivity(scores: pd.DataFrame, key: str, score: str = "score") -> Figure:
     scores = limited.assign(value=_values(scores, key), line=[without(arm, key) for arm in scores["arm"]])
     values = np.sort(scores["value"].unique())
     logarithmic = bool(values[0] > 0 and values[-1] >= 10 * values[0])
-    names = short_names(scores["line"].unique())
+    names = names_in(scores.assign(arm=scores["line"]))
     of = {str(line): runs for line, runs in scores.groupby("line", sort=False)}
     shifted = _shifts(values, list(names), logarithmic)
 

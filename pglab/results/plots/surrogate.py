@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pglab.results.arm_names import short_names
+from pglab.results.arm_names import names_in
 from pglab.results.plots.style import (
     MOST_TOGETHER,
     PAGE_WIDTH,
@@ -33,7 +33,7 @@ def surrogate_and_objective(updates: pd.DataFrame) -> Figure:
         raise ValueError("there is no exact J in these runs")
     updates = updates.dropna(subset=["objective"])
     arms = list(updates["arm"].unique())
-    names = short_names(arms)
+    names = names_in(updates)
     looks = dict(zip(arms, colours(len(arms)), strict=True))
     few = len(arms) <= MOST_TOGETHER
     correlations = run_correlations(updates)
