@@ -15,10 +15,10 @@ from pglab.studies.asked import Composed, keys_name
 from pglab.studies.notes import lacks_baseline, unused_baseline
 from pglab.studies.plan import check_numbers
 from pglab.studies.provenance import versions
-from pglab.verify.estimator import Finding, Settings, build_effort, check, found, places, solved
+from pglab.verify.estimator import Finding, Settings, build_effort, check, found, places, solved, with_variance_ratios
 from pglab.verify.parallel import in_parallel
 from pglab.verify.point import Point, judge
-from pglab.verify.report import show, write
+from pglab.verify.report import show, show_summary, write
 from pglab.verify.updates import MeanUpdate
 
 WRONG = 1  # exit status
@@ -41,9 +41,9 @@ def verify_all(jobs: Sequence[Composed]) -> int:
     judged = list(estimators.values())
     for note in filter(None, (lacks_baseline(judged), unused_baseline(judged))):
         console.print(f"note: {note}")
-    for settings in (job.settings for job in estimators.values()):
-        check_numbers(settings)
-        check(settings)
+    for job in judged:
+        check_numbers(job.settings)
+    check(job.settings for job in judged)
     folder = Path(jobs[0].settings["results_dir"]) / "verify" / keys_name(jobs[0])
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,8 +51,11 @@ def verify_all(jobs: Sequence[Composed]) -> int:
         raise InputError(f"cannot write to {folder} ({error.strerror}); choose another results_dir=PATH") from error
     settings = {name: job.settings for name, job in estimators.items()}
     findings = _judged(settings, jobs[0].settings["workers"] or len(os.sched_getaffinity(0)))
+    findings = with_variance_ratios(findings, settings)
     show(findings, console)
     files = write(findings, {"command": sys.argv[1:], "versions": versions()}, folder)
+    if len(findings) > 1:
+        show_summary(findings, console)
     counts = {
         verdict: sum(finding.verdict == verdict for finding in findings)
         for verdict in ("unbiased", "biased as declared", "wrong")

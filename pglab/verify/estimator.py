@@ -1,7 +1,7 @@
 """One estimator on all its problems: checked, judged, and put into a sentence."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,15 @@ from pglab.envs.finite import FiniteMDP
 from pglab.errors import InputError
 from pglab.exact.estimators import reward_to_go
 from pglab.exact.sampling import head_fault
+from pglab.settings import canonical
+from pglab.training.arm import Arm
 from pglab.verify.parts import unchecked_reasons, without_bias
 from pglab.verify.point import Effort, Point, Verdict
 from pglab.verify.setting import Setting, solve
 from pglab.verify.updates import MeanUpdate
 
 Settings = Mapping[str, Any]
+REWARD_TO_GO = "pglab.algorithms.weightings.RewardToGo"
 NEARLY = 0.1  # relative: a suspicion is worth saying
 
 
@@ -31,6 +34,8 @@ class Finding:
         points: of each problem and seed.
         cosines: rows with `problem seed batch cosine low high`.
         updates: means of updates over every batch, on the problems that are small enough.
+        variance_to_rtg: the geometric mean over points of the variance's ratio to that of reward-to-go with all other
+            choices the same; None where that was not asked for.
     """
 
     estimator: str
@@ -40,6 +45,44 @@ class Finding:
     points: list[Point]
     cosines: list[dict[str, Any]]
     updates: list[MeanUpdate]
+    variance_to_rtg: float | None = None
+
+
+def with_variance_ratios(findings: Sequence[Finding], settings: Mapping[str, Settings]) -> list[Finding]:
+    """The same findings, each with its variance beside that of reward-to-go.
+
+    Args:
+        settings: of each estimator, by its name.
+    """
+    others = {name: _without_weighting(own) for name, own in settings.items()}
+    plain = {
+        others[one.estimator]: one.points
+        for one in findings
+        if settings[one.estimator]["weighting"]["_target_"] == REWARD_TO_GO
+    }
+    return [
+        replace(one, variance_to_rtg=_variance_ratio(one.points, plain[others[one.estimator]]))
+        if others[one.estimator] in plain
+        else one
+        for one in findings
+    ]
+
+
+def _without_weighting(settings: Settings) -> str:
+    """A text that is equal for estimators that differ in nothing but weighting and baseline."""
+    return canonical({key: value for key, value in settings.items() if key not in ("weighting", "baseline")})
+
+
+def _variance_ratio(points: Sequence[Point], of_rtg: Sequence[Point]) -> float | None:
+    """The geometric mean over points, of exact variances where both are known."""
+    ratios = []
+    for point, other in zip(points, of_rtg, strict=True):
+        one, two = point.exact_variance, other.exact_variance
+        if one is None or two is None:
+            one, two = point.variance, other.variance
+        if one > 0 and two > 0:
+            ratios.append(one / two)
+    return float(np.exp(np.mean(np.log(ratios)))) if ratios else None
 
 
 def places(settings: Settings) -> list[tuple[str, int]]:
@@ -48,13 +91,17 @@ def places(settings: Settings) -> list[tuple[str, int]]:
     return [(problem, seed) for problem in _problems(settings) for seed in seeds]
 
 
-def check(settings: Settings) -> None:
+def check(estimators: Iterable[Settings]) -> None:
     """Raises InputError where a component does not fit, or a problem has no exact solution."""
-    for env in _problems(settings).values():
-        check_components(_of_problem(settings, env))
-    for problem, seed in places(settings):
-        solved(settings, problem, seed)
-    build_effort(settings)
+    solvable = set[str]()  # what has a solution has one for every weighting
+    for settings in estimators:
+        for env in _problems(settings).values():
+            check_components(_of_problem(settings, env))
+        if _without_weighting(settings) not in solvable:
+            for problem, seed in places(settings):
+                solved(settings, problem, seed)
+            solvable.add(_without_weighting(settings))
+        build_effort(settings)
 
 
 def solved(settings: Settings, problem: str, seed: int) -> Setting:
@@ -76,14 +123,15 @@ def found(
     updates: list[MeanUpdate],
 ) -> Finding:
     """The verdict over all points."""
-    settings_solved = [solved(settings, point.problem, point.seed) for point in points]
-    declared = settings_solved[0].arm.bias
-    fault = next((f"head: {setting.head_fault}" for setting in settings_solved if setting.head_fault), None)
+    seeds = {point.problem: point.seed for point in points}
+    one_of_each = [solved(settings, problem, seed) for problem, seed in seeds.items()]
+    arm = one_of_each[0].arm
+    fault = next((f"head: {setting.head_fault}" for setting in one_of_each if setting.head_fault), None)
     if fault is None and any(point.verdict == "wrong" for point in points):
-        fault = _fault(settings_solved, points)
+        fault = _fault([solved(settings, point.problem, point.seed) for point in points], points)
     verdict: Verdict = "wrong" if fault else points[0].verdict
-    because = fault or (_declared_bias(points, settings_solved) if declared else _unbiased(points))
-    return Finding(estimator, declared, verdict, because, points, cosines, updates)
+    because = fault or (_declared_bias(points, arm) if arm.bias else _unbiased(points))
+    return Finding(estimator, arm.bias, verdict, because, points, cosines, updates)
 
 
 def build_effort(settings: Settings) -> Effort:
@@ -124,8 +172,7 @@ def _unbiased(points: list[Point]) -> str:
     )
 
 
-def _declared_bias(points: list[Point], solved: list[Setting]) -> str:
-    arm = solved[0].arm
+def _declared_bias(points: list[Point], arm: Arm) -> str:
     biases, cosines = [100 * point.relative_bias for point in points], [point.cosine for point in points]
     said = f"{', '.join(arm.bias)}; relative bias {min(biases):+.3g} to {max(biases):+.3g} %"
     as_exact = [point.z_of_mean for point in points if point.z_of_mean is not None]

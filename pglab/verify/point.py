@@ -57,7 +57,8 @@ class Point:
         mean, standard_error: of the measured estimates.
         z: largest |mean - ∇J| / standard error of any parameter (those that few batches touch are summed).
         z_of_mean: the same for the exact mean; None where it is not known.
-        relative_bias, low, high: of the mean along ∇J, with its 95 % interval.
+        relative_bias, low, high: of the mean along ∇J, with the interval by which it is judged: for an unbiased
+            estimator those of all points hold 0 together, but for the probability FALSE_ALARM.
         cosine: between the mean and ∇J.
         exact_variance, variance: None where the exact one is not known.
         episodes_for_snr_1: episodes in a batch whose signal ‖∇J‖ equals its noise.
@@ -117,7 +118,8 @@ def _point(trial: Trial, fault: Fault | None, verdict: Verdict) -> Point:
     variance = float(np.sum(sample.estimates.var(0, ddof=1))) * episodes
     exact_variance = exact.variance * episodes if exact and exact.variance is not None else None
     square = float(gradient @ gradient)
-    relative_bias, low, high = sample.relative_bias()
+    relative_bias, _, _ = sample.relative_bias()
+    low, high = sample.interval(trial.chance)
     return Point(
         problem=setting.problem,
         seed=setting.seed,

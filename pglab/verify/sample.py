@@ -34,6 +34,14 @@ class Sample:
         square = self._gradient @ self._gradient
         return mean_interval(self.estimates @ self._gradient / square - 1.0) if square else (np.nan, np.nan, np.nan)
 
+    def interval(self, chance: float) -> tuple[float, float]:
+        """Ends for the relative bias, with the margin of `differs`: without 0 between them the mean is not ∇J."""
+        along, square = self.estimates @ self._gradient, self._gradient @ self._gradient
+        if not square:
+            return np.nan, np.nan
+        middle, half = along.mean() / square - 1.0, self._largest(chance) * _standard_error(along[:, None])[0] / square
+        return float(middle - half), float(middle + half)
+
     def z(self, mean: np.ndarray) -> float:
         """The largest difference from `mean`, in standard errors.
 
@@ -51,9 +59,11 @@ class Sample:
         return float((difference / _standard_error(estimates)).max(initial=0.0))
 
     def differs(self, mean: np.ndarray, chance: float) -> bool:
-        """Says whether the mean is not `mean`, beyond what chance allows, and that of a fresh sample neither."""
-        largest = stats.norm.isf(chance / 2 / len(mean))
-        return bool(self.z(mean) > largest and self._again().z(mean) > largest)
+        """Says whether the mean is not `mean`, beyond what chance allows, and that of a fresh sample neither.
+
+        Differences in any parameter count, and along ∇J.
+        """
+        return self._is_beyond(mean, chance) and self._again()._is_beyond(mean, chance)
 
     def points_downhill(self, chance: float) -> bool:
         """Says whether the mean does not point along ∇J, in the same way."""
@@ -62,6 +72,16 @@ class Sample:
     def cosine(self) -> float:
         """Of the mean with ∇J."""
         return float(cosine_to(self.mean[None], self._gradient)[0])
+
+    def _is_beyond(self, mean: np.ndarray, chance: float) -> bool:
+        along = self.estimates @ self._gradient
+        far = abs(along.mean() - mean @ self._gradient) / _standard_error(along[:, None])[0]
+        touched = (along != 0).sum() >= ENOUGH
+        return bool(max(self.z(mean), far if touched else 0.0) > self._largest(chance))
+
+    def _largest(self, chance: float) -> float:
+        """Standard errors that chance allows, over all parameters and the direction of ∇J (Bonferroni)."""
+        return float(stats.norm.isf(chance / 2 / (len(self._gradient) + 1)))
 
     def _is_downhill(self, chance: float) -> bool:
         along = self.estimates @ self._gradient

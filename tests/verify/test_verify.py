@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import pglab
+from pglab.results.arm_names import short_names
 from tests.exact.exact_cases import corridor_at
 from tests.waiting import HANG
 
@@ -50,6 +51,27 @@ def test_each_estimator_gets_its_verdict(grid):
         "baseline=value,weighting=gae": "biased as declared",
     }
     assert "3 unbiased   4 biased as declared   0 wrong" in done.stdout
+
+
+def test_a_grid_ends_with_one_line_for_each_estimator(grid):
+    summary = grid[0].stdout.rpartition("|∇J|: norm")[2]
+    rows = [" ".join(line.split()) for line in summary.splitlines()]
+    for short in short_names(found(grid[1])).values():
+        assert any(row.startswith(short.partition(", ")[0]) for row in rows), short
+    (rtg,) = [row for row in rows if row.startswith("weighting=rtg,")]
+    assert "unbiased" in rtg
+    assert rtg.endswith("×1.00")
+
+
+def test_tables_fit_eighty_columns_and_no_number_is_cut_off(grid):
+    out = grid[0].stdout
+    assert max(len(line) for line in out.splitlines() if "─" in line) <= 80
+    assert not any("…" in line for line in out.splitlines() if "±" in line)
+
+
+def test_the_interval_of_an_estimator_that_is_called_unbiased_holds_zero(grid):
+    unbiased = [finding for finding in found(grid[1]).values() if finding["verdict"] == "unbiased"]
+    assert all(point["low"] <= 0 <= point["high"] for finding in unbiased for point in finding["points"])
 
 
 def test_every_point_is_consistent_with_what_is_known_exactly(grid):
