@@ -17,6 +17,11 @@ from pglab.envs.replayed import Replayed
 from pglab.envs.spaces import Box, Discrete
 from pglab.envs.world import State, Step
 
+SUPPORTED = (
+    "only Discrete action spaces are supported, such as those of CartPole-v1, Acrobot-v1 and LunarLander-v3; a head of "
+    "one's own can play numbers, with env=pendulum or env=mountain_car_continuous"
+)
+
 
 class Parked(gymnasium.Wrapper):
     """Stands still once its episode has ended or is not needed, until it is reset with a seed.
@@ -71,13 +76,15 @@ class GymnasiumWorld:
         try:
             env = gymnasium.make(id, **self._kwargs)
         except Exception as error:  # an environment's own code raises what it likes
+            if "mujoco" in str(error).lower():  # to install it would not help
+                raise ValueError(f"{id} is a robot of MuJoCo, with numbers as actions; {SUPPORTED}") from error
             raise ValueError(f"Gymnasium cannot make {id!r}: {error}") from error
         observed, acted = env.observation_space, env.action_space
         spec = env.spec
         self.render_modes, self.fps = render_modes(env), frames_per_second(env)
         env.close()
         if not isinstance(acted, DiscreteSpace):
-            raise ValueError(f"{id} has action space {acted}; only Discrete action spaces are supported")
+            raise ValueError(f"{id} has action space {' '.join(str(acted).split())}; {SUPPORTED}")
         if not isinstance(observed, BoxSpace | DiscreteSpace):
             raise ValueError(f"{id} has observation space {observed}; only Box and Discrete are supported")
         self.actions, self.first_action = Discrete(int(acted.n)), int(acted.start)

@@ -190,6 +190,8 @@ def test_the_world_says_what_the_environment_is(id, observation, actions, horizo
     ("id", "kwargs", "message"),
     [
         ("Pendulum-v1", {}, "has action space Box.*only Discrete action spaces are supported"),
+        ("InvertedPendulum-v5", {}, "^InvertedPendulum-v5 is a robot of MuJoCo, with numbers as .*; only Discrete"),
+        ("Pendulum-v1", {}, "LunarLander-v3; a head of one's own can play numbers, with env=pendulum"),
         ("MountainCarContinuous-v0", {}, "only Discrete action spaces are supported"),
         ("Blackjack-v1", {}, "has observation space Tuple.*only Box and Discrete are supported"),
         ("NoSuchThing-v0", {}, "Gymnasium cannot make 'NoSuchThing-v0'"),
