@@ -92,7 +92,7 @@ def test_what_needs_one_scale_refuses_several_problems_by_name(ask):
 
 def test_curves_of_different_problems_never_share_an_axis():
     updates = spanning().assign(update=1, env_steps=10, return_mean=1.0)
-    for draw in (plots.learning_curves, plots.gradient_diagnostics):
+    for draw in (plots.learning_curves, plots.gradient_diagnostics, plots.surrogate_and_objective):
         with pytest.raises(ValueError, match="are of one problem"):
             draw(updates)
     for of_problem in by_problem(updates).values():

@@ -15,6 +15,7 @@ from pglab.results.plots.style import (
     over_steps,
     paper,
 )
+from pglab.results.problems import check_one_problem
 from pglab.results.shown import as_typed
 
 
@@ -27,8 +28,9 @@ def surrogate_and_objective(updates: pd.DataFrame) -> Figure:
     A loss to be minimised that followed J would have r = -1.
 
     Raises:
-        ValueError: the frame has no exact J.
+        ValueError: the frame has no exact J, or its runs are on several problems.
     """
+    check_one_problem(updates, "losses and objectives")
     if "objective" not in updates or updates["objective"].isna().all():
         raise ValueError("there is no exact J in these runs")
     updates = updates.dropna(subset=["objective"])
