@@ -145,6 +145,7 @@ class KLPenalty:
     def __call__(self, seen: Seen) -> Tensor:
         assert seen.kl is not None
         assert seen.weight is not None
+        assert seen.strength is not None
         return -seen.ratio * seen.psi + seen.strength * seen.weight * seen.kl
 
 

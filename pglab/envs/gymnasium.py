@@ -1,6 +1,5 @@
 """Any Gymnasium environment with discrete actions, through Gymnasium's own vector API."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -158,7 +157,7 @@ class GymnasiumWorld:
         """A single environment."""
         return gymnasium.make(self.id, **self._kwargs)
 
-    def encode(self, observations: Sequence[Any]) -> Tensor:
+    def encode(self, observations: Any) -> Tensor:
         """Observations of some environments, `[m, D]`."""
         stacked = np.stack(observations).astype(np.float32)
         return torch.from_numpy(stacked.reshape(len(stacked), -1) - self._first_symbol)

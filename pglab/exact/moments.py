@@ -85,11 +85,11 @@ class Reach:
 
     def gather(self, terms: list[tuple[np.ndarray, int, np.ndarray]]) -> np.ndarray | float:
         """Σ c(s) π(a|s) E[ρ^k x' | s, a], `[n, A, M]`, over terms of c `[n]`, k, and x' `[n, M]` one step ahead."""
-        total = 0.0
+        total: np.ndarray | float = 0.0
         for c, k, x in terms:
             if c.any():
                 total = total + np.repeat(c, self._pairs[1])[:, None] * (self._on[k] @ x)
-        return total if isinstance(total, float) else total.reshape(*self._pairs, -1)
+        return total.reshape(*self._pairs, -1) if isinstance(total, np.ndarray) else total
 
 
 def sum_to_go(

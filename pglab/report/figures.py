@@ -153,9 +153,11 @@ def _of_problem(content: Content) -> Iterator[Drawn]:
 def _known_here(runs: pd.DataFrame, control: str | None) -> str | None:
     """The control, where one of these runs has it: on another problem it may have another name."""
     try:
-        return None if control is None else find_arms(runs, control) and control
+        if control is not None and find_arms(runs, control):
+            return control
     except ValueError:
-        return None
+        pass
+    return None
 
 
 def together(content: Content) -> str:

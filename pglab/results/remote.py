@@ -3,12 +3,12 @@
 import json
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
 from pglab.results.load import MEASURES, Loaded, tidy
-from pglab.store.records import ArmRecord, RunRecord
+from pglab.store.records import ArmRecord, RunRecord, Status
 
 if TYPE_CHECKING:
     from wandb.apis.public import Run
@@ -58,7 +58,7 @@ def _arm(study: str, runs: list["Run"]) -> Loaded:
         identity={},
         overrides=tuple(json.loads(config.get("overrides", "[]"))),
         place=(str(begun), int(number)),
-        runs={run.config["seed"]: RunRecord(run.summary.get("status", run.state), 0, 0) for run in runs},
+        runs={run.config["seed"]: RunRecord(cast(Status, run.summary.get("status", run.state)), 0, 0) for run in runs},
     )
     with ThreadPoolExecutor(AT_ONCE) as pool:
         frames = [rows for rows in pool.map(history, runs) if len(rows)]

@@ -90,7 +90,11 @@ def scores(
         runs["score"] = score.fillna(runs["env_steps"].astype(float))
     else:
         runs["score"] = score.where(ended & np.isfinite(score))
-    bad = _bad_episodes(evaluation, runs.index) if how == "final_evaluation" else np.isinf(score).map({True: "it"})
+    bad = (
+        _bad_episodes(evaluation, runs.index)
+        if how == "final_evaluation"
+        else pd.Series(np.isinf(score), score.index).map({True: "it"})
+    )
     runs["note"] = [_note(*run) for run in zip(runs["status"], runs["score"], runs["reached"], bad, strict=True)]
     return runs.reset_index()[[*RUN, *described, *SCORED]]
 

@@ -12,28 +12,28 @@ UNLIKE = 0.05  # lengths of runs that a verdict tells apart
 ALIKE = 1e-6  # of an interval's width, by which its two halves may differ and ± still be said
 
 
-def beats(row: Mapping[str, Any]) -> bool:
+def beats(row: Mapping[Any, Any]) -> bool:
     """True where a row of `compare` names a winner: where it may be judged, and its interval excludes 0."""
     return is_judged(row) and (row["low"] > 0 or row["high"] < 0)
 
 
-def is_judged(row: Mapping[str, Any]) -> bool:
+def is_judged(row: Mapping[Any, Any]) -> bool:
     """True where there are seeds enough for a verdict (see `compare`), and most runs of both arms came to their end."""
     return has_enough(row) and not row["fate"] and not row["control_fate"]
 
 
-def has_enough(row: Mapping[str, Any]) -> bool:
+def has_enough(row: Mapping[Any, Any]) -> bool:
     """True where there are seeds enough for a verdict."""
     return min(row["n"], row["n_control"]) >= FEWEST
 
 
-def verdict(row: Mapping[str, Any], where: str = "") -> str:
+def verdict(row: Mapping[Any, Any], where: str = "") -> str:
     """The sentence of a row of `compare`: where, who beats whom, by how much, and how that is known."""
     said = [where, f"with {row['alike']}" if row["alike"] else ""]
     return "".join([", ".join(filter(None, said)), ": " if any(said) else "", _found(row)])
 
 
-def difference(row: Mapping[str, Any], sign: int = 1, fewer: str = "") -> str:
+def difference(row: Mapping[Any, Any], sign: int = 1, fewer: str = "") -> str:
     """The difference and its interval, both turned around for a sign of -1."""
     value = sign * row["difference"]
     low, high = sorted((sign * row["low"], sign * row["high"]))
@@ -48,7 +48,7 @@ def difference(row: Mapping[str, Any], sign: int = 1, fewer: str = "") -> str:
     return f"{said}{unit} ({interval})"
 
 
-def _found(row: Mapping[str, Any]) -> str:
+def _found(row: Mapping[Any, Any]) -> str:
     arm, control = row["label"], row["control_label"]
     at, lost = _at(row), [(arm, row["fate"]), (control, row["control_fate"])]
     if fates := [f"{label} {fate}" for label, fate in lost if fate]:
@@ -71,27 +71,27 @@ def _found(row: Mapping[str, Any]) -> str:
     return f"{first} beats {second} by {difference(row, sign, fewer)}{at} {numbers}"
 
 
-def _seeds(row: Mapping[str, Any]) -> str:
+def _seeds(row: Mapping[Any, Any]) -> str:
     if row["paired"]:
         return counted(row["pairs"], "paired seed")
     few = f", for they share {row['shared']}" if _partners(row) else ""
     return f"{row['n']} and {row['n_control']} seeds, not paired{few}"
 
 
-def _partners(row: Mapping[str, Any]) -> str:
+def _partners(row: Mapping[Any, Any]) -> str:
     """What would make pairs of the runs that have no partner, where some have one."""
     some = row["shared"] and row["lacking"] and (row["paired"] or has_enough(row))
     return f"{row['lacking']} of both arms would make more pairs" if some else ""
 
 
-def _p(row: Mapping[str, Any]) -> str:
+def _p(row: Mapping[Any, Any]) -> str:
     """The p value that decides."""
     if row["comparisons"] > 1:
         return f"Bonferroni {p_is(row['p_bonferroni'])} of {row['comparisons']} comparisons"
     return p_is(row["p"])
 
 
-def _censored(row: Mapping[str, Any]) -> str:
+def _censored(row: Mapping[Any, Any]) -> str:
     """The test, its horizon and the test beside it, where times are censored."""
     if np.isnan(row["horizon"]):
         return ""
@@ -99,7 +99,7 @@ def _censored(row: Mapping[str, Any]) -> str:
     return f", {row['test']} of means restricted to {row['horizon']:,.0f} steps{beside}"
 
 
-def _at(row: Mapping[str, Any]) -> str:
+def _at(row: Mapping[Any, Any]) -> str:
     """The lengths of the runs; of both arms, where that differs by more than a twentieth."""
     steps, of_control = row["env_steps"], row["control_env_steps"]
     if row["unit"] != "return" or np.isnan(steps + of_control):
@@ -108,7 +108,7 @@ def _at(row: Mapping[str, Any]) -> str:
     return f" at {(steps + of_control) / 2:,.0f} steps" if alike else f" at {steps:,.0f} and {of_control:,.0f} steps"
 
 
-def _aside(row: Mapping[str, Any]) -> str:
+def _aside(row: Mapping[Any, Any]) -> str:
     """Runs that a reader has to know of."""
     why = f" ({row['not_finite']} for want of a finite number)" if row["not_finite"] else ""
     said = [

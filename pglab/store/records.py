@@ -106,7 +106,7 @@ class ArmRecord:
 
     def with_runs(self, runs: Mapping[int, RunRecord]) -> "ArmRecord":
         """The same arm with these runs added, or in the place of earlier ones."""
-        return replace(self, runs=dict(sorted((self.runs | dict(runs)).items())))
+        return replace(self, runs=dict(sorted({**self.runs, **runs}.items())))
 
     def sealed(self) -> bytes:
         """The content of `arm.json`."""

@@ -186,7 +186,7 @@ class Recorder:
             rows = self._ongoing[number].rows(seeds)
             begun = seeds if status == "failed" else sorted(set(rows["seed"]))
             # What was finished with fewer updates stays so: it is not lost because more were asked for.
-            replaced = {seed: status for seed in seeds if seed not in self._ended[number]}
+            replaced: dict[int, Status] = {seed: status for seed in seeds if seed not in self._ended[number]}
             kept = rows[rows["seed"].isin(list(replaced))].drop(columns="diverged")
             self._add(number, Ended(self._runs(number, rows, replaced, error), kept), dict.fromkeys(begun, status))
 
@@ -196,7 +196,7 @@ class Recorder:
         last = rows.groupby("seed")[["update", "env_steps"]].last() if len(rows) else rows
         asked, found = self._plan.arms[number].settings["updates"], {}
         for seed, ended in status.items():
-            updates, steps = (int(count) for count in last.loc[seed]) if seed in last.index else (0, 0)
+            updates, steps = (int(count) for count in last.loc[seed].to_numpy()) if seed in last.index else (0, 0)
             found[seed] = RunRecord(ended, updates, asked, steps, error=error)
         return found
 

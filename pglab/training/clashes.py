@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import chain
+from typing import Any
 
 from pglab.algorithms.objectives import uses_kl, uses_old_log_prob
 from pglab.envs.finite import FiniteMDP
@@ -80,9 +81,11 @@ def _of_exact_steps(shapes: Shapes, arm: Arm) -> Iterator[str]:
 
 
 def _of_segments(shapes: Shapes, arm: Arm) -> Iterator[str]:
-    batch, estimator = arm.batch, arm.estimator
+    batch: Any = arm.batch
+    estimator = arm.estimator
     if not isinstance(batch, Segments):
         return
+    steps = batch.lanes * batch.steps
     for part in (arm.weighting, arm.baseline):
         if getattr(part, "whole_episodes", False):
             yield (
@@ -94,10 +97,10 @@ def _of_segments(shapes: Shapes, arm: Arm) -> Iterator[str]:
             "batch=segments cuts episodes, which a learned critic has to continue: choose baseline=value and a "
             "weighting that uses it (gae or baseline), or batch=steps"
         )
-    if isinstance(arm.rule, Epochs) and batch.lanes * batch.steps % arm.rule.minibatches:
+    if isinstance(arm.rule, Epochs) and steps % arm.rule.minibatches:
         yield (
             f"reuse.minibatches={arm.rule.minibatches} does not divide the batch's {batch.lanes} × {batch.steps} = "
-            f"{batch.lanes * batch.steps} steps (batch.lanes × batch.steps)"
+            f"{steps} steps (batch.lanes × batch.steps)"
         )
     for key, wrong in (
         ("reduction=episodes", estimator.reduction == "episodes"),

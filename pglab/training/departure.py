@@ -125,7 +125,7 @@ class Trail:
         self.made[rows] += 1
 
 
-def is_distribution(head: Any, space: Discrete) -> bool:
+def is_distribution(head: Any, space: Space) -> bool:
     """Tells whether exp(log_prob) of a head sums to 1; one that is wrong on purpose has no KL and no exact J."""
     logits = torch.linspace(-2.0, 2.0, 32 * head.width(space)).reshape(32, -1)
     chosen = torch.arange(space.size)[:, None].expand(-1, 32)

@@ -161,10 +161,10 @@ def measured(
         if plain:
             noisier = groups.variance(plain[0], by_steps)
             removed = np.where(has_baseline & (noisier > 0), 1.0 - variance / noisier, np.nan)
-        small = isinstance(world, FiniteMDP) and len(world.transition) <= diagnostics.exact_states
-        if small and is_distribution(policy.head, world.actions):
+        mdp = world if isinstance(world, FiniteMDP) and len(world.transition) <= diagnostics.exact_states else None
+        if mdp is not None and is_distribution(policy.head, as_space(mdp.actions)):
             gamma = column(training, k, lambda arm: float(arm.gamma))
-            objective[rows], slope = _exact(world, policy, before[torch.from_numpy(rows)], gamma[rows])
+            objective[rows], slope = _exact(mdp, policy, before[torch.from_numpy(rows)], gamma[rows])
             exact_cosine[rows] = cosine(estimate[rows], slope)
         return _of_the_update(policy, as_space(world.actions), witness, after, played, kept, weights, diagnostics) | {
             "grad_variance": variance,

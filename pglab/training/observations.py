@@ -50,9 +50,11 @@ class Standardized:
     def of_critic(self, weighting: Any) -> Any:
         """A weighting whose critic's network, if it has one, sees them."""
         baseline = getattr(weighting, "baseline", None)
-        if not (is_dataclass(baseline) and hasattr(baseline, "critic") and hasattr(baseline, "network")):
+        network = getattr(baseline, "network", None)
+        if network is None or not (hasattr(baseline, "critic") and is_dataclass(baseline)):
             return weighting
-        return replace(weighting, baseline=replace(baseline, network=self.of(baseline.network)))
+        critic: Any = baseline
+        return replace(weighting, baseline=replace(critic, network=self.of(network)))
 
 
 class Observed:

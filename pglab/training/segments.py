@@ -181,12 +181,13 @@ class _Log:
     @classmethod
     def empty(cls, batch: Segments, world: World, runs: int, device: torch.device) -> "_Log":
         shape, space = (batch.steps, runs, batch.lanes), as_space(world.actions)
-        flags = (torch.empty(shape, dtype=torch.bool, device=device) for _ in range(2))
+        ended, cut = (torch.empty(shape, dtype=torch.bool, device=device) for _ in range(2))
         return cls(
             torch.empty(*shape, world.observation.stored, device=device),
             torch.empty(*shape, *space.shape, dtype=space.dtype, device=device),
             torch.empty(shape, device=device),
-            *flags,
+            ended,
+            cut,
             torch.empty(shape[1:], dtype=torch.int64, device=device),
             [],
         )

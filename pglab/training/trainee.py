@@ -51,12 +51,14 @@ class Trainee:
         """Sets the learning rates for the update after so many others."""
         factor = self.arm.schedule.rate(update)
         self.stepper.optimizer.set_rate(factor)
-        if hasattr(self.weigher.critic, "optimizer"):
-            self.weigher.critic.optimizer.set_rate(factor)
+        critic: Any = self.weigher.critic
+        if hasattr(critic, "optimizer"):
+            critic.optimizer.set_rate(factor)
 
     def adapt(self, kl: Tensor) -> None:
         """Has the objective choose its coefficient for the next update, from the KL of this one, `[k]`."""
-        self.strength.copy_(self.arm.objective.adapt(self.strength, kl))
+        objective: Any = self.arm.objective
+        self.strength.copy_(objective.adapt(self.strength, kl))
 
     @property
     def table_rows(self) -> np.ndarray:

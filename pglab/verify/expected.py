@@ -98,7 +98,7 @@ def _by_running(arm: Arm, tables: Tables, state: State, episodes: int) -> Moment
     reduction = "episodes" if estimator.reduction == "sum" else estimator.reduction
     return estimate_moments(
         tables.mdp, tables.pi, tables.score, arm.psi, episodes, _critic_table(arm, tables.mdp, state),
-        reduction, estimator.normalize, MOST_BATCHES, _memory(state),
+        reduction, bool(estimator.normalize), MOST_BATCHES, _memory(state),
     )  # fmt: skip
 
 

@@ -142,7 +142,7 @@ def packed(trajectories: Trajectories, chosen: np.ndarray) -> Episodes:
 
     symbol = along(trajectories.symbol, torch.float32)[:, None]
     ends = (trajectories.terminated, trajectories.truncated)
-    terminated, truncated = (table.any(-1)[number] for table in ends)
+    terminated, truncated = (np.any(table, -1)[number] for table in ends)
     return Episodes(
         run=np.repeat(np.arange(len(chosen)), chosen.shape[1]),
         length=length,

@@ -60,7 +60,7 @@ def seed_scores(scores: pd.DataFrame, score: str = "score") -> Figure:
         for place, (arm, (colour, _)) in enumerate(zip(names, _row_colours(len(names)), strict=True)):
             of_arm = scores[scores["arm"] == arm].dropna(subset="score")
             for marker, dots in (("o", of_arm[~lacking[of_arm.index]]), (">", of_arm[lacking[of_arm.index]])):
-                open_mark = {"mfc": "none", "mew": 0.8} if marker == ">" else {"mew": 0}
+                open_mark: dict[str, Any] = {"mfc": "none", "mew": 0.8} if marker == ">" else {"mew": 0}
                 axes.plot(dots["score"], np.full(len(dots), place), marker, color=colour, ms=3, alpha=0.7, **open_mark)
             if len(of_arm):
                 mean, low, high = mean_interval(limited.loc[of_arm.index, "score"].to_numpy())
@@ -107,7 +107,7 @@ def sensitivity(scores: pd.DataFrame, key: str, score: str = "score") -> Figure:
     def detail(axes: Axes, name: str, colour: Colour) -> None:
         for open_dots, runs in of[name].groupby("lacking"):
             x = shifted(runs["value"], name)
-            fill = {"mfc": "none", "mew": 0.6} if open_dots else {"mew": 0}
+            fill: dict[str, Any] = {"mfc": "none", "mew": 0.6} if open_dots else {"mew": 0}
             axes.plot(x, runs["shown"], "o", color=colour, ms=2.2, alpha=0.5, **fill)
         for value, at_value in of[name].groupby("value")["score"]:
             there = at_value.dropna().to_numpy()
