@@ -79,7 +79,7 @@ def test_a_study_a_folder_and_a_choice_of_ones_own_may_have_any_name(tmp_path: P
     (composed,) = compose_runs(asked, tmp_path / "mößig")
     assert composed.choices["weighting"] == "schätzer"
     assert composed.overrides == tuple(asked)
-    assert study_name(composed) == "été=2024"
+    assert study_name([composed]) == "été=2024"
     (arm,) = make_plan([composed]).arms
     assert arm.files.folder == tmp_path / "répertoire" / "été=2024" / "weighting=schätzer"
 

@@ -46,7 +46,8 @@ def test_a_diverged_run_ends_with_its_last_finite_policy(diverging: Path):
 def test_a_diverged_run_is_counted_and_excluded_from_nothing(diverging: Path):
     evaluation = load_evaluation(diverging)
     summary = summarize(load(diverging), evaluation).set_index("arm")
-    diverged, fine = summary.loc[arm_of(diverging, "3e+38").name], summary.loc[arm_of(diverging, "0.1").name]
+    of_rate = {float(rows["optimizer.lr"].iloc[0]): arm for arm, rows in load(diverging).groupby("arm")}
+    diverged, fine = summary.loc[of_rate[3e38]], summary.loc[of_rate[0.1]]
     assert (diverged["seeds"], diverged["diverged"], diverged["finished"]) == (2, 2, 0)
     assert (fine["seeds"], fine["diverged"], fine["finished"]) == (2, 0, 2)
     assert diverged["score"] == evaluation[evaluation["status"] == "diverged"]["return"].mean()
