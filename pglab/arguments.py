@@ -52,6 +52,8 @@ class Arguments:
 def parse(arguments: Sequence[str]) -> Arguments:
     """Tells overrides from options. `--key=value`, as W&B's sweep agent writes it, is the override `key=value`.
 
+    The agent writes values as Python does, so that its `None` is `null`.
+
     Raises:
         InputError: an option that there is not, or one without its value.
     """
@@ -60,7 +62,12 @@ def parse(arguments: Sequence[str]) -> Arguments:
         if "=" not in text:
             raise InputError(f"{text} is no option; settings are given as key=value, and --help lists the options")
     options = {name: value for name, value in vars(asked).items() if name != "overrides" and value not in (None, False)}
-    return Arguments((*asked.overrides, *(text.lstrip("-") for text in unknown)), options)
+    return Arguments((*asked.overrides, *map(_of_agent, unknown)), options)
+
+
+def _of_agent(text: str) -> str:
+    key, _, value = text.lstrip("-").partition("=")
+    return f"{key}={'null' if value == 'None' else value}"
 
 
 def _parser() -> Parser:

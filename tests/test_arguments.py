@@ -34,6 +34,8 @@ def test_hydra_gets_all_overrides_in_one_piece_and_every_option_with_its_value()
 @pytest.mark.parametrize("key", ["experiment", "env", "plan", "init", "seeds", "weighting.lam"])
 def test_a_sweep_agents_form_of_an_override_is_never_taken_for_an_option(key: str):
     assert parse([f"--{key}=1"]).overrides == (f"{key}=1",)
+    assert parse([f"--{key}=None"]).overrides == (f"{key}=null",)
+    assert parse([f"--{key}=a=b"]).overrides == (f"{key}=a=b",)
 
 
 @pytest.mark.parametrize("option", ["--nonsense", "-x", "--config"])
