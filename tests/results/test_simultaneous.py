@@ -55,6 +55,7 @@ frames = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(frames, st.sampled_from(TESTS), st.sampled_from([0.8, 0.95, 0.99]))
 def test_a_winner_is_named_exactly_where_enough_seeds_exclude_0(frame: pd.DataFrame, test: Test, level: float):
@@ -109,6 +110,7 @@ def grid(seeds: int, apart: bool, spread: float, seed: int) -> pd.DataFrame:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.integers(2, 8), st.booleans(), st.sampled_from([0.0, 2.0, 5.0]), st.integers(0, 10**6))
 def test_effects_of_grids_exclude_0_exactly_where_their_p_is_small(seeds: int, apart: bool, spread: float, seed: int):

@@ -74,6 +74,7 @@ def test_more_seeds_and_arms_leave_the_others_as_they_are(tmp_path: Path, conten
     assert numbers(contents, tmp_path / "s") == whole
 
 
+@pytest.mark.slow
 def test_ppo_killed_after_a_checkpoint_ends_with_the_same_bits(command_line, tmp_path: Path, contents):
     asked = ["-m", *PPO, "updates=30"]
     with command_line.started(asked, tmp_path) as process:

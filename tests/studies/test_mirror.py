@@ -77,6 +77,7 @@ def test_a_run_that_is_trained_again_takes_the_place_of_its_earlier_folder(
     assert [[row["update"] for row in run.history] for run in mirrored(study).values()] == [[1, 2], [1, 2]]
 
 
+@pytest.mark.slow
 def test_an_online_study_is_there_once_however_often_it_is_trained(
     command_line, tmp_path: Path, tiny, wandb_server: WandbServer
 ):

@@ -23,6 +23,7 @@ def made_by(folder: Path) -> dict[str, list[int]]:
     return {seed: run["provenance"] for seed, run in about["runs"].items()}
 
 
+@pytest.mark.slow
 def test_an_edited_component_is_refused_kept_or_run_anew(command_line, tmp_path: Path, contents):
     folder = put_watched(tmp_path / "here")
     study = folder / "results" / "s"

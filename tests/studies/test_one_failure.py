@@ -30,6 +30,7 @@ def runs(folder: Path) -> dict[tuple[str, int], dict]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "error"),
     [

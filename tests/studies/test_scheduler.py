@@ -46,6 +46,7 @@ def assert_same_rows(study: Path, other: Path) -> None:
         pd.testing.assert_frame_equal(read(study), read(other), check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_stop_of_the_whole_group_leaves_a_study_that_the_same_command_finishes(
     command_line, command, undisturbed: Path, put_own_weightings, tmp_path: Path, capsys
 ):

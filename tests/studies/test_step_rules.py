@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 import pglab
 from pglab.results import load
 
 NUMBERS = ("updates.parquet", "evaluation.parquet", "policies.npz", "states.bin")
 
 
+@pytest.mark.slow
 def test_a_study_of_steps_has_the_same_bits_whole_and_continued_and_shows_its_steps(tmp_path: Path, contents):
     def train(folder: str, *overrides: str) -> dict[str, bytes]:
         pglab.run([

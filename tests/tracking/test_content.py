@@ -65,6 +65,7 @@ def change(arm: Path, file: str, changed: Callable[[pd.DataFrame], pd.DataFrame]
     changed(pd.read_parquet(arm / file)).to_parquet(arm / file, index=False)
 
 
+@pytest.mark.slow
 def test_numbers_that_changed_take_the_place_of_the_old_ones(
     mirror_command, copied_study, wandb_server, variables, read_back
 ):

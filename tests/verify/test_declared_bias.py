@@ -88,6 +88,7 @@ def test_no_declared_choice_excuses_a_baseline_that_peeks_at_the_action(own, tmp
     assert "has another mean than ∇J and declares no bias" in finding["because"]
 
 
+@pytest.mark.slow
 def test_a_small_bias_that_points_downhill_is_wrong_whether_or_not_it_offers_a_setting_without(own, tmp_path):
     choices = ("weighting=scaled", "weighting.factor=-0.1,0.9", "weighting.offers=false,true")
     done = verify(tmp_path, *own, "-m", *choices, *SMALL, NO_COSINES)
