@@ -140,6 +140,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_anew(copied_study: Pat
     pd.testing.assert_frame_equal(load(copied_study), before)
 
 
+@pytest.mark.slow
 def test_a_study_is_looked_at_while_it_trains_and_after_it_was_killed(command_line, tmp_path: Path, tiny):
     with command_line.started(["seed=0", "seeds=2", *tiny, "updates=5000"], tmp_path) as process:
 

@@ -99,6 +99,7 @@ def test_an_online_study_is_there_once_however_often_it_is_trained(
         assert run.summary["final_return"] == pytest.approx(returns[arm, seed])
 
 
+@pytest.mark.slow
 def test_losing_wandb_costs_a_warning_and_no_run(command_line, tmp_path: Path, tiny):
     closed = {"WANDB_BASE_URL": "http://127.0.0.1:9", "HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc")}
     online = [*tiny[:-1], "logger.mode=online", "logger.timeout=5"]

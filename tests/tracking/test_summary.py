@@ -97,6 +97,7 @@ def media(seen: Seen) -> dict[str, bytes]:
     return {name: stored for name, stored in seen.summary.files.items() if name.startswith("media/")}
 
 
+@pytest.mark.slow
 def test_the_figures_and_the_page_of_the_report_arrive(seen):
     incomplete, complete = (files(one, "image-file") for one in seen)
     assert incomplete.keys() == {"learning_curves", "seed_scores", "performance_profile", "gradient_diagnostics"}
