@@ -1,4 +1,4 @@
-"""What all command lines share: options whose mistakes are one line, and one way for a command to end."""
+"""The shell of all command lines: options whose mistakes are one line, and one way for a command to end."""
 
 import argparse
 import os

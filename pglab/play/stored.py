@@ -91,7 +91,7 @@ def find_policy(study: Path, arm: str | None, seed: int | None) -> StoredPolicy:
 
 
 def _record(arm: ArmFolder) -> ArmRecord:
-    """What is known of an arm; of a damaged one, which may not be the one that is meant, its name."""
+    """The record of an arm; of a damaged one, which may not be the one that is meant, its name."""
     try:
         return parse(arm.path / ABOUT)
     except DamagedError:

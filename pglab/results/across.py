@@ -174,7 +174,7 @@ def _row(
 
 
 def _fates(known: pd.DataFrame, arms: Sequence[ArmKey]) -> str:
-    """What became of an arm on each problem on which most of its runs diverged or failed, in words."""
+    """The fate of an arm on each problem on which most of its runs diverged or failed, in words."""
     runs, of_arm = runs_by_arm(known), problems(known)
     return " and ".join(f"{said} on {of_arm[arm]}" for arm in arms if (said := fate(runs[arm])))
 

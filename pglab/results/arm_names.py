@@ -168,7 +168,7 @@ class _Told(Generic[Key]):
 
 
 def _told(given: Mapping[Key, Iterable[Setting]], known: Callable[[Key, str], str | None]) -> _Told[Key]:
-    """What tells arms apart.
+    """The names and settings that tell arms apart.
 
     Args:
         given: the settings of each arm.
@@ -193,7 +193,7 @@ def _rank(key: str) -> tuple[bool, int, str]:
 
 
 def _told_in(runs: pd.DataFrame) -> _Told[ArmKey]:
-    """What tells the arms in a frame of runs apart: their names, and the columns for what a name leaves out."""
+    """Tells the arms in a frame of runs apart: their names, and the columns for what a name leaves out."""
     rows = runs if "study" in runs else runs.assign(study="")
     described = {(str(r["study"]), str(r["arm"])): r for r in rows.drop_duplicates(["study", "arm"]).to_dict("records")}
     given = {arm: settings_in(arm[1]) for arm in described}

@@ -1,4 +1,4 @@
-"""How much an algorithm lives by its settings being chosen for each problem."""
+"""Sensitivity of an algorithm to its settings being chosen for each problem."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations

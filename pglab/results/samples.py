@@ -76,7 +76,7 @@ def _times(runs: pd.DataFrame, entered: pd.Series) -> tuple[np.ndarray, np.ndarr
 
 
 def fate(runs: pd.DataFrame) -> str:
-    """What became of an arm most of whose runs diverged or failed; empty for any other."""
+    """The fate of an arm most of whose runs diverged or failed; empty for any other."""
     counts = runs["status"].value_counts()
     lost = {status: int(counts[status]) for status in ("diverged", "failed") if status in counts}
     if 2 * sum(lost.values()) <= len(runs):

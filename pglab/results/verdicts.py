@@ -79,7 +79,7 @@ def _seeds(row: Mapping[Any, Any]) -> str:
 
 
 def _partners(row: Mapping[Any, Any]) -> str:
-    """What would make pairs of the runs that have no partner, where some have one."""
+    """The way to make pairs of the runs that have no partner, where some have one."""
     some = row["shared"] and row["lacking"] and (row["paired"] or has_enough(row))
     return f"{row['lacking']} of both arms would make more pairs" if some else ""
 

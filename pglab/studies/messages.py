@@ -106,7 +106,7 @@ class Failed:
 
     @property
     def shown(self) -> str:
-        """What a person is shown of it."""
+        """The part of it that a person is shown."""
         return self.own or self.traceback
 
 

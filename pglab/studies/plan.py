@@ -137,7 +137,7 @@ class Plan:
 def make_plan(
     composed: Sequence[Composed], command: str = "", programs: Mapping[str, str] = MappingProxyType({})
 ) -> Plan:
-    """What one command does.
+    """The work of one command.
 
     Args:
         composed: the runs that it asks for.

@@ -23,7 +23,7 @@ class CriticStep:
 
 @dataclass(frozen=True)
 class Targets:
-    """What critics are fitted to and what they said, at each packed step of the bundle, `[S + 1]` each."""
+    """The targets of critics and what they said before, at each packed step of the bundle, `[S + 1]` each."""
 
     target: Tensor
     value: Tensor
@@ -53,7 +53,7 @@ class CriticLesson:
     targets: Targets
 
     def own(self, runs: np.ndarray) -> np.ndarray:
-        """Those of some rows of the table that are the arm's."""
+        """The given rows of the table that are the arm's."""
         return runs[(runs >= self.rows.start) & (runs < self.rows.stop)]
 
     def stretches(self, blocks: Iterator[Block], shift: Tensor | None = None) -> Iterator[Stretch]:

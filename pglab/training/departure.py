@@ -16,7 +16,7 @@ from pglab.training.episodes import Episodes
 
 @dataclass(frozen=True)
 class Departure:
-    """How far a policy π is from π_old, which played the batch, with r_t = π(a_t|s_t) / π_old(a_t|s_t): `[R]` each.
+    """Distance of a policy π from π_old, which played the batch, with r_t = π(a_t|s_t) / π_old(a_t|s_t): `[R]` each.
 
     Attributes:
         kl: mean of KL(π_old(·|s_t) ‖ π(·|s_t)) in nats; NaN where an action is a Box.

@@ -37,14 +37,6 @@ class Restless(CartPoleEnv):
 gymnasium.register("Restless-v0", entry_point=Restless, max_episode_steps=30)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def bundle(seeds, id="CartPole-v1", updates=4):
     critic = Value(MLP((8,)), PyTorchDefault(), ADAM, fit="with_policy")
     arm = Arm(

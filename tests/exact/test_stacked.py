@@ -24,14 +24,6 @@ PROBLEMS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def rows(policy, count):
     """Parameters of several runs, `[K, P]`, in single precision as they are trained."""
     flat = torch.randn(count, policy.model.layout.size, generator=torch.Generator().manual_seed(0))
