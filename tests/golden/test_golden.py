@@ -14,7 +14,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:builtin type:DeprecationWarning"
 KNOWN = json.loads(HASHES.read_text())
 SWEPT_ELSEWHERE = {
     "logger/wandb",  # where results go, not what they are
-    "env/pendulum", "env/mountain_car_continuous",  # no built-in head has a Box of actions
 }  # fmt: skip
 
 
