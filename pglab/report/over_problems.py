@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pglab.results.across import across_problems, describe_across
-from pglab.results.arm_names import pair_labels
+from pglab.results.across import across_problems, describe_across, labels_over_problems
 from pglab.results.comparisons import compare
 from pglab.results.normalised import known_returns, load_references, normalized, reference_lines, spanned
 from pglab.results.pairs import Test
@@ -51,6 +50,6 @@ def over_problems(study: Path, runs: pd.DataFrame, control: str | None, test: Te
     pairs = [
         ((row["study"], row["arm"]), (row["control_study"], row["control"])) for row in differences.to_dict("records")
     ]
-    labels = pair_labels(known, pairs, with_settings=False)  # as over all problems
+    labels = labels_over_problems(known, pairs)
     differences = differences.assign(label=[one.arm for one in labels], control_label=[one.control for one in labels])
     return OverProblems(lines, comparisons, describe_across(runs, stored), differences)

@@ -1,13 +1,13 @@
 """One answer over several problems, from normalised scores; the problems are fixed, the seeds are the replication."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pglab.results.arm_choices import ArmKey, choices, compared_factors, runs_by_arm
-from pglab.results.arm_names import method_names, pair_labels
+from pglab.results.arm_choices import ArmKey, Choices, methods, runs_by_arm
+from pglab.results.arm_names import Pair, method_names, pair_labels
 from pglab.results.comparisons import simultaneous
 from pglab.results.contrasts import contrast
 from pglab.results.controls import controls
@@ -92,8 +92,9 @@ def describe_across(scores: pd.DataFrame, references: pd.DataFrame, level: float
     """
     known = normalized(scores, references)
     names, of_arm, by_seed = spanned(known), problems(known), _by_seed(known)
-    rows = []
-    for method, arms in _methods(known).items() if names else ():
+    rows, called = [], method_names(known) if names else {}
+    for method in dict.fromkeys(called.values()):
+        arms = [arm for arm, name in called.items() if name == method]
         there = {of_arm[arm]: by_seed[arm].mean() for arm in arms}
         lacks = [name for name in names if name not in there]
         none = without_test(np.nan, "", f"none: no such arm on {', '.join(lacks)}"), 0
@@ -118,19 +119,28 @@ def _groups(known: pd.DataFrame, control: str | None) -> list[list[Compared]]:
     """The comparisons of `compare` that are the same but for their problem, where there are at least two."""
     if not spanned(known):
         return []
-    arms, factors = choices(known), compared_factors(known)
+    of_arm = methods(known)
     groups: dict[tuple[Any, ...], list[Compared]] = {}
     for pair in controls(known, control).items():
-        groups.setdefault(tuple(arms[arm][key] for arm in pair for key in factors), []).append(pair)
+        groups.setdefault(_of_both(of_arm, pair), []).append(pair)
     return [pairs for pairs in groups.values() if len(pairs) > 1]
 
 
-def _methods(known: pd.DataFrame) -> dict[str, list[ArmKey]]:
-    """The arms that are the same but for their problem, by what they are called."""
-    found: dict[str, list[ArmKey]] = {}
-    for arm, name in method_names(known).items():
-        found.setdefault(name, []).append(arm)
-    return found
+def labels_over_problems(known: pd.DataFrame, pairs: Sequence[Compared]) -> list[Pair]:
+    """Names for the arms of each pair, the same on every problem where their methods are."""
+    of_arm, names, found = methods(known), method_names(known), pair_labels(known, pairs, with_settings=False)
+    told: dict[tuple[Any, ...], set[tuple[str, str, str]]] = {}
+    for pair, one in zip(pairs, found, strict=True):
+        told.setdefault(_of_both(of_arm, pair), set()).add((one.arm, one.control, one.alike))
+    return [
+        one if len(told[_of_both(of_arm, (arm, control))]) == 1 else Pair(names[arm], names[control], "", one.problem)
+        for (arm, control), one in zip(pairs, found, strict=True)
+    ]
+
+
+def _of_both(of_arm: Mapping[ArmKey, Choices], pair: Compared) -> tuple[Any, ...]:
+    """The methods of an arm and its control."""
+    return tuple(tuple(of_arm[arm].values()) for arm in pair)
 
 
 def _contrast(
@@ -146,7 +156,7 @@ def _contrast(
 def _row(
     known: pd.DataFrame, pairs: Sequence[Compared], found: Difference, entered: pd.DataFrame, in_pairs: bool
 ) -> dict[str, Any]:
-    of_arm, (labels, *_) = problems(known), pair_labels(known, pairs, with_settings=False)
+    of_arm, (labels, *_) = problems(known), labels_over_problems(known, pairs)
     runs = pd.concat([of_one for arm, of_one in runs_by_arm(known).items() if arm in entered])
     sizes = entered.notna().sum()
     used = runs["seed"].isin(entered.index) & runs["score"].notna()

@@ -64,6 +64,14 @@ def compared_factors(scores: pd.DataFrame) -> list[str]:
     return [key for key in distinguishing_on_a_problem(scores) if key != "study"]
 
 
+def methods(scores: pd.DataFrame) -> dict[ArmKey, Choices]:
+    """The method of each arm: its choices in `distinguishing_on_a_problem`. Arms on several problems are one method
+    where these are the same, whatever else goes with the problem.
+    """
+    keys = distinguishing_on_a_problem(scores)
+    return {arm: {key: of_arm[key] for key in keys} for arm, of_arm in choices(scores).items()}
+
+
 def text(value: Any) -> str | None:
     """A choice as one writes it."""
     if value is None or value is pd.NA or (isinstance(value, float) and value != value):

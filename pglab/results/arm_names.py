@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import pandas as pd
 
-from pglab.results.arm_choices import ArmKey, Choices, fewest, is_number, same, text
+from pglab.results.arm_choices import ArmKey, Choices, fewest, is_number, methods, same, text
 from pglab.results.problems import problems
 from pglab.results.shown import shown
 from pglab.settings import FRAME_GROUPS, SAID_WHOLE, folder_name, name_in_full, naming, of_problem
@@ -76,11 +76,24 @@ def arm_labels(runs: pd.DataFrame) -> dict[ArmKey, str]:
 
 
 def method_names(runs: pd.DataFrame) -> dict[ArmKey, str]:
-    """A name for each arm that says nothing of its problem: arms that are alike but for it have the same."""
-    told = _told_in(runs)
+    """A name for each arm that says nothing of its problem, nor of what goes with it: one for all arms of a method."""
+    told, of_arm = _told_in(runs), methods(runs)
+    groups: dict[tuple[str | None, ...], list[ArmKey]] = {}
+    for arm, method in of_arm.items():
+        groups.setdefault(tuple(method.values()), []).append(arm)
     keys = [key for key in told.keys if not of_problem(key)]
-    alone = len(keys) == 1 and all(keys[0] in of_arm for of_arm in told.values.values())
-    return {arm: _label(keys, of_arm, told.cut, alone) or DEFAULT for arm, of_arm in told.values.items()}
+    keys = [
+        key for key in keys if all(len({told.values[arm].get(key) for arm in arms}) == 1 for arms in groups.values())
+    ]
+    values = {method: told.values[arms[0]] for method, arms in groups.items()}
+    if len({tuple(of.get(key) for key in keys) for of in values.values()}) < len(values):  # not by what was asked for
+        keys = list(next(iter(of_arm.values())))
+        values = {
+            method: {k: v for k, v in of_arm[arms[0]].items() if v is not None} for method, arms in groups.items()
+        }
+    alone = len(keys) == 1 and all(keys[0] in of for of in values.values())
+    cut = short_keys(keys)
+    return {arm: _label(keys, values[method], cut, alone) or DEFAULT for method, arms in groups.items() for arm in arms}
 
 
 @dataclass(frozen=True)

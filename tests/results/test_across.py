@@ -127,6 +127,51 @@ def test_the_mean_over_problems_of_each_arm_counts_every_problem_the_same():
     assert lacking["interval"].tolist()[1] == "none: no such arm on taxi"
 
 
+def with_settings_of_the_problem(**settings: dict[str, object]) -> pd.DataFrame:
+    """`TWO` with settings that its command gave each problem, and so are a part of its arms' names."""
+    frame = TWO
+    for key, of_env in settings.items():
+        dotted = key.replace("__", ".")
+        value = frame["env"].map(of_env)
+        frame = frame.assign(**{dotted: value, "arm": frame["arm"] + f",{dotted}=" + value.astype(str)})
+    return frame
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"batch__steps": {"cartpole": 5000, "taxi": 200}},
+        {"env__horizon": {"cartpole": 500, "taxi": 100}},
+        {"network": {"cartpole": "mlp", "taxi": "tabular"}, "gamma": {"cartpole": 0.9, "taxi": 1.0}},
+    ],
+    ids=["batch", "horizon", "network and gamma"],
+)
+def test_settings_that_go_with_the_problem_split_no_method_in_table_or_verdict(settings: dict):
+    frame = with_settings_of_the_problem(**settings)
+    known = references(frame)
+    numbers = ["arm", "n", "mean", "low", "high", "cartpole", "taxi"]
+    alike = describe_across(frame, known)[numbers].to_numpy().tolist()
+    assert alike == describe_across(TWO, KNOWN)[numbers].to_numpy().tolist()
+    said = ["label", "control_label", "alike", "difference", "low", "high", "problems"]
+    pd.testing.assert_frame_equal(across_problems(frame, known)[said], across_problems(TWO, KNOWN)[said])
+
+
+def test_a_method_that_was_asked_for_by_another_experiment_on_each_problem_is_called_what_it_is():
+    named = {("cartpole", "total"): "a", ("cartpole", "rtg"): "b", ("taxi", "total"): "c", ("taxi", "rtg"): "d"}
+    frame = TWO.assign(experiment=[named[key] for key in zip(TWO["env"], TWO["weighting"], strict=True)])
+    frame = frame.assign(arm="experiment=" + frame["experiment"])
+    assert describe_across(frame, references(frame))["arm"].tolist() == ["total", "rtg"]
+    (row,) = across_problems(frame, references(frame)).to_dict("records")
+    assert row["verdict"].startswith("over 2 problems: rtg beats total by 0.106 ± 0.092 normalised return (8 paired")
+
+
+def test_the_same_arms_in_two_studies_are_two_methods():
+    twice = together(TWO, TWO.assign(study="again", score=TWO["score"] - 1))
+    known = references(twice)
+    assert describe_across(twice, known)["n"].tolist() == [8] * 4
+    assert across_problems(twice, known)["problems"].tolist() == [2, 2]
+
+
 def test_scores_that_are_no_returns_are_refused():
     with pytest.raises(ValueError, match="returns are normalised; these scores are environment steps"):
         normalized(TWO.assign(unit="environment steps"), KNOWN)
