@@ -70,6 +70,7 @@ NO_BASELINE = "pglab.algorithms.baselines.NoBaseline"
 HELD_BY_OTHERS = ("baseline",)  # groups of which nothing is built but what another component holds of them
 DEFAULT_ENV = "cartpole"  # that of `conf/config.yaml`
 FRAME_GROUPS = ("env", "weighting", "baseline", "head", "network", "optimizer")  # columns of every frame
+SHORT = 100  # letters of a folder's name
 SAID_WHOLE = frozenset({"seed", "id", "steps", "_target_"})  # endings of dotted keys that say too little alone
 RETIRED = {("weighting", "discount_states"): ("estimator", "discount_states")}  # and what says the same now
 
@@ -142,10 +143,14 @@ def name_in_full(overrides: Iterable[str]) -> str:
     return ",".join(naming(overrides)) or "default"
 
 
-def folder_name(parts: Sequence[str]) -> str:
-    """A safe name for a folder, which tells these parts from all others: cut and marked where it would be too long."""
+def folder_name(parts: Sequence[str], most: int = SHORT) -> str:
+    """A safe name for a folder, which tells these parts from all others: cut and marked where it would be too long.
+
+    Args:
+        most: letters before it is cut.
+    """
     name = ",".join(parts) or "default"
-    safe = re.sub(r"[^\w=,.+\-\[\]]", "_", name)[:100]
+    safe = re.sub(r"[^\w=,.+\-\[\]]", "_", name)[:most]
     if safe != name or safe.startswith("."):
         safe += "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
     return safe

@@ -7,6 +7,8 @@ from typing import Any
 from pglab import settings as roles
 from pglab.store.records import ArmRecord
 
+LONG = 200  # letters of a study's name; a folder's has room for 255 bytes
+
 
 @dataclass(frozen=True)
 class Composed:
@@ -96,16 +98,38 @@ def study_name(composed: Sequence[Composed]) -> str:
 
     The default problem is not named, and several are only as keys: `env,weighting` where environments are swept.
     """
-    problems = {tuple(_problem(one)) for one in composed}
-    if _named(composed[0]) or len(problems) > 1:
-        return keys_name(composed[0])
-    keys = {key for key in _keys(composed[0]) if not roles.of_problem(key)}
-    return roles.folder_name(sorted({*keys, *problems.pop()}))
+    return _named(composed[0]) or _folder_name(_parts(composed))
+
+
+def earlier_names(composed: Sequence[Composed]) -> list[str]:
+    """The names that the study had in earlier versions: cut at 100 letters, and without its problem."""
+    if _named(composed[0]):
+        return []
+    return [roles.folder_name(_parts(composed)), roles.folder_name(sorted(_keys(composed[0])))]
 
 
 def keys_name(composed: Composed) -> str:
     """`study=NAME`, or the names of the keys that were set: `weighting`, `head,optimizer.lr`, …"""
-    return _named(composed) or roles.folder_name(sorted(_keys(composed)))
+    return _named(composed) or _folder_name(sorted(_keys(composed)))
+
+
+def _parts(composed: Sequence[Composed]) -> list[str]:
+    problems = {tuple(_problem(one)) for one in composed}
+    keys = _keys(composed[0])
+    if len(problems) > 1:
+        return sorted(keys)
+    return sorted({*(key for key in keys if not roles.of_problem(key)), *problems.pop()})
+
+
+def _folder_name(parts: Sequence[str]) -> str:
+    """The name of a folder, in which a long one says each group once: `baseline.clip+loss,batch.steps`."""
+    if len(",".join(parts)) <= roles.SHORT:
+        return roles.folder_name(parts)
+    endings: dict[str, list[str]] = {}
+    for part in parts:
+        group, dot, ending = ("", "", part) if "=" in part else part.rpartition(".")
+        endings.setdefault(group + dot or part, []).append(ending)
+    return roles.folder_name([part if part == one[0] else part + "+".join(one) for part, one in endings.items()], LONG)
 
 
 def _named(composed: Composed) -> str | None:

@@ -17,7 +17,7 @@ from pglab.settings import KEYS, Decides, difference
 from pglab.store.reader import ABOUT
 from pglab.store.records import LARGEST_SEED, ArmRecord
 from pglab.store.writer import ArmWriter
-from pglab.studies.asked import ArmConfig, Composed, Run, keys_name, runs_of, study_name
+from pglab.studies.asked import ArmConfig, Composed, Run, earlier_names, runs_of, study_name
 from pglab.studies.provenance import versions
 from pglab.studies.standing import OnMismatch, Standing, standing_of
 from pglab.studies.twins import one_of_each
@@ -154,7 +154,8 @@ def make_plan(
     for arm, of_arm in asked:
         if len(set(of_arm)) < len(of_arm):
             twice = next(seed for seed in sorted(of_arm) if of_arm.count(seed) > 1)
-            raise InputError(f"arm {arm.name}: seed {twice} is asked for twice; name each seed once")
+            name = names_of(_described(one) for one, _ in asked)[arm.name]
+            raise InputError(f"arm {name}: seed {twice} is asked for twice; name each seed once")
     folder = _folder(composed, [arm for arm, _ in asked])
     planned = []
     for one in one_of_each(asked, folder, programs):
@@ -164,23 +165,26 @@ def make_plan(
 
 
 def _folder(composed: Sequence[Composed], arms: Sequence[ArmConfig]) -> Path:
-    """The study's folder; one named as before problems were part of the name, where that holds one of the arms."""
+    """The study's folder; one named as in earlier versions, where that holds one of the arms."""
     results = Path(composed[0].settings["results_dir"])
-    folder, earlier = results / study_name(composed), results / keys_name(composed[0])
-    if not folder.exists() and any((earlier / arm.name / ABOUT).exists() for arm in arms):
-        return earlier
+    folder = results / study_name(composed)
+    for earlier in (results / name for name in earlier_names(composed)):
+        if not folder.exists() and any((earlier / arm.name / ABOUT).exists() for arm in arms):
+            return earlier
     return folder
 
 
 def writer_of(study: Path, arm: ArmConfig) -> ArmWriter:
     """The place where an arm of a study is stored."""
+    settings = {**arm.settings, **arm.stored.identity} if arm.stored else arm.settings
+    return ArmWriter(study, replace(_described(arm), versions=versions()), settings)
+
+
+def _described(arm: ArmConfig) -> ArmRecord:
     composed = arm.composed
-    if arm.stored:
-        return ArmWriter(study, replace(arm.stored, versions=versions()), {**arm.settings, **arm.stored.identity})
-    described = ArmRecord(
-        arm.name, dict(composed.choices), dict(composed.given), arm.identity, composed.overrides, versions()
+    return arm.stored or ArmRecord(
+        arm.name, dict(composed.choices), dict(composed.given), arm.identity, composed.overrides
     )
-    return ArmWriter(study, described, arm.settings)
 
 
 def _work(arms: Sequence[PlannedArm]) -> dict[str, Any]:
@@ -267,8 +271,9 @@ def _distinct_arms(runs: list[Run]) -> list[tuple[ArmConfig, list[int]]]:
         differing = differing or difference(known.identity, run.arm.identity)
         if differing:
             key, first, second = differing
+            name = names_of(_described(one.arm) for one in runs)[run.arm.name]
             raise InputError(
-                f"{key}={first} and {key}={second} would both be written to arm {run.arm.name}: "
+                f"{key}={first} and {key}={second} would both be written to arm {name}: "
                 "ask for one of them in each command, with a study=NAME of its own"
             )
     return [(arm, seeds[name]) for name, arm in arms.items()]

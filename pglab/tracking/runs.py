@@ -18,10 +18,10 @@ from pglab.store.files import read
 from pglab.store.films import FOLDER, films_of
 from pglab.store.folder import studies_in
 from pglab.store.reader import EVALUATION, UPDATES, ArmFolder
-from pglab.store.records import ArmRecord, Status
+from pglab.store.records import LARGEST_SEED, ArmRecord, Status
 from pglab.tracking.client import id_of
 
-MOST = 110  # letters of an arm's name: W&B takes 128 of a group's or a run's
+MOST = 128 - len(f",seed={LARGEST_SEED}")  # letters of an arm's name: W&B takes 128 of a group's or a run's
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +52,17 @@ class TrackedRun:
 
     @cached_property
     def group(self) -> str:
-        """The name of its arm: every setting that it was asked for with; for want of room what differs in its study."""
+        """The name of its arm: every setting that it was asked for with; for want of room what differs in its study.
+
+        Where there is no room for that either it is cut, and marked with the arm's place in the study.
+        """
         name = full_name(self.record)
-        if len(name) > MOST:
-            name = names_of(_siblings(self.study_folder))[self.record.arm]
-        return name[:MOST]
+        if len(name) <= MOST:
+            return name
+        names = names_of(_siblings(self.study_folder))
+        place = f"… (arm {list(names).index(self.record.arm) + 1})"
+        name = names[self.record.arm]
+        return name if len(name) <= MOST else name[: MOST - len(place)] + place
 
     @property
     def name(self) -> str:
@@ -131,12 +137,12 @@ def runs_of(arm: ArmFolder) -> list[TrackedRun]:
 
 
 def _siblings(study: Path) -> list[ArmRecord]:
-    """The arms of a study that are not damaged."""
+    """The arms of a study that are not damaged, in their order."""
     found = []
     for arm in studies_in(study)[0].arms:
         with contextlib.suppress(DamagedError):
             found += [record] if (record := arm.record()) else []
-    return found
+    return sorted(found, key=lambda record: record.order)
 
 
 def _final_returns(evaluation: pd.DataFrame) -> dict[int, float]:

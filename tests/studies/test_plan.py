@@ -7,7 +7,8 @@ import pytest
 
 from pglab.cli import compose_runs
 from pglab.errors import InputError
-from pglab.studies.asked import Composed
+from pglab.settings import SHORT
+from pglab.studies.asked import Composed, arm_name
 from pglab.studies.plan import Plan, make_plan
 
 
@@ -114,6 +115,25 @@ def test_the_same_arm_twice_is_refused_with_the_difference(default: Composed, ke
 @pytest.mark.parametrize("overrides", [["seed=0,0"], ["seed=0,1", "seeds=2"], ["gamma=0.5,5e-1"]], ids=str)
 def test_a_seed_asked_for_twice_is_refused(overrides: list[str]):
     assert "is asked for twice" in refusal(*overrides)
+
+
+LONG = [
+    *("env.horizon=77", "baseline=value", "baseline.fit=before", "baseline.optimizer.lr=0.003,0.01", "batch.steps=123"),
+    *("estimator.clip_norm=0.5", "estimator.normalize=batch"),
+]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ([*LONG, "seed=0,0"], "arm lr=0.003: seed 0 is asked for twice"),
+        ([*LONG, "updates=5,6"], "updates=5 and updates=6 would both be written to arm lr=0.003: "),
+    ],
+    ids=["seed", "updates"],
+)
+def test_an_arm_whose_folders_name_would_be_cut_is_named_by_what_differs(overrides: list[str], said: str):
+    assert len(arm_name(compose_runs(overrides)[0])) > SHORT
+    assert refusal(*overrides).startswith(said)
 
 
 @pytest.mark.parametrize("overrides", [["seed=range(0,0)"], ["weighting=total,rtg", "seed=range(3,3)"]], ids=str)

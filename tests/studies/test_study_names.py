@@ -8,8 +8,8 @@ import yaml
 import pglab
 from pglab.cli import compose_runs
 from pglab.compose import CONF
-from pglab.settings import DEFAULT_ENV
-from pglab.studies.asked import keys_name
+from pglab.settings import DEFAULT_ENV, SHORT
+from pglab.studies.asked import earlier_names
 from pglab.studies.plan import make_plan
 
 
@@ -47,7 +47,7 @@ def test_another_problem_is_another_study_and_an_earlier_study_of_this_one_goes_
 ):
     monkeypatch.chdir(tmp_path)
     corridor = [*tiny, "weighting=total,rtg", "evaluation.episodes=2"]
-    earlier = keys_name(compose_runs(corridor)[0])  # as it was named before problems were part of names
+    earlier = earlier_names(compose_runs(corridor))[-1]  # as it was named before problems were part of names
     pglab.run([*corridor, "study=before"])
     Path("results/before").rename(Path("results") / earlier)
     assert "env=" not in earlier
@@ -56,3 +56,37 @@ def test_another_problem_is_another_study_and_an_earlier_study_of_this_one_goes_
     elsewhere = make_plan(compose_runs([*corridor, "env=two_state_loop"]))
     assert elsewhere.folder.name == "batch,batch.episodes,env=two_state_loop,weighting"
     assert elsewhere.missing == 2
+
+
+MANY = [
+    *("env=corridor", "weighting=gae", "baseline=value", "batch=segments", "batch.lanes=4", "batch.steps=16"),
+    *("reuse=epochs", "baseline.loss=huber", "baseline.clip=0.1", "baseline.optimizer.lr=0.01,0.02"),
+    "estimator.clip_norm=1",
+]
+
+
+def test_a_long_name_says_every_key_and_problem_and_each_group_once():
+    name = folder(*MANY)
+    assert name == (
+        "baseline,baseline.clip+loss,baseline.optimizer.lr,batch,batch.lanes+steps,env=corridor,estimator.clip_norm,reuse,weighting"
+    )
+    assert len(name) > SHORT
+    others = [[*MANY, "estimator.entropy_bonus=0.1"], [*MANY, "gamma=0.9"], MANY[1:]]
+    assert len({name, *(folder(*other) for other in others)}) == 1 + len(others)
+
+
+def test_a_study_whose_long_name_was_cut_by_an_earlier_version_goes_on(
+    tmp_path: Path, tiny, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    asked = [*MANY, *(one for one in tiny if not one.startswith(("env", "batch"))), "updates=1"]
+    now, (earlier, _) = folder(*asked), earlier_names(compose_runs(asked))
+    assert len(earlier) == SHORT + len("-12345678")
+    pglab.run([*asked, "study=before"])
+    Path("results", "before").rename(Path("results", earlier))
+    plan = make_plan(compose_runs(asked))
+    assert (plan.folder.name, plan.missing) == (earlier, 0)
+    assert folder(*asked, "gamma=0.5") != earlier  # none of its arms
+    Path("results", earlier).rename(Path("results", now))
+    plan = make_plan(compose_runs(asked))
+    assert (plan.folder.name, plan.missing) == (now, 0)

@@ -9,9 +9,12 @@ import pytest
 
 from pglab.errors import DamagedError
 from pglab.results import load, load_evaluation
+from pglab.settings import folder_name, naming
 from pglab.store.films import film_file
+from pglab.store.folder import studies_in
 from pglab.store.reader import ArmFolder
-from pglab.tracking.runs import TrackedRun, runs_of
+from pglab.store.records import LARGEST_SEED
+from pglab.tracking.runs import MOST, TrackedRun, runs_of
 
 
 @pytest.fixture
@@ -75,6 +78,47 @@ def test_an_arm_is_refused_where_a_file_is_not_what_was_written(arm: ArmFolder):
         stream.write(b" ")
     with pytest.raises(DamagedError, match=r"evaluation\.parquet is damaged"):
         runs_of(arm)
+
+
+def asked_with(arm: ArmFolder, *overrides: str) -> str:
+    """Names the arm in W&B as if it had been asked for with these settings."""
+    about = json.loads((arm.path / "arm.json").read_text())
+    folder = folder_name(naming(overrides))
+    about |= {"overrides": overrides, "arm": folder}
+    del about["checksum"]
+    (arm.path / "arm.json").write_text(json.dumps(about))
+    return next(one.name for one in runs_of(ArmFolder(arm.path.rename(arm.path.parent / folder))) if one.seed == 1)
+
+
+@pytest.fixture
+def two_arms(copied_study: Path) -> list[ArmFolder]:
+    return [ArmFolder(about.parent) for about in sorted(copied_study.glob("*/arm.json"))][:2]
+
+
+def test_a_run_is_called_by_every_setting_of_its_arm_while_there_is_room(two_arms: list[ArmFolder]):
+    assert asked_with(two_arms[0], "weighting=gae", "weighting.lam=0.95") == "weighting.lam=0.95,weighting=gae,seed=1"
+
+
+def test_for_want_of_room_a_run_is_called_by_what_differs_in_its_study(two_arms: list[ArmFolder]):
+    shared = [f"my_group_{number}=an_option_of_it" for number in range(5)]
+    names = [asked_with(arm, *shared, f"weighting={name}") for arm, name in zip(two_arms, ("gae", "rtg"), strict=True)]
+    assert names[1] == "rtg,seed=1"  # the first one was asked for while the other had no such settings
+
+
+def test_where_that_is_too_long_as_well_its_place_in_the_study_tells_arms_apart(two_arms: list[ArmFolder]):
+    for arm, last in zip(two_arms, ("first", "fast"), strict=True):
+        asked_with(arm, f"my_group=an_option_with_a_name_{'that_is_long_' * 8}{last}")
+    folder = two_arms[0].path.parent
+    groups = [runs_of(arm)[0].group for arm in studies_in(folder)[0].arms]
+    assert sorted(group[-len("… (arm 1)") :] for group in groups) == ["… (arm 1)", "… (arm 2)"]
+    assert groups[0][:-2] == groups[1][:-2]  # there is no room for the end, in which they differ
+    assert [len(group) for group in groups] == [MOST, MOST]
+
+
+def test_the_longest_name_of_a_run_is_as_long_as_wandb_takes_it(two_arms: list[ArmFolder]):
+    asked_with(two_arms[0], *(f"my_group_{number}=a_very_long_option" for number in range(9)))
+    (one, *_) = runs_of(ArmFolder(next(two_arms[0].path.parent.glob("my_group*"))))
+    assert len(replace(one, seed=LARGEST_SEED).name) == 128
 
 
 def test_films_beyond_the_rows_wait_for_them(arm: ArmFolder):
