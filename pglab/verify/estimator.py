@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 
 from pglab.build import build_arm, build_component, build_shapes, check_components
-from pglab.envs.finite import FiniteMDP
 from pglab.errors import InputError
-from pglab.exact.estimators import reward_to_go
-from pglab.exact.sampling import head_fault
 from pglab.settings import canonical
 from pglab.training.arm import Arm
 from pglab.verify.parts import unchecked_reasons, without_bias
@@ -108,9 +105,8 @@ def solved(settings: Settings, problem: str, seed: int) -> Setting:
     """The estimator on a problem at the parameters of a seed, with all that is known exactly."""
     of_problem = _of_problem(settings, _problems(settings)[problem])
     shapes, arm = build_shapes(of_problem), build_arm(of_problem, [seed])
-    mdp = _finite(problem, shapes.world)
     try:
-        return solve(shapes, arm, problem, mdp, seed, head_fault(shapes.head, mdp.actions))
+        return solve(shapes, arm, problem, seed)
     except ValueError as error:
         raise InputError(f"{problem}: {error}") from error
 
@@ -148,18 +144,6 @@ def _of_problem(settings: Settings, env: Settings) -> Settings:
     """The settings as those of a run that is trained on one problem."""
     diagnostics = {"_target_": "pglab.training.diagnostics.NoDiagnostics"}
     return {**settings, "env": env, "updates": 1, "diagnostics": diagnostics}
-
-
-def _finite(problem: str, world: Any) -> FiniteMDP:
-    if isinstance(world, FiniteMDP):
-        return world
-    if hasattr(world, "finite_mdp"):
-        return world.finite_mdp()
-    raise InputError(
-        f"{problem}={type(world).__name__} is no finite MDP, so its gradient is not known exactly; "
-        "choose one of corridor, bandit, contextual_bandit, two_state_loop, binary_tree, random_mdp, frozenlake, "
-        "toy_text"
-    )
 
 
 def _unbiased(points: list[Point]) -> str:
@@ -212,8 +196,10 @@ def _suspicion(solved: list[Setting], points: list[Point]) -> str | None:
 
 
 def _is_undiscounted(setting: Setting, point: Point) -> bool:
-    tables = setting.tables
-    dropped = reward_to_go(tables.mdp, tables.pi, tables.score, setting.arm.gamma).mean
+    of = setting.solved.estimators(setting.arm.gamma)
+    if of is None:
+        return False
+    dropped = of.reward_to_go().mean
     return bool(np.linalg.norm(point.mean - dropped) <= NEARLY * np.linalg.norm(dropped) + 4 * _noise(point))
 
 

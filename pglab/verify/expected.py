@@ -1,37 +1,14 @@
 """The exact mean and variance of a batch's estimate, where they are known."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from pglab.algorithms import baselines, weightings
 from pglab.algorithms.rewards import RAW
-from pglab.envs.finite import FiniteMDP
-from pglab.exact import estimators
-from pglab.exact.enumeration import enumerate_trajectories, estimate_moments
-from pglab.exact.moments import Moments
-from pglab.exact.values import values, visitation
 from pglab.training.arm import Arm
-
-MOST_BATCHES = 200_000  # that are enumerated
-MOST_NUMBERS = 2_000_000_000  # of vectors by time, state and action, that a formula goes through: a minute or two
-State = dict[str, torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Tables:
-    """A policy on a finite MDP: what it plays, and the score that the estimator multiplies.
-
-    Attributes:
-        pi: π(a|s) as it is sampled, `[S, A]`.
-        score: ∇log_prob(a|s), `[S, A, P]`: the score of π where the head is right.
-    """
-
-    mdp: FiniteMDP
-    pi: np.ndarray
-    score: np.ndarray
+from pglab.verify.solved import Estimators, HasMoments, Known, Solved, State, Table
 
 
 @dataclass(frozen=True)
@@ -52,37 +29,34 @@ class Expected:
     contradiction: np.ndarray | None
 
 
-def expected(arm: Arm, tables: Tables, state: State) -> Expected | None:
+def expected(arm: Arm, solved: Solved, state: State, critic: Any = None) -> Expected | None:
     """Exact knowledge of the estimate from a batch of `arm.batch.episodes` episodes; None: there is none.
 
     The formulas of `pglab.exact` hold for pglab's own weightings and baselines. Where there are few
     batches, the weighting is run on every one of them.
 
     Args:
-        state: critic and memory at the parameter point, see `Pipeline.state`.
+        state: memory at the parameter point, see `Pipeline.state`.
+        critic: the arm's at this point, where it has one.
     """
     estimator, episodes = arm.estimator, arm.batch.episodes
     plain = estimator.clip_norm is None and estimator.min_episode_length <= 1 and not _looks_around(arm)
     if not plain or episodes is None or estimator.truncation != "end":
         return None
-    if arm.rewards != RAW:
-        reward = torch.from_numpy(tables.mdp.reward)
-        learned = arm.rewards(reward, torch.ones_like(reward)).numpy()
-        tables = replace(tables, mdp=replace(tables.mdp, reward=learned))
-    # All scores lie in the span of a few directions; the rest of the P dimensions is empty.
-    scores = tables.score.reshape(-1, tables.score.shape[-1])
-    _, size, directions = np.linalg.svd(scores, full_matrices=False)
-    basis = directions[size > 1e-12 * size.max()]
-    reduced = Tables(tables.mdp, tables.pi, tables.score @ basis.T)
-    by_formula, by_running = _by_formula(arm, reduced, state, episodes), _by_running(arm, reduced, state, episodes)
+    problem = solved if arm.rewards == RAW else solved.with_rewards(arm.rewards)
+    if problem is None:
+        return None
+    value, memory = None if critic is None else problem.value_of(critic), _memory(state)
+    by_formula, by_running = _by_formula(arm, problem, episodes, value, memory), problem.by_running(arm, value, memory)
     if by_formula is None and by_running is None:
         return None
-    bonus = _entropy_gradient(arm, reduced)
-    means = [None if known is None else (known.mean + bonus) @ basis for known in (by_formula, by_running)]
+    bonus = estimator.entropy_bonus * problem.entropy_gradient() if estimator.entropy_bonus else 0.0
+    means = [None if known is None else known.mean + bonus for known in (by_formula, by_running)]
     variances = [known.variance for known in (by_running, by_formula) if known and np.isfinite(known.variance)]
     mean, other = means if by_formula else reversed(means)
     assert mean is not None
-    return Expected(mean, variances[0] if variances and not bonus.any() else None, by_formula is not None, other)
+    variance = variances[0] if variances and not np.any(bonus) else None
+    return Expected(mean, variance, by_formula is not None, other)
 
 
 def _looks_around(arm: Arm) -> bool:
@@ -91,104 +65,58 @@ def _looks_around(arm: Arm) -> bool:
     return in_parts or getattr(arm.rewards, "uses_deviation", False)
 
 
-def _by_running(arm: Arm, tables: Tables, state: State, episodes: int) -> Moments | None:
-    estimator = arm.estimator
-    if not _is_short(tables, int(MOST_BATCHES ** (1 / episodes))):
-        return None
-    reduction = "episodes" if estimator.reduction == "sum" else estimator.reduction
-    return estimate_moments(
-        tables.mdp, tables.pi, tables.score, arm.psi, episodes, _critic_table(arm, tables.mdp, state),
-        reduction, bool(estimator.normalize), MOST_BATCHES, _memory(state),
-    )  # fmt: skip
-
-
-def _by_formula(arm: Arm, tables: Tables, state: State, episodes: int) -> Moments | None:
-    estimator, times = arm.estimator, tables.mdp.horizon or 1
-    numbers = times * tables.pi.size * tables.score.shape[-1]
-    if estimator.reduction == "steps" or estimator.normalize or numbers > MOST_NUMBERS:
-        return None
-    return _closed_form(arm, tables, episodes, _critic_table(arm, tables.mdp, state), _memory(state))
-
-
-def _entropy_gradient(arm: Arm, tables: Tables) -> np.ndarray:
-    """β E[Σ_t ∇H(π(·|s_t))], `[P]`: with ∇H = -Σ_a π log π ∇log π at each state."""
-    bonus = arm.estimator.entropy_bonus
-    if bonus == 0:
-        return np.zeros(tables.score.shape[-1])
-    visits = np.atleast_2d(visitation(tables.mdp, tables.pi, 1.0)).sum(0)
-    log_pi = np.log(np.where(tables.pi > 0, tables.pi, 1.0))
-    return -bonus * np.einsum("s,sa,sap->p", visits, tables.pi * log_pi, tables.score)
-
-
 def _memory(state: State) -> State:
     return {name.removeprefix("memory/"): part for name, part in state.items() if name.startswith("memory/")}
 
 
-def _critic_table(arm: Arm, mdp: FiniteMDP, state: State) -> np.ndarray | None:
-    """V(s) of the learned critic, `[S]`; None where there is none."""
-    if not arm.has_critic:
+def _by_formula(arm: Arm, solved: Solved, n: int, value: Table | None, memory: State) -> Known | None:
+    """Moments for pglab's own weightings; a variance of NaN where only the mean is known."""
+    if arm.estimator.reduction == "steps" or arm.estimator.normalize:
         return None
-    critic = arm.baseline.critic(mdp.observation, [torch.Generator()], torch.device("cpu"))
-    critic.restore({name.removeprefix("critic/"): x for name, x in state.items() if name.startswith("critic/")})
-    symbol = np.arange(len(mdp.transition)) if mdp.symbol is None else mdp.symbol
-    obs = torch.tensor(symbol, dtype=torch.float32)[None, :, None]
-    return critic.values(torch.zeros(1, dtype=torch.int64), obs)[0].double().numpy()
-
-
-def _is_short(tables: Tables, limit: int) -> bool:
-    """Tells if the problem has at most `limit` different episodes."""
-    try:
-        enumerate_trajectories(tables.mdp, tables.pi, limit)
-    except ValueError:
-        return False
-    return True
-
-
-def _closed_form(arm: Arm, tables: Tables, n: int, critic: np.ndarray | None, memory: State) -> Moments | None:
-    """Moments for pglab's own weightings; a covariance of NaN where only the mean is known."""
-    weighting: Any = arm.weighting
-    kind, mdp = type(weighting), tables.mdp
-    at = (mdp, tables.pi, tables.score, getattr(weighting, "gamma", arm.gamma))
-    discount_states = arm.estimator.discount_states
+    of, weighting = solved.estimators(arm.gamma), arm.weighting
+    if of is None:
+        return None
+    kept = arm.estimator.discount_states
+    kind = type(weighting)
     if kind is weightings.TotalReturn:
-        return _mean_of(n, estimators.total_return(*at))
+        return _mean_of(n, of.total_return())
     if kind is weightings.RewardToGo:
-        return _mean_of(n, estimators.reward_to_go(*at, discount_states=discount_states))
-    if kind is weightings.ExponentSlip and mdp.horizon is not None:
-        slipped = replace(mdp, reward=weighting.gamma**mdp.reward * mdp.reward)
-        return _mean_of(n, estimators.reward_to_go(slipped, *at[1:3], gamma=1.0))
-    table = _table(arm.baseline, n, critic, memory)
-    if kind is weightings.GeneralizedAdvantage and table is not None:
-        return _mean_of(n, estimators.gae(*at, weighting.lam, table, discount_states))
-    if kind is weightings.GeneralizedAdvantage and type(arm.baseline) is baselines.LeaveOneOut:
-        # The others' mean return is independent of the episode, and the estimate is affine in it.
-        mean_return = values(mdp, tables.pi, weighting.gamma).objective
-        return _only_mean(estimators.gae(*at, weighting.lam, mean_return, discount_states).mean)
-    if kind is not weightings.ReturnMinusBaseline:
+        return _mean_of(n, of.reward_to_go(discount_states=kept))
+    if kind is weightings.ExponentSlip:
+        return _mean_of(n, of.exponent_slip())
+    table = _table(arm.baseline, n, value, memory)
+    if isinstance(weighting, weightings.GeneralizedAdvantage):
+        return _advantage(arm, weighting, of, n, table)
+    if not isinstance(weighting, weightings.ReturnMinusBaseline) or kind is not weightings.ReturnMinusBaseline:
         return None
     if table is not None and weighting.returns == "total":
-        return _mean_of(n, estimators.total_return(*at, baseline=table))
+        return _mean_of(n, of.total_return(table))
     if table is not None:
-        return _mean_of(n, estimators.reward_to_go(*at, table, discount_states))
-    if np.abs((tables.pi[..., None] * tables.score).sum(1)).max() > 1e-6:  # a score without mean zero
+        return _mean_of(n, of.reward_to_go(table, kept))
+    if not of.is_centred:
         return None
     if type(arm.baseline) is baselines.LeaveOneOut:
-        return estimators.leave_one_out(*at, n, weighting.returns, discount_states)
+        return Known(*_parts(of.leave_one_out(n, weighting.returns, kept)))
     share = _own_share(arm.baseline, n, memory)
     if share is None:
         return None
-    decayed = discount_states and weighting.returns == "rtg"
-    return _only_mean(
-        _without_baseline(weighting, at, discount_states) - share * estimators.return_times_score(*at, decayed)
-    )
+    decayed = kept and weighting.returns == "rtg"
+    alone = of.total_return() if weighting.returns == "total" else of.reward_to_go(discount_states=kept)
+    return Known(alone.mean - share * of.return_times_score(decayed), np.nan)
 
 
-def _without_baseline(
-    weighting: weightings.ReturnMinusBaseline, at: tuple[Any, ...], discount_states: bool
-) -> np.ndarray:
-    if weighting.returns == "total":
-        return estimators.total_return(*at).mean
-    return estimators.reward_to_go(*at, discount_states=discount_states).mean
+def _advantage(
+    arm: Arm, weighting: weightings.GeneralizedAdvantage, of: Estimators, n: int, table: Table | None
+) -> Known | None:
+    if type(weighting) is not weightings.GeneralizedAdvantage:
+        return None
+    kept = arm.estimator.discount_states
+    if table is not None:
+        return _mean_of(n, of.gae(weighting.lam, table, kept))
+    if type(arm.baseline) is baselines.LeaveOneOut:
+        # The others' mean return is independent of the episode, and the estimate is affine in it.
+        return Known(of.gae(weighting.lam, of.objective, kept).mean, np.nan)
+    return None
 
 
 def _own_share(baseline: Any, n: int, memory: State) -> float | None:
@@ -200,7 +128,7 @@ def _own_share(baseline: Any, n: int, memory: State) -> float | None:
     return None
 
 
-def _table(baseline: Any, n: int, critic: np.ndarray | None, memory: State) -> np.ndarray | float | None:
+def _table(baseline: Any, n: int, value: Table | None, memory: State) -> Table | None:
     """The value that a baseline subtracts in each state, if it is the same in every batch."""
     if type(baseline) is baselines.NoBaseline or (type(baseline) is baselines.LeaveOneOut and n == 1):
         return 0.0
@@ -208,13 +136,13 @@ def _table(baseline: Any, n: int, critic: np.ndarray | None, memory: State) -> n
         return baseline.value
     if type(baseline) is baselines.RunningMean and not baseline.include_current and memory:
         return float(memory["total"][0] / memory["episodes"][0])
-    return critic if type(baseline) is baselines.Value else None
+    return value if type(baseline) is baselines.Value else None
 
 
-def _only_mean(mean: np.ndarray) -> Moments:
-    return Moments(mean, np.full((len(mean), len(mean)), np.nan))
-
-
-def _mean_of(n: int, one: Moments) -> Moments:
+def _mean_of(n: int, one: HasMoments | None) -> Known | None:
     """The mean of n independent estimates."""
-    return Moments(one.mean, one.covariance / n)
+    return None if one is None else Known(one.mean, one.variance / n)
+
+
+def _parts(moments: HasMoments) -> tuple[np.ndarray, float]:
+    return moments.mean, moments.variance

@@ -4,15 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pglab.envs.finite import FiniteMDP
-from pglab.exact.gradients import gradient_by_theorem
-from pglab.exact.policy import policy_table, score_table
-from pglab.exact.sampling import sampled_tables
-from pglab.exact.values import visitation
 from pglab.training.arm import Arm
 from pglab.training.bundle import Shapes
-from pglab.verify.expected import Tables
-from pglab.verify.measure import drawn
+from pglab.verify.finite import solve_finite
+from pglab.verify.solved import Solved
+
+SOLVERS = (solve_finite,)
 
 
 @dataclass(frozen=True)
@@ -20,34 +17,33 @@ class Setting:
     """An estimator on a problem at the parameters of a seed, solved.
 
     Attributes:
-        tables: π as it is played and the score that is used.
+        solved: all that is known of the estimates.
         gradient: ∇J of what is played, `[P]`.
         length: mean length of an episode.
-        head_fault: what is wrong between the head's `sample` and `log_prob`, or None.
+        head_fault: what is wrong between the head's `sample` and its other functions, or None.
     """
 
     shapes: Shapes
     arm: Arm
     problem: str
     seed: int
-    tables: Tables
+    solved: Solved
     gradient: np.ndarray
     length: float
     head_fault: str | None
 
 
-def solve(shapes: Shapes, arm: Arm, problem: str, mdp: FiniteMDP, seed: int, head_fault: str | None) -> Setting:
-    """The exact side. ∇J of a faulty head is that of the policy that it samples.
+def solve(shapes: Shapes, arm: Arm, problem: str, seed: int) -> Setting:
+    """The exact side, by the first solver that takes the world.
 
     Raises:
-        ValueError: there is none: the policy may never end, …
+        ValueError: no solver does; or one does, and there is no solution: the policy may never end, …
     """
-    policy, named = shapes.policy(), drawn(shapes, arm, seed)
-    score = score_table(mdp, policy, named)
-    if head_fault is None:
-        pi, true_score = policy_table(mdp, policy, named), score
-    else:
-        pi, true_score = sampled_tables(mdp, policy, named)
-    gradient = gradient_by_theorem(mdp, pi, true_score, arm.gamma)
-    length = float(visitation(mdp, pi, 1.0).sum())
-    return Setting(shapes, arm, problem, seed, Tables(mdp, pi, score), gradient, length, head_fault)
+    for solver in SOLVERS:
+        if (solution := solver(shapes, arm, seed)) is not None:
+            return Setting(shapes, arm, problem, seed, *solution)
+    raise ValueError(
+        f"{type(shapes.world).__name__} is no finite MDP, so its gradient is not known exactly; "
+        "choose one of corridor, bandit, contextual_bandit, two_state_loop, binary_tree, random_mdp, frozenlake, "
+        "toy_text"
+    )

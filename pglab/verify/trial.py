@@ -4,14 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pglab.algorithms.rewards import RAW
-from pglab.envs.finite import FiniteMDP
 from pglab.training.arm import Arm
 from pglab.verify.expected import Expected, expected
 from pglab.verify.measure import Pipeline
 from pglab.verify.parts import own_declared_parts, undeclared_parts, without_bias
 from pglab.verify.sample import ROUNDING, Sample
 from pglab.verify.setting import Setting
+from pglab.verify.solved import critic_of
 
 
 @dataclass(frozen=True)
@@ -49,9 +48,9 @@ class Trial:
     def begin(cls, setting: Setting, most: int, chance: float) -> "Trial":
         """Measures with at most so many batches."""
         pipeline = Pipeline.begin(setting.shapes, setting.arm, setting.seed)
-        # Tables that stand for another world have its rewards' mean and variance, and nothing else of them.
-        same_rewards = isinstance(setting.shapes.world, FiniteMDP) or setting.arm.rewards == RAW
-        exact = expected(setting.arm, setting.tables, pipeline.state) if same_rewards else None
+        arm, observation = setting.arm, setting.shapes.world.observation
+        critic = critic_of(arm, observation, pipeline.state) if arm.has_critic else None
+        exact = expected(arm, setting.solved, pipeline.state, critic)
         return cls(setting, Sample(setting, pipeline, most), exact, chance)
 
     def of(self, arm: Arm) -> "Trial":

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pglab.exact.enumeration import Trajectories, enumerate_trajectories
+from pglab.exact.enumeration import Trajectories
 from pglab.training.arm import Arm, BatchSize
 from pglab.training.bundle import Bundle
 from pglab.training.diagnostics import GradientDiagnostics
@@ -62,13 +62,12 @@ def mean_updates(setting: Setting, pipeline: Pipeline, epochs: Sequence[int]) ->
     Batches have the arm's number of episodes, or a few whole ones where it cuts them by steps. Minibatches are
     shuffled anew for every batch, once.
     """
-    arm, tables = setting.arm, setting.tables
+    arm = setting.arm
     episodes = arm.batch.episodes or FEW_EPISODES
     if not hasattr(arm.rule, "epochs") or arm.estimator.truncation == "bootstrap":
         return []
-    try:
-        trajectories = enumerate_trajectories(tables.mdp, tables.pi, MOST_BATCHES)
-    except ValueError:
+    trajectories = setting.solved.trajectories(MOST_BATCHES)
+    if trajectories is None:
         return []
     kinds = len(trajectories.probability)
     if math.comb(kinds + episodes - 1, episodes) > MOST_BATCHES:

@@ -21,7 +21,8 @@ from pglab.envs.problems import random_mdp
 from pglab.exact.gradients import fisher_information, gradient_by_theorem
 from pglab.training.arm import Arm, BatchSize
 from pglab.training.reuse import Epochs
-from pglab.verify.expected import Expected, Tables, expected
+from pglab.verify.expected import Expected, expected
+from pglab.verify.finite import Tables
 from pglab.verify.parts import without_bias
 from tests.exact.exact_cases import Case, case_on
 

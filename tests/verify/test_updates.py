@@ -39,7 +39,7 @@ def on(mdp, **changes):
         BatchSize(episodes=EPISODES), 1.0, updates=1, seeds=[4], objective=o.Ratio(), rule=Epochs(1, 1),
     )  # fmt: skip
     shapes = Shapes(mdp, Softmax(), Tabular(), Waves(32), torch.device("cpu"))
-    setting = solve(shapes, replace(arm, **changes), "problem", mdp, seed=4, head_fault=None)
+    setting = solve(shapes, replace(arm, **changes), "problem", seed=4)
     return setting, Pipeline.begin(setting.shapes, setting.arm, 4)
 
 
