@@ -1,9 +1,18 @@
-"""Policy heads: from a network's outputs to a distribution over actions.
+"""Policy heads: from a network's outputs to a distribution over actions. Here those of actions that are counted.
 
 A head is a frozen dataclass with `width(space)`, the outputs it needs for a world's space of actions
-(`pglab.envs.spaces`), and pure functions of the logits `[..., W]`: `sample` from given uniforms,
-`log_prob`, `entropy` and `kl` (in nats; a natural gradient differentiates it twice). An action takes one uniform;
-a head that needs more says how many in an attribute `draws`, and then finds them in a last axis.
+(`pglab.envs.spaces`), and pure functions of the outputs `[..., W]`: `sample` from given uniforms,
+`log_prob`, `entropy` and `kl` (in nats; a natural gradient differentiates it twice). Where it needs them it has
+also
+
+- `draws(space)`: uniforms that an action takes, in a last axis; without it an action takes one, `[...]`;
+- `free(space)`: parameters of its own that nothing is fed to, by name, with the values that they begin with, `[F]`;
+  its functions find them after the network's W outputs;
+- `of(space)`: the same head, bound to the space of actions, of which it uses the bounds;
+- `taken(action)`: what the world is given, where that is not the action whose probability `log_prob` is;
+- `bias`: why ∇log π is not the score of what is played, in words, where that is so.
+
+Heads of actions that are numbers are `pglab.algorithms.gaussian` and `pglab.algorithms.beta`.
 """
 
 from dataclasses import dataclass

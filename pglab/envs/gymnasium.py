@@ -1,4 +1,4 @@
-"""Any Gymnasium environment with discrete actions, through Gymnasium's own vector API."""
+"""Any Gymnasium environment with one number or a vector of them as actions, through Gymnasium's own vector API."""
 
 from typing import Any
 
@@ -16,10 +16,7 @@ from pglab.envs.replayed import Replayed
 from pglab.envs.spaces import Box, Discrete
 from pglab.envs.world import State, Step
 
-SUPPORTED = (
-    "only Discrete action spaces are supported, such as those of CartPole-v1, Acrobot-v1 and LunarLander-v3; a head of "
-    "one's own can play numbers, with env=pendulum or env=mountain_car_continuous"
-)
+SUPPORTED = "only Discrete and Box action spaces are supported, such as those of CartPole-v1 and Pendulum-v1"
 
 
 class Parked(gymnasium.Wrapper):
@@ -75,18 +72,21 @@ class GymnasiumWorld:
         try:
             env = gymnasium.make(id, **self._kwargs)
         except Exception as error:  # an environment's own code raises what it likes
-            if "mujoco" in str(error).lower():  # to install it would not help
-                raise ValueError(f"{id} is a robot of MuJoCo, with numbers as actions; {SUPPORTED}") from error
             raise ValueError(f"Gymnasium cannot make {id!r}: {error}") from error
         observed, acted = env.observation_space, env.action_space
         spec = env.spec
         self.render_modes, self.fps = render_modes(env), frames_per_second(env)
         env.close()
-        if not isinstance(acted, DiscreteSpace):
+        if not isinstance(acted, BoxSpace | DiscreteSpace):
             raise ValueError(f"{id} has action space {' '.join(str(acted).split())}; {SUPPORTED}")
         if not isinstance(observed, BoxSpace | DiscreteSpace):
             raise ValueError(f"{id} has observation space {observed}; only Box and Discrete are supported")
-        self.actions, self.first_action = Discrete(int(acted.n)), int(acted.start)
+        if isinstance(acted, BoxSpace):
+            bounds = (bound.flatten().tolist() for bound in (acted.low, acted.high))
+            self.actions: Box | Discrete = Box(int(np.prod(acted.shape)), *bounds)
+        else:
+            self.actions = Discrete(int(acted.n))
+        self._acted = acted
         self.horizon = spec.max_episode_steps if spec else None
         self.best_return = spec.reward_threshold if spec else None
         self._first_symbol = 0
@@ -122,8 +122,7 @@ class GymnasiumWorld:
 
     def step(self, state: State, action: Tensor, uniform: Tensor) -> Step:
         number, _ = state
-        actions = action.cpu().numpy() + self.first_action
-        played = [self._banks[b].step(a) for b, a in zip(number.tolist(), actions, strict=True)]
+        played = [self._banks[b].step(a) for b, a in zip(number.tolist(), self.decode(action), strict=True)]
         obs, reward, terminated, truncated, _ = zip(*played, strict=True)
 
         def tensor(parts: tuple[np.ndarray, ...]) -> Tensor:
@@ -161,6 +160,13 @@ class GymnasiumWorld:
         """Observations of some environments, `[m, D]`."""
         stacked = np.stack(observations).astype(np.float32)
         return torch.from_numpy(stacked.reshape(len(stacked), -1) - self._first_symbol)
+
+    def decode(self, action: Tensor) -> np.ndarray:
+        """Actions `[...]` as the environment takes them."""
+        taken = action.cpu().numpy()
+        if isinstance(self._acted, DiscreteSpace):
+            return taken + self._acted.start
+        return taken.reshape(*taken.shape[:-1], *self._acted.shape).astype(self._acted.dtype)
 
     def _tensor(self, obs: Any, like: Tensor) -> Tensor:
         lanes = np.concatenate(obs)

@@ -65,7 +65,7 @@ class MountainCarContinuous(Classic):
 
     horizon: int = 999
     observation: ClassVar[Box] = Box(2)
-    actions: ClassVar[Box] = Box(1)
+    actions: ClassVar[Box] = Box(1, -1.0, 1.0)
     reset_draws: ClassVar[int] = 1
     step_draws: ClassVar[int] = 0
     twin: ClassVar[Twin] = Twin("MountainCarContinuous-v0", _put)

@@ -40,7 +40,7 @@ class Pendulum(Classic):
 
     horizon: int = 200
     observation: ClassVar[Box] = Box(3)
-    actions: ClassVar[Box] = Box(1)
+    actions: ClassVar[Box] = Box(1, -MAX_TORQUE, MAX_TORQUE)
     reset_draws: ClassVar[int] = 2
     step_draws: ClassVar[int] = 0
     twin: ClassVar[Twin] = Twin("Pendulum-v1", _put)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import gymnasium
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,20 +18,21 @@ class Made(Protocol):
 
     id: str
     observation: Box | Discrete
-    actions: Discrete
+    actions: Box | Discrete
     horizon: int | None
-    first_action: int
 
     def make(self) -> gymnasium.Env: ...
 
     def encode(self, observations: Sequence[Any]) -> Tensor: ...
+
+    def decode(self, action: Tensor) -> np.ndarray: ...
 
 
 @dataclass
 class _Episode:
     env: gymnasium.Env
     seed: int
-    actions: list[int] = field(default_factory=list)
+    actions: list[Tensor] = field(default_factory=list)
 
 
 class Replayed:
@@ -61,28 +63,30 @@ class Replayed:
         return state[1]
 
     def step(self, state: State, action: Tensor, uniform: Tensor) -> Step:
-        numbers = state[0].flatten().tolist()
-        played = [self._step(*lane) for lane in zip(numbers, action.flatten().tolist(), strict=True)]
+        numbers, shape = state[0].flatten().tolist(), state[0].shape
+        played = [self._step(*lane) for lane in zip(numbers, action.flatten(0, len(shape) - 1).cpu(), strict=True)]
         observations, reward, terminated, truncated = zip(*played, strict=True)
 
         def tensor(values: Sequence[Any], dtype: torch.dtype) -> Tensor:
-            return torch.tensor(values, dtype=dtype, device=action.device).reshape(action.shape)
+            return torch.tensor(values, dtype=dtype, device=action.device).reshape(shape)
 
-        following = self._state(numbers, observations, action.shape, action.device)
+        following = self._state(numbers, observations, shape, action.device)
         flags = (tensor(values, torch.bool) for values in (terminated, truncated))
         return Step(following, tensor(reward, torch.float32), *flags)
 
     def saved(self, state: State) -> dict[str, Tensor]:
-        """Seed, actions `[..., T]`, their number and the last observation of the episode in each lane, by name."""
+        """Of each lane's episode the seed, the actions `[..., T]`, how many, and the last observation, by name."""
         episodes = [self._playing[number] for number in state[0].flatten().tolist()]
         longest = self.horizon or max(len(episode.actions) for episode in episodes)
-        actions = torch.zeros(len(episodes), longest, dtype=torch.int32)
+        dtype = torch.int32 if isinstance(self.actions, Discrete) else self.actions.dtype
+        actions = torch.zeros(len(episodes), longest, *self.actions.shape, dtype=dtype)
         for row, episode in zip(actions, episodes, strict=True):
-            row[: len(episode.actions)] = torch.tensor(episode.actions, dtype=torch.int32)
+            if episode.actions:
+                row[: len(episode.actions)] = torch.stack(episode.actions)
         shape = state[0].shape
         return {
             "episode_seed": torch.tensor([episode.seed for episode in episodes]).reshape(shape),
-            "episode_actions": actions.reshape(*shape, longest),
+            "episode_actions": actions.reshape(*shape, *actions.shape[1:]),
             "episode_steps": torch.tensor([len(episode.actions) for episode in episodes]).reshape(shape),
             "last_observation": state[1].cpu(),
         }
@@ -95,8 +99,8 @@ class Replayed:
         """
         for number in replaced[0].flatten().tolist():
             self._idle.append(self._playing.pop(number).env)
-        lanes = (saved[name].flatten(0, 1).tolist() for name in ("episode_seed", "episode_actions", "episode_steps"))
-        again = [self._again(seed, actions[:steps]) for seed, actions, steps in zip(*lanes, strict=True)]
+        lanes = (saved[name].flatten(0, 1) for name in ("episode_seed", "episode_actions", "episode_steps"))
+        again = [self._again(int(seed), actions[: int(steps)]) for seed, actions, steps in zip(*lanes, strict=True)]
         numbers, observations = zip(*again, strict=True)
         state = self._state(numbers, observations, saved["episode_seed"].shape, replaced[0].device)
         if not torch.equal(state[1].cpu(), saved["last_observation"].cpu()):
@@ -114,15 +118,15 @@ class Replayed:
         self._playing[self._begun] = _Episode(env, seed)
         return self._begun, observation
 
-    def _step(self, number: int, action: int) -> tuple[Any, float, bool, bool]:
+    def _step(self, number: int, action: Tensor) -> tuple[Any, float, bool, bool]:
         episode = self._playing[number]
         episode.actions.append(action)
-        observation, reward, terminated, truncated, _ = episode.env.step(action + self._world.first_action)
+        observation, reward, terminated, truncated, _ = episode.env.step(self._world.decode(action))
         if terminated or truncated:
             self._idle.append(self._playing.pop(number).env)
         return observation, float(reward), terminated, truncated
 
-    def _again(self, seed: int, actions: Sequence[int]) -> tuple[int, Any]:
+    def _again(self, seed: int, actions: Tensor) -> tuple[int, Any]:
         number, observation = self._begin(seed)
         for action in actions:
             if number not in self._playing:  # it ended before it did

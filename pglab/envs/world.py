@@ -42,7 +42,7 @@ class World(Protocol):
 
     Attributes:
         observation: `Box(D)` or `Discrete(D)`.
-        actions: `Discrete(A)` or `Box(D)`; a plain whole number A stands for Discrete(A).
+        actions: `Discrete(A)` or `Box(D, low, high)`; a plain whole number A stands for Discrete(A).
         horizon: steps after which an episode is truncated, or None.
     """
 

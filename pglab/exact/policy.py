@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pglab.envs.finite import FiniteMDP
-from pglab.models.model import Model, Policy
+from pglab.models.model import Policy
 
 Parameters = dict[str, Tensor]
 WIDTH = 32  # observations are padded to a multiple of this, so that whole vector registers compute them
@@ -15,7 +15,7 @@ WIDTH = 32  # observations are padded to a multiple of this, so that whole vecto
 
 def policy_on(mdp: FiniteMDP, network: Any, head: Any) -> Policy:
     """The policy that `head` over `network` forms on this MDP."""
-    return Policy(Model(network, mdp.observation, head.width(mdp.actions)), head)
+    return Policy.of(network, head, mdp.observation, mdp.actions)
 
 
 def log_policy(mdp: FiniteMDP, policy: Policy, parameters: Parameters) -> Tensor:

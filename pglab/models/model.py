@@ -1,34 +1,42 @@
 """A network on an environment's observations, for many runs at once."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pglab.envs.spaces import Space
+from pglab.bits import affine
+from pglab.envs.spaces import Space, as_space
 from pglab.models.networks import encode
 from pglab.models.parameters import Init, Layout, draw
 
 
 @dataclass(frozen=True)
 class Model:
-    """`network` from `observation` to `outputs` numbers; its parameters are flat rows `[B, P]`."""
+    """`network` from `observation` to `outputs` numbers; its parameters are flat rows `[B, P]`.
+
+    Attributes:
+        free: parameters beside the network's that nothing is fed to, by name, with the values that they begin
+            with, `[F]`. They come after the network's outputs, the same for every observation.
+    """
 
     network: Any
     observation: Space
     outputs: int
+    free: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @cached_property
     def layout(self) -> Layout:
-        return Layout(self.network.shapes(self.observation, self.outputs))
+        of_network = self.network.shapes(self.observation, self.outputs)
+        return Layout(of_network | {name: (len(values),) for name, values in self.free.items()})
 
     def draw(self, init: Init, generators: list[torch.Generator], device: torch.device) -> Tensor:
         """Initial parameters of K runs, `[K, P]`, each from its own generator."""
-        size, buffers = self.observation.size, getattr(self.network, "buffers", {})
-        rows = [draw(init, self.layout, size, generator, buffers) for generator in generators]
+        size, given = self.observation.size, {**getattr(self.network, "buffers", {}), **self.free}
+        rows = [draw(init, self.layout, size, generator, given) for generator in generators]
         return torch.stack(rows).to(device)
 
     def set_buffers(self, flat: Tensor, values: Mapping[str, Tensor]) -> None:
@@ -38,22 +46,57 @@ class Model:
             named[name].copy_(value)
 
     def __call__(self, parameters: dict[str, Tensor], obs: Tensor) -> Tensor:
-        """Outputs `[B, n, outputs]` for observations `[B, n, D]` and named parameters `[B, …]`."""
-        return self.network.forward(parameters, encode(self.observation, obs))
+        """Outputs `[B, n, outputs + F]` for observations `[B, n, D]` and named parameters `[B, …]`."""
+        outputs = self.network.forward(parameters, encode(self.observation, obs))
+        if not self.free:
+            return outputs
+        return torch.cat((outputs.mT, *(_everywhere(parameters[name], obs) for name in self.free)), -2).mT
+
+
+def _everywhere(free: Tensor, obs: Tensor) -> Tensor:
+    """`[B, F]` beside each of n observations, `[B, F, n]`: a layer whose only input is 1 (see `pglab.bits`)."""
+    return affine(free.unsqueeze(-1), torch.zeros_like(free), torch.ones_like(obs[..., :1], dtype=free.dtype).mT)
 
 
 @dataclass(frozen=True)
 class Policy:
-    """A model under a policy head."""
+    """A model under a policy head.
+
+    Attributes:
+        draws: uniforms that an action takes in an axis of their own; None: one, without such an axis.
+    """
 
     model: Model
     head: Any
+    draws: int | None = None
 
-    @property
-    def draws(self) -> int:
-        """Uniforms that an action takes."""
-        return getattr(self.head, "draws", 1)
+    @classmethod
+    def of(cls, network: Any, head: Any, observation: Space, actions: Space | int) -> "Policy":
+        """The policy that `head` over `network` forms where these are observed and taken.
+
+        Raises:
+            ValueError: the head does not fit the actions.
+        """
+        space = as_space(actions)
+        width = head.width(space)
+        if not isinstance(width, int):
+            raise ValueError(
+                f"width({space}) of {type(head).__name__} is {width!r}; it must be a whole number of outputs "
+                "(the number of actions is the space's `size`)"
+            )
+        free = head.free(space) if hasattr(head, "free") else {}
+        draws = head.draws(space) if hasattr(head, "draws") else None
+        bound = head.of(space) if hasattr(head, "of") else head
+        return cls(Model(network, observation, width, free), bound, draws)
 
     def act(self, parameters: dict[str, Tensor], obs: Tensor, uniform: Tensor) -> Tensor:
-        """Actions `[B, n]` for observations `[B, n, D]` from uniforms `[B, n]`, `[B, n, draws]` where it takes more."""
+        """Actions `[B, n]` (of a Box `[B, n, A]`) for observations `[B, n, D]`.
+
+        Args:
+            uniform: `[B, n]`, or `[B, n, draws]` where the head says how many an action takes.
+        """
         return self.head.sample(self.model(parameters, obs), uniform)
+
+    def taken(self, action: Tensor) -> Tensor:
+        """The actions that the world is given, where the head's are not these themselves."""
+        return self.head.taken(action) if hasattr(self.head, "taken") else action

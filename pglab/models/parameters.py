@@ -16,6 +16,8 @@ from torch import Generator, Tensor
 from pglab.bits import aligned
 from pglab.models.networks import ParameterShapes
 
+Given = float | Sequence[float]  # one number for all of a parameter, or each of them
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -155,14 +157,14 @@ class Fixed:
 
 
 def draw(
-    init: Init, layout: Layout, inputs: int, generator: Generator, buffers: Mapping[str, float] = MappingProxyType({})
+    init: Init, layout: Layout, inputs: int, generator: Generator, given: Mapping[str, Given] = MappingProxyType({})
 ) -> Tensor:
-    """One run's initial parameters `[P]`; `inputs` is the observation's size, `buffers` are not drawn but given."""
+    """One run's initial parameters `[P]`; `inputs` is the observation's size, those that are `given` are not drawn."""
     named, fan_in = {}, inputs
     last = [name for name in layout.shapes if name.startswith("weight")][-1:]
     for name, shape in layout.shapes.items():
         if name.startswith("weight_"):
             fan_in = shape[1]
         make = getattr(init, "last_layer", init) if [name] == last else init
-        named[name] = torch.full(shape, buffers[name]) if name in buffers else make(shape, fan_in, generator)
+        named[name] = torch.tensor(given[name]).expand(shape) if name in given else make(shape, fan_in, generator)
     return layout.flatten(named)

@@ -14,9 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.envs.spaces import as_space
 from pglab.envs.world import World
-from pglab.models.model import Model, Policy
+from pglab.models.model import Policy
 from pglab.models.networks import Normalized
 from pglab.training.arm import Arm
 from pglab.training.critic_lesson import CriticLesson, Targets, join
@@ -51,14 +50,7 @@ class Shapes:
         Raises:
             ValueError: head or network does not fit the world.
         """
-        space = as_space(self.world.actions)
-        outputs = self.head.width(space)
-        if not isinstance(outputs, int):
-            raise ValueError(
-                f"width({space}) of {type(self.head).__name__} is {outputs!r}; it must be a whole number of outputs "
-                "(the number of actions is the space's `size`)"
-            )
-        return Policy(Model(self.network, self.world.observation, outputs), self.head)
+        return Policy.of(self.network, self.head, self.world.observation, self.world.actions)
 
 
 @dataclass(frozen=True)

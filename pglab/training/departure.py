@@ -54,26 +54,26 @@ def departures(
     if isinstance(space, Discrete) and not is_distribution(policy.head, space):
         unknown = np.full(len(before), np.nan)
         return [Departure(*[unknown] * 5) for _ in after]
-    counted = isinstance(space, Discrete)
+    counted, has_kl = isinstance(space, Discrete), hasattr(policy.head, "kl")
     divergence, log_ratio = (torch.zeros(len(after), len(episodes.reward), device=before.device) for _ in range(2))
     with torch.no_grad():
         for rows, index in step_blocks(episodes.run, episodes.length, before.device):
             obs, action = episodes.obs[index], episodes.action[index]
-            old, *others = (policy.model(policy.model.layout.unflatten(flat[rows]), obs) for flat in (before, *after))
-            old = _log_probs(policy, old, space.size) if counted else policy.head.log_prob(old, action)
+            played, *others = (
+                policy.model(policy.model.layout.unflatten(flat[rows]), obs) for flat in (before, *after)
+            )
+            old = _log_probs(policy, played, space.size) if counted else policy.head.log_prob(played, action)
             for number, outputs in enumerate(others):
                 if counted:
                     new = _log_probs(policy, outputs, space.size)
                     divergence[number, index] = (old.exp() * (old - new)).sum(0)
                     log_ratio[number, index] = (new - old).gather(0, action[None])[0]
                 else:
+                    divergence[number, index] = policy.head.kl(played, outputs) if has_kl else np.nan
                     log_ratio[number, index] = policy.head.log_prob(outputs, action) - old
     run, clip = np.repeat(episodes.run, episodes.length), np.broadcast_to(clip, len(before))
     per_step = (x[:, :-1].double().cpu().numpy() for x in (divergence, log_ratio))
-    return [
-        _summed_up(run, kl if counted else np.full(len(run), np.nan), log_r, clip)
-        for kl, log_r in zip(*per_step, strict=True)
-    ]
+    return [_summed_up(run, kl, log_r, clip) for kl, log_r in zip(*per_step, strict=True)]
 
 
 def _summed_up(run: np.ndarray, kl: np.ndarray, log_ratio: np.ndarray, clip: np.ndarray) -> Departure:

@@ -117,7 +117,7 @@ class Lanes:
             obs = world.observe(state)
             seen = pad(obs, (0, 0, 0, self._filled - obs.shape[1], 0, len(together) - len(rows)))
             action = policy.act(weights, seen, action_uniform[j])[: len(rows), : len(self._lane)]
-            step = world.step(state, action, step_uniform[j])
+            step = world.step(state, policy.taken(action), step_uniform[j])
             time = time + 1
             truncated = torch.zeros_like(step.terminated) if step.truncated is None else step.truncated
             if world.horizon is not None:

@@ -113,7 +113,7 @@ def play(wave: Wave, world: World, policy: Policy, parameters: Tensor, streams: 
         for j in range(steps):
             obs = world.observe(state)
             action = policy.act(weights, obs, action_uniform[j])
-            step = world.step(state, action, step_uniform[j])
+            step = world.step(state, policy.taken(action), step_uniform[j])
             log_obs[j].copy_(obs)
             log_action[j].copy_(action)
             log_reward[j].copy_(step.reward)
@@ -142,8 +142,8 @@ def play(wave: Wave, world: World, policy: Policy, parameters: Tensor, streams: 
 
 
 def action_uniforms(policy: Policy, keys: Tensor) -> Tensor:
-    """The uniforms behind actions from a key for each: `[...]`, or `[..., draws]` where an action takes several."""
-    return uniform(keys) if policy.draws == 1 else uniforms(keys, policy.draws, torch.float32)
+    """The uniforms behind actions from a key for each: `[...]`, or `[..., draws]` where the head says how many."""
+    return uniform(keys) if policy.draws is None else uniforms(keys, policy.draws, torch.float32)
 
 
 def packed(waves: list[Wave]) -> Episodes:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pglab.envs.drawing import Action
 from pglab.envs.finite import FiniteMDP
-from pglab.envs.spaces import Discrete, as_space, number_of
+from pglab.envs.spaces import Discrete, Space, as_space
 from pglab.envs.world import State, World
 from pglab.models.model import Policy
 from pglab.training.randomness import Streams, fold_in, reset_uniforms, uniforms
@@ -26,7 +26,7 @@ class Moment:
         t: steps made before it.
         state: of the world, one lane `[1, 1]`.
         obs: as the policy sees it, `[D]`.
-        action: taken to come here, a number, of a Box a list of them; None in the first state.
+        action: that the world was given to come here, a number, of a Box a list of them; None in the first state.
         reward: earned on the way here.
         ended: `terminated` or `truncated` in the last one of an episode, else empty.
     """
@@ -50,7 +50,7 @@ class WatchedPolicy:
     Attributes:
         parameters: of the policy, flat, `[P]`.
         seed: of the run.
-        greedy: takes the most probable action (of several the first) in place of a sampled one.
+        greedy: takes the most probable action (of several the first), of numbers their medians, not a sampled one.
     """
 
     world: World
@@ -68,7 +68,6 @@ class WatchedPolicy:
         """
         world = world or self.world
         device = self.parameters.device
-        space = as_space(world.actions)
         keys = Streams.of([self.seed], "watched_", device)  # its problem is the one that the run was trained on
         episode = torch.tensor([[number]], device=device)
         first, transitions, actions = (
@@ -85,12 +84,13 @@ class WatchedPolicy:
             time = torch.tensor(t, device=device)
             with torch.inference_mode():
                 if self.greedy:
-                    chosen = _most_probable(self.policy, weights, obs, number_of(space, "greedy play"))
+                    chosen = _most_probable(self.policy, weights, obs, as_space(world.actions))
                 else:
                     chosen = self.policy.act(weights, obs, action_uniforms(self.policy, fold_in(actions, time)))
+                taken = self.policy.taken(chosen)
                 draws = uniforms(fold_in(transitions, time), world.step_draws, torch.float32)
-                step = world.step(state, chosen, draws)
-            state, t, action, reward = step.state, t + 1, chosen[0, 0].tolist(), float(step.reward)
+                step = world.step(state, taken, draws)
+            state, t, action, reward = step.state, t + 1, taken[0, 0].tolist(), float(step.reward)
             if step.terminated.item():
                 ended = "terminated"
             elif t == world.horizon or (step.truncated is not None and step.truncated.item()):
@@ -111,8 +111,13 @@ def line_of(moment: Moment, world: World) -> str:
     return f"step {moment.t}: action {moment.action}, reward {moment.reward:.6g}, {now}"
 
 
-def _most_probable(policy: Policy, weights: dict[str, Tensor], obs: Tensor, actions: int) -> Tensor:
-    """The action that most uniforms lead to: a head's `sample`, unlike its `log_prob`, is never wrong on purpose."""
+def _most_probable(policy: Policy, weights: dict[str, Tensor], obs: Tensor, actions: Space) -> Tensor:
+    """The action that most uniforms lead to; where actions are numbers, the one in the middle (all uniforms ½).
+
+    A head's `sample`, unlike its `log_prob`, is never wrong on purpose.
+    """
+    if not isinstance(actions, Discrete):
+        return policy.act(weights, obs, torch.full((1, 1, policy.draws or 1), 0.5, device=obs.device))
     uniform = (torch.arange(QUANTILES, device=obs.device) + 0.5) / QUANTILES
     chosen = policy.act(weights, obs.expand(1, QUANTILES, -1), uniform[None])
-    return chosen.flatten().bincount(minlength=actions).argmax().reshape(1, 1)
+    return chosen.flatten().bincount(minlength=actions.size).argmax().reshape(1, 1)

@@ -210,8 +210,8 @@ def test_the_worlds_say_what_they_are():
     assert told == {
         "acrobot": (Box(6), Discrete(3), 500, 4, 0),
         "mountain_car": (Box(2), Discrete(3), 200, 1, 0),
-        "mountain_car_continuous": (Box(2), Box(1), 999, 1, 0),
-        "pendulum": (Box(3), Box(1), 200, 2, 0),
+        "mountain_car_continuous": (Box(2), Box(1, -1.0, 1.0), 999, 1, 0),
+        "pendulum": (Box(3), Box(1, -2.0, 2.0), 200, 2, 0),
     }
 
 

@@ -19,7 +19,7 @@ from pglab.envs.mountain_car import MountainCar, MountainCarContinuous
 from pglab.envs.pendulum import Pendulum
 from pglab.envs.problems import toy_text
 from pglab.errors import InputError
-from pglab.models.model import Model, Policy
+from pglab.models.model import Policy
 from pglab.models.networks import MLP
 from pglab.models.parameters import Gaussian
 from pglab.training.randomness import fold_in, generator, stream_keys, uniforms
@@ -53,11 +53,11 @@ def stepped() -> Iterator[Callable[..., Any]]:
 
 def hold_against(world: Any, env: Any, begin: Callable[[tuple], None], longest: int = 40, head: Any = SOFTMAX) -> None:
     """Plays an episode, makes its steps in `env`, too, and compares the pictures."""
-    model = Model(MLP((8,)), world.observation, head.width(world.actions))
-    parameters = model.draw(Gaussian(0.5), [generator(0, "weights")], CPU)[0]
+    policy = Policy.of(MLP((8,)), head, world.observation, world.actions)
+    parameters = policy.model.draw(Gaussian(0.5), [generator(0, "weights")], CPU)[0]
     seen = set()
     with drawn(world, FILMED) as drawing:
-        for moment in WatchedPolicy(drawing.world, Policy(model, head), parameters, 0).episode():
+        for moment in WatchedPolicy(drawing.world, policy, parameters, 0).episode():
             if moment.action is None:
                 begin(tuple(part.flatten()[0].item() for part in moment.state if part.numel() == 1))
             else:

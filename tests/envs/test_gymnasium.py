@@ -7,7 +7,7 @@ from gymnasium import spaces
 from pglab.envs.gymnasium import GymnasiumWorld
 from pglab.envs.world import Box, Discrete
 
-IDS = ["Acrobot-v1", "FrozenLake-v1", "MountainCar-v0"]
+IDS = ["Acrobot-v1", "FrozenLake-v1", "MountainCar-v0", "Pendulum-v1"]
 NO_DRAWS = torch.empty(0)
 
 
@@ -17,7 +17,10 @@ def seeds_as_uniforms(seeds):
 
 
 def random_actions(world, *shape):
-    return torch.randint(0, world.actions.size, shape, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    if isinstance(world.actions, Box):
+        return torch.randn(*shape, *world.actions.shape, generator=generator)
+    return torch.randint(0, world.actions.size, shape, generator=generator)
 
 
 def plain_episode(id, seed, actions, **kwargs):
@@ -25,7 +28,8 @@ def plain_episode(id, seed, actions, **kwargs):
     env = gymnasium.make(id, **kwargs)
     observations, played = [env.reset(seed=seed)[0]], []
     for action in actions:
-        observation, reward, terminated, truncated, _ = env.step(int(action))
+        taken = int(action) if isinstance(env.action_space, spaces.Discrete) else action.numpy()
+        observation, reward, terminated, truncated, _ = env.step(taken)
         observations.append(observation)
         played.append((reward, terminated, truncated))
         if terminated or truncated:
@@ -142,12 +146,18 @@ class Image(gymnasium.Env):
         return self._pixels, 0.0, False, False, {}
 
 
+class Pairs(Image):
+    """Two choices at a time."""
+
+    action_space = spaces.MultiDiscrete([2, 3])
+
+
 @pytest.fixture
 def registered():
-    for env in (Shifted, Image):
+    for env in (Shifted, Image, Pairs):
         gymnasium.register(f"{env.__name__}-v0", entry_point=env)
     yield
-    for env in (Shifted, Image):
+    for env in (Shifted, Image, Pairs):
         gymnasium.registry.pop(f"{env.__name__}-v0")
 
 
@@ -174,25 +184,23 @@ def test_an_array_is_observed_as_one_vector_and_further_arguments_reach_the_envi
 @pytest.mark.parametrize(
     ("id", "observation", "actions", "horizon"),
     [
-        ("Acrobot-v1", Box(6), 3, 500),
-        ("FrozenLake-v1", Discrete(16), 4, 100),
-        ("MountainCar-v0", Box(2), 3, 200),
-        ("CliffWalking-v1", Discrete(48), 4, None),
+        ("Acrobot-v1", Box(6), Discrete(3), 500),
+        ("FrozenLake-v1", Discrete(16), Discrete(4), 100),
+        ("MountainCar-v0", Box(2), Discrete(3), 200),
+        ("CliffWalking-v1", Discrete(48), Discrete(4), None),
+        ("Pendulum-v1", Box(3), Box(1, -2.0, 2.0), 200),
     ],
 )
 def test_the_world_says_what_the_environment_is(id, observation, actions, horizon):
     world = GymnasiumWorld(id)
-    assert (world.observation, world.actions, world.horizon) == (observation, Discrete(actions), horizon)
+    assert (world.observation, world.actions, world.horizon) == (observation, actions, horizon)
     assert (world.reset_draws, world.step_draws) == (1, 0)
 
 
 @pytest.mark.parametrize(
     ("id", "kwargs", "message"),
     [
-        ("Pendulum-v1", {}, "has action space Box.*only Discrete action spaces are supported"),
-        ("InvertedPendulum-v5", {}, "^InvertedPendulum-v5 is a robot of MuJoCo, with numbers as .*; only Discrete"),
-        ("Pendulum-v1", {}, "LunarLander-v3; a head of one's own can play numbers, with env=pendulum"),
-        ("MountainCarContinuous-v0", {}, "only Discrete action spaces are supported"),
+        ("Pairs-v0", {}, "has action space MultiDiscrete.*only Discrete and Box action spaces are supported"),
         ("Blackjack-v1", {}, "has observation space Tuple.*only Box and Discrete are supported"),
         ("NoSuchThing-v0", {}, "Gymnasium cannot make 'NoSuchThing-v0'"),
         ("no_such_module:Thing-v0", {}, "Gymnasium cannot make 'no_such_module:Thing-v0'"),
@@ -200,6 +208,7 @@ def test_the_world_says_what_the_environment_is(id, observation, actions, horizo
         ("FrozenLake-v1", {"map_name": "5x5"}, "Gymnasium cannot make 'FrozenLake-v1'"),
     ],
 )
+@pytest.mark.usefixtures("registered")
 def test_an_environment_that_cannot_be_played_is_refused_with_the_reason(id, kwargs, message):
     with pytest.raises(ValueError, match=message):
         GymnasiumWorld(id, kwargs)

@@ -10,6 +10,7 @@ import torch
 from gymnasium.envs.classic_control import CartPoleEnv
 
 from pglab.algorithms.baselines import Value
+from pglab.algorithms.gaussian import Gaussian
 from pglab.algorithms.heads import Softmax
 from pglab.algorithms.losses import Estimator
 from pglab.algorithms.objectives import Clip
@@ -24,6 +25,7 @@ from pglab.training.rollout import Waves
 from pglab.training.segments import Segments
 
 NO_DRAWS, ADAM = torch.empty(0), partial(torch.optim.Adam, lr=1e-2)
+SOFTMAX = Softmax()
 
 
 class Restless(CartPoleEnv):
@@ -37,14 +39,14 @@ class Restless(CartPoleEnv):
 gymnasium.register("Restless-v0", entry_point=Restless, max_episode_steps=30)
 
 
-def bundle(seeds, id="CartPole-v1", updates=4):
+def bundle(seeds, id="CartPole-v1", updates=4, head=SOFTMAX):
     critic = Value(MLP((8,)), PyTorchDefault(), ADAM, fit="with_policy")
     arm = Arm(
         GeneralizedAdvantage(0.97, 0.9, critic), PyTorchDefault(), ADAM, Estimator(), Segments(3, 16), 0.97, updates,
         seeds, objective=Clip(), rule=Epochs(2, 2),
     )  # fmt: skip
     world = GymnasiumWorld(id, max_episode_steps=30)
-    return Bundle(Shapes(world, Softmax(), MLP((16,)), Waves(32), torch.device("cpu")), [arm])
+    return Bundle(Shapes(world, head, MLP((16,)), Waves(32), torch.device("cpu")), [arm])
 
 
 def rows(trained, updates, of=slice(None)):
@@ -70,10 +72,12 @@ def test_lanes_play_what_plain_gymnasium_plays_across_the_ends_of_episodes():
         assert (step.reward[0, 0], step.terminated[0, 0], step.truncated[0, 0]) == (reward, terminated, truncated)
 
 
-def test_a_run_has_the_same_bits_alone_and_after_a_stop():
-    whole = rows(bundle([0, 1, 2]), 4)
-    assert rows(bundle([0, 1, 2]), 4, slice(1, 2)) == rows(bundle([1]), 4)
-    first, second = bundle([0, 1, 2]), bundle([0, 1, 2])
+@pytest.mark.parametrize(("id", "head"), [("CartPole-v1", SOFTMAX), ("Pendulum-v1", Gaussian("action"))])
+def test_a_run_has_the_same_bits_alone_and_after_a_stop(id, head):
+    made = partial(bundle, id=id, head=head)
+    whole = rows(made([0, 1, 2]), 4)
+    assert rows(made([0, 1, 2]), 4, slice(1, 2)) == rows(made([1]), 4)
+    first, second = made([0, 1, 2]), made([0, 1, 2])
     begun = rows(first, 2)
     second.restore([{name: tensor.clone() for name, tensor in state.items()} for state in first.state()])
     assert begun + rows(second, 2) == whole

@@ -53,6 +53,12 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "lunar lander": (*FEW, "env=gymnasium", "env.id=LunarLander-v3", "env.max_episode_steps=40"),
     "native acrobot": (*FEW, "env=acrobot", "env.horizon=30"),
     "native mountain car": (*FEW, "env=mountain_car", "env.horizon=30"),
+    # Actions that are numbers.
+    "pendulum": (*FEW, "env=pendulum", "env.horizon=40", "head=gaussian,gaussian_state,tanh_gaussian,beta"),
+    "mountain_car_continuous": (
+        *FEW, "env=mountain_car_continuous", "env.horizon=40", "head=gaussian", "head.clip=none,action,log_prob",
+        "estimator.entropy_bonus=0.01",
+    ),
     # How a batch is cut and used.
     "surrogates": (*SEGMENTS, "surrogate=pg,ratio,clip,kl,kl_adaptive", "reuse=epochs"),
     "reuse": (*SEGMENTS, "surrogate=clip", "reuse=once,epochs", "schedule=constant,linear", "init=orthogonal_scaled"),

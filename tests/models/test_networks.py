@@ -141,7 +141,7 @@ def test_weights_are_named_and_shaped_layer_by_layer():
 
 
 def test_a_tabular_network_refuses_a_vector_of_real_numbers():
-    with pytest.raises(ValueError, match=r"needs a discrete observation, this environment has Box\(size=4\)"):
+    with pytest.raises(ValueError, match=r"needs a discrete observation, this environment has Box\(4\)"):
         Tabular().shapes(Box(4), 2)
 
 

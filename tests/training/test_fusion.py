@@ -9,6 +9,8 @@ import torch
 
 from pglab.algorithms import baselines as b
 from pglab.algorithms import weightings as w
+from pglab.algorithms.beta import Beta
+from pglab.algorithms.gaussian import Gaussian, StateGaussian, TanhGaussian
 from pglab.algorithms.heads import ActionBlindSigmoid, Sigmoid, Softmax
 from pglab.algorithms.losses import Estimator
 from pglab.envs.acrobot import Acrobot
@@ -22,9 +24,11 @@ from pglab.envs.testbed import GaussianTestbed
 from pglab.envs.world import Box
 from pglab.models.model import Model
 from pglab.models.networks import MLP, Linear, Tabular
-from pglab.models.parameters import Gaussian, PyTorchDefault
+from pglab.models.parameters import Gaussian as GaussianInit
+from pglab.models.parameters import PyTorchDefault
 from pglab.training.arm import BatchSize
-from tests.training.test_action_spaces import Gaussian as GaussianHead
+from tests.training.test_action_spaces import Gaussian as OwnGaussian
+from tests.training.test_action_spaces import Steered
 
 GAMMA = 0.97
 ADAM, SGD, RMSPROP = torch.optim.Adam, partial(torch.optim.SGD, momentum=0.9), torch.optim.RMSprop
@@ -110,7 +114,9 @@ def test_a_run_keeps_its_bits_at_every_row_of_a_mixed_bundle(make_arm, make_shap
     ids=["bandit", "testbed", "corridor", "linear", "gymnasium"],
 )
 def test_small_networks_and_single_episodes_keep_their_bits_too(make_arm, make_shapes, train, world, network, episodes):
-    arm = make_arm(init=Gaussian(0.1), batch=BatchSize(episodes=episodes), updates=8, optimizer=partial(SGD, lr=0.01))
+    arm = make_arm(
+        init=GaussianInit(0.1), batch=BatchSize(episodes=episodes), updates=8, optimizer=partial(SGD, lr=0.01)
+    )
     shapes = make_shapes(world=world, network=network)
     seeds = list(range(5))
     together = train(shapes, [make_arm(**{**vars(arm), "seeds": seeds})])
@@ -124,12 +130,19 @@ def test_small_networks_and_single_episodes_keep_their_bits_too(make_arm, make_s
     [
         (Acrobot(40), Softmax()),
         (MountainCar(40), Softmax()),
-        (MountainCarContinuous(40), GaussianHead()),
-        (Pendulum(40), GaussianHead()),
+        (MountainCarContinuous(40), OwnGaussian()),
+        (Pendulum(40), OwnGaussian()),
+        (Pendulum(40), Gaussian(clip="action")),
+        (Pendulum(40), StateGaussian()),
+        (Pendulum(40), TanhGaussian()),
+        (Pendulum(40), Beta()),
+        (Steered(), Gaussian()),
+        (Steered(), TanhGaussian()),
+        (Steered(), Beta()),
     ],
-    ids=["acrobot", "mountain_car", "mountain_car_continuous", "pendulum"],
+    ids=lambda part: type(part).__name__,
 )
-def test_classic_control_keeps_its_bits_too(make_arm, make_shapes, train, world, head):
+def test_classic_control_and_heads_of_numbers_keep_their_bits_too(make_arm, make_shapes, train, world, head):
     shapes = make_shapes(world=world, head=head)
     together = train(shapes, [make_arm(seeds=[0, 1, 2]), make_arm(seeds=[1], weighting=w.TotalReturn(1.0))])
     for seed in range(3):
