@@ -11,6 +11,7 @@ from pglab import settings
 from pglab.results.arm_names import names_of
 from pglab.results.digits import counted
 from pglab.results.incomplete import missing
+from pglab.results.one_program import told_of
 from pglab.results.shown import shown, shown_lines
 from pglab.store.folder import one_study
 from pglab.store.reader import UPDATES
@@ -49,6 +50,7 @@ class Origin:
         software: versions, by name; several where they are not the same for all arms.
         hardware: likewise.
         env_steps: that all runs took together.
+        twins: a line on arms that are one program; empty where none are.
     """
 
     study: str
@@ -62,6 +64,7 @@ class Origin:
     software: Mapping[str, str]
     hardware: Mapping[str, str]
     env_steps: int
+    twins: str
 
     @property
     def running(self) -> bool:
@@ -114,6 +117,7 @@ def origin(folder: Path) -> Origin:
         software=_together(versions, lambda name: name not in MACHINE),
         hardware=_together(versions, lambda name: name in MACHINE),
         env_steps=sum(run.env_steps for of_arm in runs.values() for run in of_arm.values()),
+        twins=shown(told_of(arms) or ""),
     )
 
 

@@ -10,6 +10,7 @@ from pglab.results.hyperparameters import hyperparameter_sensitivity
 from pglab.results.incomplete import IncompleteStudy
 from pglab.results.load import load, load_evaluation
 from pglab.results.normalised import load_references, normalized
+from pglab.results.one_program import load_twins
 from pglab.results.planning import seeds_needed
 from pglab.results.problems import by_problem, problems
 from pglab.results.remote import load_wandb
@@ -31,6 +32,7 @@ __all__ = [
     "load",
     "load_evaluation",
     "load_references",
+    "load_twins",
     "load_wandb",
     "main_effects",
     "mean_interval",

@@ -119,7 +119,7 @@ def tidy(arms: Sequence[Loaded], columns: Iterable[str]) -> pd.DataFrame:
 def _description(study: str, record: ArmRecord, groups: Iterable[str], keys: Iterable[str]) -> dict[str, Any]:
     """The columns that are the same in all rows of an arm."""
     chosen = {group: record.choices.get(group) for group in groups}
-    return {"study": study, "arm": full_name(record)} | chosen | {key: _plain(record.given.get(key)) for key in keys}
+    return {"study": study, "arm": full_name(record)} | chosen | {key: as_cell(record.given.get(key)) for key in keys}
 
 
 def _is_one_of(arm: ArmFolder, names: set[str]) -> bool:
@@ -157,5 +157,6 @@ def _differing_keys(records: Sequence[ArmRecord]) -> list[str]:
     return differing
 
 
-def _plain(value: Any) -> Any:
+def as_cell(value: Any) -> Any:
+    """The value of a setting as a column has it."""
     return json.dumps(value) if isinstance(value, list | dict) else value

@@ -63,6 +63,21 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class TwinRecord:
+    """An arm that was asked for and not trained, because another one is the same program.
+
+    Attributes:
+        asked: the settings that make its name, as `key=value`.
+        choices: the option of each config group in which it differs from that one.
+        given: likewise settings under dotted keys; None for one that it lacks.
+    """
+
+    asked: tuple[str, ...]
+    choices: Mapping[str, str]
+    given: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class ArmRecord:
     """The record of an arm: all that is known of it besides its rows.
 
@@ -81,6 +96,7 @@ class ArmRecord:
             an earlier version left none.
         runs: by seed.
         reference: of its problem; None where none is known, or no other problem is in the study.
+        twins: other arms that were asked for, whose program this is.
         format: of the file that this was read from.
     """
 
@@ -97,6 +113,7 @@ class ArmRecord:
     files: Checksums | None = field(default_factory=dict)
     runs: Mapping[int, RunRecord] = field(default_factory=dict)
     reference: Reference | None = None
+    twins: tuple[TwinRecord, ...] = ()
     format: int = FORMAT
 
     @property
@@ -112,6 +129,7 @@ class ArmRecord:
         """The content of `arm.json`."""
         content = {"format": FORMAT} | {one.name: getattr(self, one.name) for one in fields(self)[:-1]}
         content["reference"] = None if self.reference is None else vars(self.reference)
+        content["twins"] = [vars(twin) for twin in self.twins] or None
         content["runs"] = {str(seed): _described(run) for seed, run in self.runs.items()}
         return seal_text({name: value for name, value in content.items() if value is not None})
 
@@ -163,6 +181,7 @@ def _parsed(content: Mapping[str, Any]) -> ArmRecord:
         files=None if files is None else {str(name): tuple(digests) for name, digests in files.items()},
         runs={_seed(seed): _run(run) for seed, run in content["runs"].items()},
         reference=_reference(content.get("reference")),
+        twins=tuple(map(_twin, content.get("twins", ()))),
         format=content.get("format", FORMAT),
     )
 
@@ -194,6 +213,11 @@ def _reference(content: Any) -> Reference | None:
     if not best > random:
         raise ValueError(f"the best known return {best} is not above that of random play, {random}")
     return Reference(random, str(content["random_source"]), best, str(content["best_source"]))
+
+
+def _twin(content: Mapping[str, Any]) -> TwinRecord:
+    choices = {str(group): str(choice) for group, choice in _mapping(content["choices"]).items()}
+    return TwinRecord(tuple(map(str, content["asked"])), choices, _mapping(content["given"]))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

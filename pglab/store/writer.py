@@ -4,7 +4,7 @@ import hashlib
 import io
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from pglab.store.checkpoints import CHECKPOINTS, remove_damaged_checkpoint
 from pglab.store.encoding import NO_ROWS, encode
 from pglab.store.films import FOLDER, film_file
 from pglab.store.reader import ABOUT, EVALUATION, POLICIES, RESULTS, STATES, UPDATES, ArmFolder
-from pglab.store.records import ArmRecord, Reference, RunRecord
+from pglab.store.records import ArmRecord, Reference, RunRecord, TwinRecord
 from pglab.store.sealed import pack, seal
 from pglab.store.states import Saved
 
@@ -173,6 +173,12 @@ class ArmWriter:
         """Adds what scores on the arm's problem are normalised by."""
         if record := self.files.record():
             self._write(replace(record, reference=reference))
+
+    def add_twins(self, twins: Iterable[TwinRecord]) -> None:
+        """Adds arms whose program this is."""
+        if record := self.files.record():
+            known = {twin.asked: twin for twin in (*record.twins, *twins)}
+            self._write(replace(record, twins=tuple(known.values())))
 
     def finished(self, seeds: set[int]) -> tuple[list[Saved], pd.DataFrame]:
         """The states of runs that are finished, and their rows with a column `diverged`, all false."""

@@ -16,10 +16,10 @@ from pglab.store.reader import ABOUT
 from pglab.store.records import RunRecord
 from pglab.studies.arm_table import ArmTable
 from pglab.studies.console import Console
+from pglab.studies.known_twins import told_twins
 from pglab.studies.plan import Plan, PlannedArm
 from pglab.studies.recorder import Outcome
 from pglab.studies.references import joins_other_problems
-from pglab.studies.twins import told
 
 MOST = 8  # lines on failures, before the rest is only counted
 
@@ -72,11 +72,6 @@ def _failures(arm: PlannedArm) -> list[str]:
     failed = [(seed, run.last_line) for seed, run in _runs(arm).items() if run.status == "failed"]
     where = f"(traceback in {arm.files.folder / ABOUT}, and in the report)"
     return [f"{shown(said)} {where}" for said in failures(failed)]
-
-
-def told_twins(plan: Plan) -> str | None:
-    """Names the arms that are one program in one line, where there are any."""
-    return told((arm.arm, arm.twins) for arm in plan.arms)
 
 
 def say_next(console: Console, plan: Plan, outcome: Outcome, statuses: Sequence[str], mirrored: str | None) -> None:

@@ -15,9 +15,10 @@ from pglab.store.lock import claimed, holder
 from pglab.store.writer import prepare
 from pglab.studies.asked import Composed
 from pglab.studies.console import Console
-from pglab.studies.ending import say_next, say_results, say_what_became, told_twins
+from pglab.studies.ending import say_next, say_results, say_what_became
 from pglab.studies.execute import execute
 from pglab.studies.forecast import forecast
+from pglab.studies.known_twins import note_twins, told_twins
 from pglab.studies.notes import lacks_baseline, unused_baseline
 from pglab.studies.outside import outside
 from pglab.studies.plan import Plan, make_plan
@@ -176,6 +177,7 @@ def _train_claimed(plan: Plan, console: Console, follower: Follower, pool: Pool 
                 time.sleep(WAIT)
         if not outcome.interrupted:
             note_references(plan)
+            note_twins(plan)
     except KeyboardInterrupt:
         outcome.interrupted = True
     finally:

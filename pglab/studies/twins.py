@@ -10,14 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pglab.errors import DamagedError
-from pglab.results.shown import listed
 from pglab.settings import as_now, used
 from pglab.store.folder import arms_in
 from pglab.store.reader import ABOUT
 from pglab.store.records import FORMAT, ArmRecord
 from pglab.studies.asked import ArmConfig
 
-MOST = 4  # groups of arms that are told of
 Programs = Mapping[str, str]  # by the name of an arm, see `pglab.studies.messages.Checked`
 
 
@@ -70,37 +68,6 @@ def one_of_each(asked: Sequence[tuple[ArmConfig, Sequence[int]]], study: Path, p
         own = arm if arm.name in there else chosen[program(arm), arm.settings["updates"]]
         found[own.name] = found.get(own.name, Wanted(own)).joined_by(arm, seeds)
     return list(found.values())
-
-
-def told(wanted: Iterable[tuple[ArmConfig, Sequence[ArmConfig]]]) -> str | None:
-    """One line on all arms that are trained once for several.
-
-    Args:
-        wanted: each arm of a command and its twins.
-    """
-    groups = [[one.named for one in (arm, *twins)] for arm, twins in wanted]
-    everywhere = _common([named for group in groups for named in group])
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for group in groups:
-        if len(group) > 1:
-            common = _common(group)
-            own = tuple(_text([each for each in named if each not in common]) for named in group)
-            alike.setdefault(own, []).append(_text([each for each in common if each not in everywhere]))
-    said = [
-        f"{listed(own)} are one program" + (f" under {listed(common)}" if any(common) else "")
-        for own, common in alike.items()
-    ]
-    if not said:
-        return None
-    return f"{'; '.join(said[:MOST])}{' …' * (len(said) > MOST)}: trained once, under the name that comes first"
-
-
-def _common(named: Sequence[Sequence[str]]) -> list[str]:
-    return [each for each in named[0] if all(each in other for other in named)]
-
-
-def _text(settings: Sequence[str]) -> str:
-    return ",".join(settings)
 
 
 def _stored(study: Path, asked: Iterable[str]) -> dict[str, ArmRecord]:

@@ -109,6 +109,8 @@ class SummarizedStudy:
         if found.over is not None:
             tables["over_problems"] = found.over.comparisons
         said = {"complete": found.origin.complete, "runs": found.origin.runs, "score": found.score}
+        if found.origin.twins:
+            said["one_program"] = found.origin.twins
         if found.verdicts:
             said["verdict"] = found.verdicts[0].sentence
         return Summary(

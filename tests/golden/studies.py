@@ -59,6 +59,7 @@ STUDIES: dict[str, tuple[str, ...]] = {
         *FEW, "env=mountain_car_continuous", "env.horizon=40", "head=gaussian", "head.clip=none,action,log_prob",
         "estimator.entropy_bonus=0.01",
     ),
+    "lqr": (*FEW, "env=lqr", "head=gaussian", "network=linear,mlp"),
     # How a batch is cut and used.
     "surrogates": (*SEGMENTS, "surrogate=pg,ratio,clip,kl,kl_adaptive", "reuse=epochs"),
     "reuse": (*SEGMENTS, "surrogate=clip", "reuse=once,epochs", "schedule=constant,linear", "init=orthogonal_scaled"),

@@ -54,6 +54,15 @@ def change_run(arm: Path, seed: int, **changes: Any) -> None:
         rows[rows["seed"] != seed].to_parquet(arm / "evaluation.parquet", index=False)
 
 
+def add_twin(arm: Path, **choices: str) -> None:
+    """Has an arm be the program of another one, which has these choices."""
+    about = json.loads((arm / "arm.json").read_text())
+    asked = {**dict(part.split("=") for part in arm.name.split(",")), **choices}
+    twin = {"asked": [f"{key}={value}" for key, value in sorted(asked.items())], "choices": choices, "given": {}}
+    about["twins"] = [*about.get("twins", []), twin]
+    (arm / "arm.json").write_text(json.dumps(about))
+
+
 def write_grid(study: Path) -> Path:
     """Three weightings at two learning rates, four seeds each; one run diverged, one failed, one lacks a seed."""
     rng, place = np.random.default_rng(0), 0

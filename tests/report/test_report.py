@@ -16,7 +16,7 @@ from pglab.report.command import main
 from pglab.report.content import Question, content
 from pglab.results import compare, describe_arms, effect_across, load, load_evaluation, scores
 from pglab.store.lock import claimed
-from tests.report.made_study import NASTY, change_run, write_arm, write_grid
+from tests.report.made_study import NASTY, add_twin, change_run, write_arm, write_grid
 from tests.waiting import HANG
 
 
@@ -231,6 +231,18 @@ def test_watching_waits_for_the_study_and_writes_the_page_anew_until_it_is_compl
     assert statuses == [0]
     assert "refresh" not in page.read_text()
     assert "incomplete" not in page.read_text()
+
+
+def test_arms_that_are_one_program_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    study = tmp_path / "twins"
+    arms = [write_arm(study, n, [1.0, 2.0], weighting=w, baseline="none") for n, w in enumerate(("rtg", "total"))]
+    assert "one program" not in written(study, capsys).text
+    for arm in arms:
+        add_twin(arm, baseline="value")
+    line = (
+        "baseline=none and baseline=value are one program under weighting=rtg and weighting=total: trained once, under"
+    )
+    assert line in written(study, capsys).text
 
 
 def test_a_study_without_any_rows_has_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

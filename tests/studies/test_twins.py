@@ -6,20 +6,18 @@ import pytest
 
 from pglab.build import simplest
 from pglab.cli import compose_runs
+from pglab.results import load, load_twins
+from pglab.results.one_program import told_of
 from pglab.settings import used
 from pglab.store.folder import arms_in
+from pglab.studies.known_twins import told_twins
 from pglab.studies.plan import Plan, make_plan
-from pglab.studies.twins import told
 
 
 def planned(*overrides: str, knowing: bool = False) -> Plan:
     """The plan of a sweep, without or with the programs of its arms."""
     plan = make_plan(composed := compose_runs(overrides))
     return make_plan(composed, "", {arm.name: used(simplest(arm.identity)) for arm in plan.asked}) if knowing else plan
-
-
-def said(plan: Plan) -> str | None:
-    return told((one.arm, one.twins) for one in plan.arms)
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +34,7 @@ def test_a_baseline_that_nobody_uses_makes_no_other_arm():
         "baseline=value,weighting=gae",
     ]
     assert plan.missing == 12
-    assert said(plan) == (
+    assert told_twins(plan) == (
         "baseline=none and baseline=value are one program under weighting=total and weighting=rtg: "
         "trained once, under the name that comes first"
     )
@@ -89,6 +87,21 @@ def test_one_program_is_trained_once_and_said_to_be_one_in_one_line(trained: tup
     assert [arm.path.name.rpartition(",")[2] for arm in arms_in(folder / "results" / "twins")] == ["weighting=rtg"]
     assert "Training 2 runs (1 arm, 1 worker)" in output
     assert sum("one program" in line for line in output.splitlines()) == 1
+
+
+def test_the_study_knows_which_arms_are_one(trained: tuple[Path, str]):
+    folder, output = trained
+    study = folder / "results" / "twins"
+    (arm,) = arms_in(study)
+    record = arm.record()
+    assert record is not None
+    line = told_of([record])
+    assert line is not None
+    assert line.removesuffix("trained once, under the name that comes first") in " ".join(output.split())
+    twins = load_twins(study)
+    assert twins["weighting"].tolist() == ["rtg_exponent_slip", "rtg_exponent_slip", "rtg"]
+    assert sorted(twins["baseline"]) == ["none", "value", "value"]
+    assert set(twins["arm"]) == set(load(study)["arm"])
 
 
 @pytest.mark.parametrize("asked", [SWEEP, ("weighting=rtg", "baseline=value", "seeds=2", "study=twins")], ids=str)

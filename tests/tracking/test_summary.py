@@ -18,7 +18,7 @@ from pglab.store.folder import studies_in
 from pglab.tracking.client import MirrorError
 from pglab.tracking.summary import SummarizedStudy, summarized
 from tests.conftest import CommandLine
-from tests.report.made_study import write_arm
+from tests.report.made_study import add_twin, write_arm
 from tests.tracking.conftest import QUICK
 from tests.tracking.stored_run import StoredRun
 from tests.tracking.wandb_artifacts import StoredArtifact
@@ -141,6 +141,16 @@ def test_a_study_that_changed_shows_its_new_summary_as_the_next_step_of_the_same
     assert (before.summary.steps, after.summary.steps) == ([0], [0, 1])
     assert all(after.summary.files[name] == stored for name, stored in media(before).items())
     assert media(after).keys() > media(before).keys()
+
+
+def test_the_summary_says_which_arms_are_one_program(tmp_path: Path):
+    study = write_study(tmp_path / "made")
+    before = summary_of(study)
+    assert "one_program" not in before.drawn().said
+    add_twin(study / "weighting=rtg", weighting="baseline")
+    after = summary_of(study)
+    assert str(after.drawn().said["one_program"]).startswith("weighting=rtg and weighting=baseline are one program")
+    assert after.version != before.version
 
 
 def test_only_a_study_that_changed_has_another_version(tmp_path: Path):
