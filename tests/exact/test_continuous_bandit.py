@@ -18,9 +18,13 @@ from pglab.exact.score_moments import by_quadrature, nodes, sampled_gradient, sc
 BANDIT = ContinuousBandit([0.3, -0.5], [1.0, 0.7], low=[-1.0, -2.0], high=[1.5, 0.5], noise=0.4)
 OUTPUTS = np.array([0.4, -0.2, -0.3, 0.5])
 HEADS = [head.of(BANDIT.actions) for head in (Gaussian(), StateGaussian(), Beta(), TanhGaussian(), Gaussian("action"))]
-each_head = pytest.mark.parametrize(
-    "head", HEADS, ids=lambda head: f"{type(head).__name__} {getattr(head, 'clip', '')}"
-)
+
+
+def name_of(head):
+    return f"{type(head).__name__} {getattr(head, 'clip', '')}"
+
+
+each_head = pytest.mark.parametrize("head", HEADS, ids=name_of)
 
 
 def estimators(head, slope=None):
