@@ -32,7 +32,7 @@ MARK: dict[str, Any] = {"fmt": "o", "ms": 3, "capsize": 2}
 
 STUDY = Study(
     "ppo_details",
-    [["experiment=ppo_details", f"env={env}", f"updates={UPDATES}", "evaluation.episodes=0"] for env in ENVS],
+    [["experiment=ppo_details", f"env={','.join(ENVS)}", f"updates={UPDATES}", "evaluation.episodes=0"]],
     seeds=10,
     quick=2,
     effort=2400,
