@@ -59,6 +59,20 @@ STUDIES: dict[str, tuple[str, ...]] = {
         *FEW, "env=mountain_car_continuous", "env.horizon=40", "head=gaussian", "head.clip=none,action,log_prob",
         "estimator.entropy_bonus=0.01",
     ),
+    "clipped heads": (
+        *FEW, "env=mountain_car_continuous", "env.horizon=40", "head=gaussian_clipped,gaussian_clipped_score",
+    ),
+    "continuous_heads": (
+        *SHORT, "experiment=continuous_heads", "head=tanh_gaussian", "batch.steps=16", "reuse.minibatches=4",
+    ),
+    "mujoco": (
+        *SHORT, "env=mujoco", "experiment=ppo_continuous,ppo_engstrom,ppo_m_engstrom", "env.max_episode_steps=40", "batch.steps=64",
+        "reuse.minibatches=4",
+    ),
+    "mujoco/trust_region": (
+        *SHORT, "env=mujoco", "experiment=trpo_engstrom,trpo_plus_engstrom", "env.max_episode_steps=40", "batch.steps=64",
+    ),
+    "mujoco/reinforce": (*SHORT, "experiment=reinforce_mujoco", "env.max_episode_steps=40", "batch.steps=64"),
     # How a batch is cut and used.
     "surrogates": (*SEGMENTS, "surrogate=pg,ratio,clip,kl,kl_adaptive", "reuse=epochs"),
     "reuse": (*SEGMENTS, "surrogate=clip", "reuse=once,epochs", "schedule=constant,linear", "init=orthogonal_scaled"),
@@ -82,6 +96,7 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "gelu": (*CARTPOLE, "network.activation=gelu", "network.sizes=[33]"),
     "wide": (*CARTPOLE, "network.sizes=[64,64]"),
     "inits": (*CARTPOLE, "init=pytorch,uniform,centred_uniform,gaussian,wide_gaussian,orthogonal,zeros"),
+    "xavier": (*CARTPOLE, "init=xavier"),
     "fixed": (*FEW, "env=bandit", "network=tabular", "init=fixed", "init.values=[0.1,0,-0.1]"),
     # Optimizers with arguments of their own.
     "momentum": (*CARTPOLE, "optimizer=sgd", "+optimizer.momentum=0.9", "optimizer.lr=0.001"),
