@@ -11,14 +11,20 @@ from pglab.store.states import Saved
 
 @dataclass(frozen=True)
 class Check:
-    """Settings of arms whose components are to be built and tried for fit."""
+    """Settings of arms whose components are to be built and tried for fit.
+
+    Attributes:
+        settings: of the arms.
+        stored: identities of arms that are stored, of which the programs are asked for as well.
+    """
 
     settings: tuple[Mapping[str, Any], ...]
+    stored: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
 class Checked:
-    """The fault of the first arm that could not be trained, if any, or the program of each.
+    """The fault of the first arm that could not be trained, if any, or the program of each, and of each stored one.
 
     Programs are texts, equal for arms that are one program: what is built of them has the same simplest form.
     """

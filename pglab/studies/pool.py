@@ -22,8 +22,12 @@ class Pool(Protocol):
         """Workers that have nothing to do."""
         ...
 
-    def check(self, settings: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+    def check(self, settings: Sequence[Mapping[str, Any]], stored: Sequence[Mapping[str, Any]] = ()) -> Sequence[str]:
         """Has the components of arms built and tried, and returns each arm's program (see `Checked`).
+
+        Args:
+            settings: of the arms.
+            stored: identities of arms that a study has besides, whose programs come after those.
 
         Raises:
             InputError: an arm could not be trained.
@@ -63,10 +67,10 @@ class LocalPool:
     def idle(self) -> int:
         return len(self._idle)
 
-    def check(self, settings: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+    def check(self, settings: Sequence[Mapping[str, Any]], stored: Sequence[Mapping[str, Any]] = ()) -> Sequence[str]:
         # All of them check, one answers: checking is what makes a worker ready to train.
         for worker in self._idle:
-            worker.send(Check(tuple(settings)))
+            worker.send(Check(tuple(settings), tuple(stored)))
         answer, *_ = [worker.receive() for worker in self._idle]
         if isinstance(answer, Failed):
             raise InputError(f"the components could not be tried:\n{answer.shown}")

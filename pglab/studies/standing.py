@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pglab.errors import InputError
-from pglab.settings import as_now, difference
+from pglab.settings import as_now, difference, name_in_full
 from pglab.store.checkpoints import read_checkpoint
 from pglab.store.records import FORMAT, ArmRecord
 from pglab.store.states import Saved
@@ -61,7 +61,7 @@ def standing_of(files: ArmWriter, arm: ArmConfig, seeds: Iterable[int]) -> Stand
             continue
         if run.asked > updates:
             raise InputError(
-                f"{files.folder} holds seed {seed} with {run.asked} updates, more than updates={updates}; "
+                f"{_holder(files, arm)} holds seed {seed} with {run.asked} updates, more than updates={updates}; "
                 "ask for as many, or give this command its own study=NAME"
             )
         if run.asked == updates or run.status == "diverged":
@@ -104,7 +104,7 @@ def _mismatch(files: ArmWriter, arm: ArmConfig, record: ArmRecord, choice: OnMis
         if choice != "rerun":
             keep = " (on_mismatch=keep would mix the two)" if choice == "keep" else ""
             raise InputError(
-                f"{files.folder} holds runs of another configuration: {there}{keep}; give this command its own "
+                f"{_holder(files, arm)} holds runs of another configuration: {there}{keep}; give this command its own "
                 "study=NAME, or on_mismatch=rerun to throw those runs away and train anew"
             )
         return there
@@ -114,11 +114,17 @@ def _mismatch(files: ArmWriter, arm: ArmConfig, record: ArmRecord, choice: OnMis
     there = ", ".join(differences)
     if choice == "refuse":
         raise InputError(
-            f"{files.folder} holds runs that were computed otherwise: {there}. Choose on_mismatch=rerun to throw "
-            "them away and train anew, on_mismatch=keep to keep them and train what is missing as things are now, "
-            "or another study=NAME"
+            f"{_holder(files, arm)} holds runs that were computed otherwise: {there}. Choose on_mismatch=rerun to "
+            "throw them away and train anew, on_mismatch=keep to keep them and train what is missing as things are "
+            "now, or another study=NAME"
         )
     return there
+
+
+def _holder(files: ArmWriter, arm: ArmConfig) -> str:
+    """The folder of an arm, and where it has another name why it is this one."""
+    asked = name_in_full(arm.composed.overrides)
+    return f"{files.folder}, which is the same program as {asked}," if arm.stored else str(files.folder)
 
 
 def _plain(settings: Any) -> Any:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from pglab.errors import InputError
 from pglab.results import IncompleteStudy, load, load_evaluation, summarize
+from pglab.settings import as_now
 from pglab.store.lock import claimed, holder
 from pglab.store.writer import prepare
 from pglab.studies.asked import Composed
@@ -26,7 +27,7 @@ from pglab.studies.pool import LocalPool, Pool
 from pglab.studies.provenance import foreign_targets
 from pglab.studies.recorder import Outcome
 from pglab.studies.references import note_references
-from pglab.studies.twins import Programs
+from pglab.studies.twins import Programs, stored_besides
 from pglab.tracking.live import Followed, Follower
 from pglab.tracking.sweep import report_objective
 
@@ -189,6 +190,8 @@ def _train_claimed(plan: Plan, console: Console, follower: Follower, pool: Pool 
 def ready_pool(plan: Plan) -> tuple[Pool, Programs]:
     """As many workers as the plan asks for, once they have tried its components; and the program of each arm.
 
+    Also of arms that the study has besides.
+
     Raises:
         InputError: an arm could not be trained, or its results not be written.
     """
@@ -218,5 +221,7 @@ def _programs(plan: Plan) -> Programs:
 
 
 def _tried(plan: Plan, pool: Pool) -> Programs:
-    programs = pool.check([arm.settings for arm in plan.asked])
-    return {arm.name: program for arm, program in zip(plan.asked, programs, strict=True)}
+    names = [arm.name for arm in plan.asked]
+    stored = stored_besides(plan.folder, names)
+    programs = pool.check([arm.settings for arm in plan.asked], [as_now(record.identity) for record in stored])
+    return dict(zip([*names, *(record.arm for record in stored)], programs, strict=True))

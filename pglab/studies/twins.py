@@ -4,7 +4,7 @@ They are where what is built of them is the same once every part has been put in
 `pglab.build.simplest`), or where they differ in nothing but a choice that nobody uses.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,7 +47,7 @@ def one_of_each(asked: Sequence[tuple[ArmConfig, Sequence[int]]], study: Path, p
 
     Args:
         study: its folder.
-        programs: of the arms asked for; of one without, the settings tell.
+        programs: of the arms asked for, and of others in the study; of one without, the settings tell.
     """
 
     def program(arm: ArmConfig) -> str:
@@ -55,7 +55,7 @@ def one_of_each(asked: Sequence[tuple[ArmConfig, Sequence[int]]], study: Path, p
 
     names = {arm.name for arm, _ in asked}
     there = {name for name in names if (study / name / ABOUT).exists()}
-    besides = _stored(study, names) if names - there else {}
+    besides = _by_program(stored_besides(study, names), programs) if names - there else {}
     by_merit = sorted(
         (arm for arm, _ in asked), key=lambda arm: (arm.name not in there, program(arm) != used(arm.identity))
     )
@@ -70,14 +70,21 @@ def one_of_each(asked: Sequence[tuple[ArmConfig, Sequence[int]]], study: Path, p
     return list(found.values())
 
 
-def _stored(study: Path, asked: Iterable[str]) -> dict[str, ArmRecord]:
-    """The arms of a study that were not asked for, by their programs."""
+def stored_besides(study: Path, asked: Collection[str]) -> list[ArmRecord]:
+    """The arms of a study that were not asked for, and can be written to."""
     if not study.is_dir():
-        return {}
-    found: dict[str, ArmRecord] = {}
+        return []
+    found = []
     for arm in arms_in(study):
         with suppress(DamagedError):  # told of where the arm itself is read
             record = arm.record()
             if record is not None and record.arm not in asked and record.format == FORMAT:
-                found.setdefault(used(as_now(record.identity)), record)
+                found.append(record)
+    return found
+
+
+def _by_program(stored: Iterable[ArmRecord], programs: Programs) -> dict[str, ArmRecord]:
+    found: dict[str, ArmRecord] = {}
+    for record in stored:
+        found.setdefault(programs.get(record.arm) or used(as_now(record.identity)), record)
     return found

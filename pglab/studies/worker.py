@@ -6,7 +6,7 @@ side, and lets the parent stop one at any moment, whatever a user's component is
 
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from pglab.errors import InputError
 from pglab.settings import identity, used
 from pglab.store.states import Saved
 from pglab.studies.messages import Check, Checked, Checkpoint, Done, Failed, Film, Job, Result, Updated
+from pglab.studies.provenance import foreign_targets
 from pglab.studies.tracebacks import own_part
 
 if TYPE_CHECKING:
@@ -56,7 +57,25 @@ def _check(order: Check) -> Checked:
                 check_drawn(build_component(settings, "env"), FILMED, f"render_every={every}")
     except InputError as error:
         return Checked(str(error))
-    return Checked(None, tuple(used(simplest(identity(settings))) for settings in order.settings))
+    asked = [used(simplest(identity(settings))) for settings in order.settings]
+    trusted = {name.partition(".")[0] for settings in order.settings for name in foreign_targets(settings)}
+    return Checked(None, (*asked, *(_program(stored, trusted) for stored in order.stored)))
+
+
+def _program(stored: Mapping[str, Any], trusted: Collection[str]) -> str:
+    """The program of a stored arm; of one that this version or this command could not build, as it is written.
+
+    Args:
+        trusted: modules of parts that are built for the command itself.
+    """
+    from pglab.build import simplest
+    from pglab.trust import check_trusted
+
+    try:
+        check_trusted(stored, trusted)
+        return used(simplest(stored))
+    except Exception:
+        return used(stored)
 
 
 def _train(job: Job, connection: Connection) -> Done:

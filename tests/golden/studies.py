@@ -26,6 +26,8 @@ SEGMENTS = (
     "gamma=0.97",
 )  # fmt: skip
 
+MUJOCO = (*SHORT, "env=mujoco", "env.max_episode_steps=40", "batch.steps=64")
+
 STUDIES: dict[str, tuple[str, ...]] = {
     # Bundles of arms that differ in all but their shapes.
     "weightings": (*CARTPOLE, "weighting=total,rtg,baseline,gae,rtg_exponent_slip", "baseline=none", "gamma=0.97"),
@@ -59,20 +61,18 @@ STUDIES: dict[str, tuple[str, ...]] = {
         *FEW, "env=mountain_car_continuous", "env.horizon=40", "head=gaussian", "head.clip=none,action,log_prob",
         "estimator.entropy_bonus=0.01",
     ),
+    "lqr": (*FEW, "env=lqr", "head=gaussian", "network=linear,mlp"),
     "clipped heads": (
         *FEW, "env=mountain_car_continuous", "env.horizon=40", "head=gaussian_clipped,gaussian_clipped_score",
     ),
     "continuous_heads": (
         *SHORT, "experiment=continuous_heads", "head=tanh_gaussian", "batch.steps=16", "reuse.minibatches=4",
     ),
-    "mujoco": (
-        *SHORT, "env=mujoco", "experiment=ppo_continuous,ppo_engstrom,ppo_m_engstrom", "env.max_episode_steps=40", "batch.steps=64",
-        "reuse.minibatches=4",
-    ),
-    "mujoco/trust_region": (
-        *SHORT, "env=mujoco", "experiment=trpo_engstrom,trpo_plus_engstrom", "env.max_episode_steps=40", "batch.steps=64",
-    ),
-    "mujoco/reinforce": (*SHORT, "experiment=reinforce_mujoco", "env.max_episode_steps=40", "batch.steps=64"),
+    "mujoco": (*MUJOCO, "experiment=ppo_continuous", "reuse.epochs=2", "reuse.minibatches=2"),
+    "mujoco/engstrom": (*MUJOCO, "experiment=ppo_engstrom", "reuse.epochs=2", "reuse.minibatches=2"),
+    "mujoco/engstrom_m": (*MUJOCO, "experiment=ppo_m_engstrom", "reuse.epochs=2", "reuse.minibatches=2"),
+    "mujoco/trust_region": (*MUJOCO, "experiment=trpo_engstrom,trpo_plus_engstrom", "baseline.fit_steps=2"),
+    "mujoco/reinforce": (*MUJOCO, "experiment=reinforce_mujoco"),
     # How a batch is cut and used.
     "surrogates": (*SEGMENTS, "surrogate=pg,ratio,clip,kl,kl_adaptive", "reuse=epochs"),
     "reuse": (*SEGMENTS, "surrogate=clip", "reuse=once,epochs", "schedule=constant,linear", "init=orthogonal_scaled"),

@@ -31,9 +31,11 @@ class HerePool:
     def idle(self) -> int:
         return 1 - len(self._given)
 
-    def check(self, settings: Sequence[Mapping[str, Any]]) -> None:
-        if problem := worker._check(Check(tuple(settings))).problem:
-            raise InputError(problem)
+    def check(self, settings: Sequence[Mapping[str, Any]], stored: Sequence[Mapping[str, Any]] = ()) -> Sequence[str]:
+        checked = worker._check(Check(tuple(settings), tuple(stored)))
+        if checked.problem:
+            raise InputError(checked.problem)
+        return checked.programs
 
     def send(self, shard: Shard, job: Job) -> None:
         self._given.append((shard, job))

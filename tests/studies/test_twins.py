@@ -1,16 +1,21 @@
 """Arms that are one program are trained once, and said to be one."""
 
+import json
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pglab.build import simplest
 from pglab.cli import compose_runs
-from pglab.results import load, load_twins
+from pglab.results import load, load_evaluation, load_twins, main_effects, scores
 from pglab.results.one_program import told_of
 from pglab.settings import used
 from pglab.store.folder import arms_in
+from pglab.studies import worker
 from pglab.studies.known_twins import told_twins
+from pglab.studies.messages import Check
 from pglab.studies.plan import Plan, make_plan
 
 
@@ -104,6 +109,17 @@ def test_the_study_knows_which_arms_are_one(trained: tuple[Path, str]):
     assert set(twins["arm"]) == set(load(study)["arm"])
 
 
+def test_a_grid_with_twins_has_no_gap(command_line, tiny, tmp_path: Path):
+    asked = ["-m", "weighting=rtg,baseline", "baseline=none,leave_one_out", "seeds=2", "study=grid"]
+    done = command_line([*asked, *tiny], tmp_path)
+    assert done.returncode == 0, done.stderr
+    study = tmp_path / "results" / "grid"
+    runs = scores(load(study), load_evaluation(study))
+    table = main_effects(runs, twins=load_twins(study))
+    assert table["factor"].tolist() == ["weighting", "baseline", "weighting × baseline"]
+    assert np.isfinite(table["effect"]).all()
+
+
 @pytest.mark.parametrize("asked", [SWEEP, ("weighting=rtg", "baseline=value", "seeds=2", "study=twins")], ids=str)
 def test_neither_the_same_command_nor_one_for_a_twin_trains_again(command_line, tiny, trained, asked):
     folder, _ = trained
@@ -132,3 +148,54 @@ def test_a_plan_says_what_is_one_program_and_that_nothing_is_left(command_line, 
     done = command_line(["-m", *SWEEP, *tiny, "plan=true"], folder)
     assert "0 runs" in done.stdout
     assert "one program" in done.stdout
+
+
+OLD = ("weighting=baseline", "baseline=none", "seeds=2", "study=old")
+
+
+@pytest.fixture
+def earlier(command_line, tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A study whose one arm is not in its simplest form, as a version trained it that knew no twins."""
+    done = command_line([*OLD, *tiny], tmp_path)
+    assert done.returncode == 0, done.stderr
+    return tmp_path
+
+
+def test_a_stored_arm_that_is_not_in_its_simplest_form_is_found_for_its_twin(command_line, tiny, earlier: Path):
+    planned = command_line(["weighting=rtg", "seeds=3", "study=old", *tiny, "plan=true"], earlier)
+    assert "one program" in planned.stdout
+    done = command_line(["weighting=rtg", "seeds=3", "study=old", *tiny], earlier)
+    assert "Training 1 run " in done.stdout, done.stderr
+    assert "Finished before and kept as they are: 2 of 3 runs." in done.stdout
+    (arm,) = arms_in(earlier / "results" / "old")
+    assert "weighting=baseline" in arm.path.name
+    here = load(earlier / "results" / "old")
+    assert command_line(["weighting=rtg", "seeds=3", "study=new", *tiny], earlier).returncode == 0
+    there = load(earlier / "results" / "new")
+    numbers = ["seed", "update", "return_mean", "loss", "grad_norm"]
+    assert here[numbers].equals(there[numbers])
+
+
+def test_a_stored_arm_that_was_computed_otherwise_is_refused_with_what_it_is(command_line, tiny, earlier: Path):
+    (arm,) = arms_in(earlier / "results" / "old")
+    about = json.loads((arm.path / "arm.json").read_text())
+    about["provenance"][-1]["torch"] = "2.0.0"
+    del about["checksum"]
+    (arm.path / "arm.json").write_text(json.dumps(about))
+    done = command_line(["weighting=rtg", "seeds=3", "study=old", *tiny], earlier)
+    assert done.returncode == 2
+    assert ", which is the same program as batch" in done.stderr
+    assert "torch is 2.0.0 there" in done.stderr
+
+
+def test_of_a_stored_arm_nothing_is_built_that_the_command_does_not_build_itself(tmp_path: Path):
+    (tmp_path / "stranger.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Part:\n    simplest = None\n")
+    (composed,) = compose_runs(["weighting=rtg"])
+    identity = {"weighting": {"_target_": "stranger.Part"}}
+    sys.path.insert(0, str(tmp_path))
+    try:
+        checked = worker._check(Check((composed.settings,), (identity,)))
+        assert checked.programs[-1] == used(identity)
+    finally:
+        sys.path.remove(str(tmp_path))
+    assert not (tmp_path / "ran").exists()
