@@ -69,11 +69,17 @@ BIASED = [
     *(GeneralizedAdvantage(GAMMA, 0.5, baseline) for baseline in (Constant(-2.0), LeaveOneOut(), critic(Linear()))),
 ]
 CASES = [(LQR, Gaussian()), (BANDIT, Gaussian()), (BANDIT, Beta())]
-each_case = pytest.mark.parametrize(("world", "head"), CASES, ids=["lqr", "bandit gaussian", "bandit beta"])
 
 
-@each_case
-@pytest.mark.parametrize("weighting", UNBIASED, ids=repr)
+def name_of(weighting):
+    """Its class, and what else tells it from the others."""
+    baseline = getattr(weighting, "baseline", None)
+    more = [type(baseline).__name__, getattr(weighting, "returns", "")] if baseline else []
+    return " ".join([type(weighting).__name__, *more])
+
+
+@pytest.mark.parametrize(("world", "head"), CASES, ids=["lqr", "bandit gaussian", "bandit beta"])
+@pytest.mark.parametrize("weighting", UNBIASED, ids=name_of)
 def test_the_exact_mean_of_an_unbiased_weighting_is_the_gradient(world, head, weighting):
     setting = on(world, head, weighting)
     exact = Trial.begin(setting, 100, 1e-3).exact
@@ -84,7 +90,13 @@ def test_the_exact_mean_of_an_unbiased_weighting_is_the_gradient(world, head, we
     assert exact.variance is not None
 
 
-@pytest.mark.parametrize("weighting", BIASED, ids=repr)
+def rarely(weightings):
+    """The first of them each time, all of them among the slow tests."""
+    first, *others = weightings
+    return [first, *(pytest.param(other, marks=pytest.mark.slow) for other in others)]
+
+
+@pytest.mark.parametrize("weighting", rarely(BIASED), ids=name_of)
 def test_the_exact_mean_of_a_biased_weighting_is_what_is_measured_on_lqr(weighting):
     setting = on(LQR, Gaussian(), weighting)
     trial = Trial.begin(setting, 2000, 1e-3)
@@ -95,7 +107,7 @@ def test_the_exact_mean_of_a_biased_weighting_is_what_is_measured_on_lqr(weighti
     assert point.verdict == "biased as declared"
 
 
-@pytest.mark.parametrize("weighting", [RewardToGo(GAMMA), GeneralizedAdvantage(GAMMA, 0.5, NoBaseline())], ids=repr)
+@pytest.mark.parametrize("weighting", [RewardToGo(GAMMA), GeneralizedAdvantage(GAMMA, 0.5, NoBaseline())], ids=name_of)
 def test_without_the_powers_of_gamma_the_exact_mean_is_what_is_measured(weighting):
     trial = Trial.begin(on(LQR, Gaussian(), weighting, discount_states=False), 2000, 1e-3)
     assert trial.exact is not None
@@ -109,7 +121,7 @@ def test_without_the_powers_of_gamma_the_exact_mean_is_what_is_measured(weightin
 HEADS = [Gaussian(), StateGaussian(), Gaussian("action"), TanhGaussian(), Beta()]
 
 
-@pytest.mark.parametrize("network", [Linear(), MLP((8,))], ids=["linear", "mlp"])
+@pytest.mark.parametrize("network", [Linear(), pytest.param(MLP((8,)), marks=pytest.mark.slow)], ids=["linear", "mlp"])
 @pytest.mark.parametrize("head", HEADS, ids=repr)
 def test_every_head_is_unbiased_on_the_bandit_and_its_exact_variance_is_what_is_measured(head, network):
     point, _, _ = judge(on(BANDIT, head, RewardToGo(GAMMA), network), replace(EFFORT, batches=2000), 1)
