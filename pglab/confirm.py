@@ -1,5 +1,10 @@
 """`python -m pglab.confirm`: fresh seeds for the best setting of each arm, and the verdict that they give."""
 
+from pglab.start import run
+
+if __name__ == "__main__":  # before anything that takes long to import
+    run("pglab.confirm")
+
 import json
 import shlex
 import sys
@@ -151,7 +156,3 @@ def _of_the_arm(override: str) -> bool:
 def _changed(record: ArmRecord, composed: Composed) -> tuple[str, object, object] | None:
     """The first key in which a configuration is not that of the stored arm, and its two values."""
     return difference(as_now(record.identity), json.loads(json.dumps(identity(composed.settings))))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

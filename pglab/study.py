@@ -1,6 +1,10 @@
 """`python -m pglab.study`: how far a study is, and what a command would do in it."""
 
-import sys
+from pglab.start import run
+
+if __name__ == "__main__":  # before anything that takes long to import
+    run("pglab.study")
+
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -149,7 +153,3 @@ def _bytes(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} GB"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

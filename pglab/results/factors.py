@@ -24,6 +24,9 @@ def anova(scores: pd.DataFrame, factors: Sequence[str] | None = None, sums: Sums
     seed as a block: score = factors + seed + noise. The noise is taken to be normal with the same spread
     in every cell; where returns pile up at a ceiling it is not, and `effect_across` asks less.
 
+    Arms that are one program are one cell, and leave others of the grid empty: least squares takes every score for an
+    observation of its own, and would count theirs once for each name. `main_effects` can take them into account.
+
     Columns:
         term: a factor, interactions (`weighting × optimizer.lr`), `seed`, `residual`.
         sum_sq df F p: of the term.

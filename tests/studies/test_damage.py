@@ -240,7 +240,7 @@ def test_other_code_is_refused_until_a_person_chooses(tmp_path: Path, whole: Pat
     kept = shutil.copytree(study, tmp_path / "kept")
     pglab.run(grid(kept, "on_mismatch=keep"))
     anew = make_plan(compose_runs(grid(study, "on_mismatch=rerun")))
-    assert all(progress.anew and set(progress.starts.values()) == {0} for progress in anew.progress)
+    assert all(arm.standing.anew and set(arm.standing.starts.values()) == {0} for arm in anew.arms)
     pglab.run(grid(study, "on_mismatch=rerun"))
     for folder, made_by in ((kept, [0, 1]), (study, [0])):
         assert results(folder) == results(whole)
