@@ -60,6 +60,7 @@ STUDIES: dict[str, tuple[str, ...]] = {
         "estimator.entropy_bonus=0.01",
     ),
     "lqr": (*FEW, "env=lqr", "head=gaussian", "network=linear,mlp"),
+    "continuous_bandit": (*FEW, "env=continuous_bandit", "head=gaussian,beta", "network=tabular"),
     # How a batch is cut and used.
     "surrogates": (*SEGMENTS, "surrogate=pg,ratio,clip,kl,kl_adaptive", "reuse=epochs"),
     "reuse": (*SEGMENTS, "surrogate=clip", "reuse=once,epochs", "schedule=constant,linear", "init=orthogonal_scaled"),
@@ -108,6 +109,7 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "corridor_reinforce": ("experiment=corridor_reinforce", *SHORT, "env.horizon=500"),
     "corridor_baseline": ("experiment=corridor_baseline", *SHORT, "env.horizon=500"),
     "gradient_bandit": ("experiment=gradient_bandit", *SHORT, "baseline=running_mean_inclusive,none"),
+    "lqr_reinforce": ("experiment=lqr_reinforce", *SHORT),
     "weighting_ablation": ("experiment=weighting_ablation", *SHORT, "batch.steps=300"),
 }  # fmt: skip
 
