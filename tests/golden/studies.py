@@ -62,6 +62,7 @@ STUDIES: dict[str, tuple[str, ...]] = {
         "estimator.entropy_bonus=0.01",
     ),
     "lqr": (*FEW, "env=lqr", "head=gaussian", "network=linear,mlp"),
+    "continuous_bandit": (*FEW, "env=continuous_bandit", "head=gaussian,beta", "network=tabular"),
     "clipped heads": (
         *FEW, "env=mountain_car_continuous", "env.horizon=40", "head=gaussian_clipped,gaussian_clipped_score",
     ),
@@ -71,7 +72,7 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "mujoco": (*MUJOCO, "experiment=ppo_continuous", "reuse.epochs=2", "reuse.minibatches=2"),
     "mujoco/engstrom": (*MUJOCO, "experiment=ppo_engstrom", "reuse.epochs=2", "reuse.minibatches=2"),
     "mujoco/engstrom_m": (*MUJOCO, "experiment=ppo_m_engstrom", "reuse.epochs=2", "reuse.minibatches=2"),
-    "mujoco/trust_region": (*MUJOCO, "experiment=trpo_engstrom,trpo_plus_engstrom", "baseline.fit_steps=2"),
+    "mujoco/trust_region": (*MUJOCO, "experiment=trpo_engstrom,trpo_plus_engstrom"),
     "mujoco/reinforce": (*MUJOCO, "experiment=reinforce_mujoco"),
     # How a batch is cut and used.
     "surrogates": (*SEGMENTS, "surrogate=pg,ratio,clip,kl,kl_adaptive", "reuse=epochs"),
@@ -122,6 +123,7 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "corridor_reinforce": ("experiment=corridor_reinforce", *SHORT, "env.horizon=500"),
     "corridor_baseline": ("experiment=corridor_baseline", *SHORT, "env.horizon=500"),
     "gradient_bandit": ("experiment=gradient_bandit", *SHORT, "baseline=running_mean_inclusive,none"),
+    "lqr_reinforce": ("experiment=lqr_reinforce", *SHORT),
     "weighting_ablation": ("experiment=weighting_ablation", *SHORT, "batch.steps=300"),
 }  # fmt: skip
 
