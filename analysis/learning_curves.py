@@ -1,6 +1,10 @@
 """`python -m analysis.learning_curves STUDY [FILE]`: learning curves of a study as a figure, one for each problem."""
 
-import sys
+from pglab.start import run
+
+if __name__ == "__main__":  # before anything that takes long to import
+    run("analysis.learning_curves")
+
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +31,3 @@ def _drawn(arguments: Sequence[str] | None) -> int:
         saved = save(learning_curves(updates), of_problem)
         print(saved if len(problems) == 1 else f"{saved}   ({problem})")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,10 @@
 """`python -m analysis.surrogate STUDY [FILE]`: loss and exact objective of a study side by side."""
 
-import sys
+from pglab.start import run
+
+if __name__ == "__main__":  # before anything that takes long to import
+    run("analysis.surrogate")
+
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,7 +40,3 @@ def _drawn(arguments: Sequence[str] | None) -> int:
         ) from error
     print(save(figure, asked.file or asked.study / "surrogate.pdf"))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

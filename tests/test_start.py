@@ -30,6 +30,33 @@ def test_an_interruption_while_a_command_is_imported_ends_it_without_a_word(tmp_
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
+COMMANDS = [
+    *("pglab", "pglab.benchmark", "pglab.confirm", "pglab.mirror", "pglab.play", "pglab.report", "pglab.study"),
+    *("pglab.verify", "analysis.learning_curves", "analysis.paper", "analysis.surrogate"),
+]
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_so_does_every_command(module: str, tmp_path: Path):
+    for slow in ("numpy", "yaml", "pandas"):
+        (tmp_path / f"{slow}.py").write_text(INTERRUPTED_IMPORT)
+    variables = {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    command = [sys.executable, "-m", module]
+    handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        done = subprocess.run(command, env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_every_command_is_known_to_that_test():
+    files = [file for part in ("pglab", "analysis") for file in (ROOT / part).rglob("*.py")]
+    begun = {file for file in files if '__name__ == "__main__"' in file.read_text()}
+    names = {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__") for file in begun}
+    assert names == set(COMMANDS)
+
+
 @pytest.mark.parametrize("parent", ["os.getppid()", "1"], ids=["there", "gone"])
 def test_a_child_whose_parent_is_gone_ends_though_its_pipe_is_open(tmp_path: Path, parent: str):
     (tmp_path / "waits.py").write_text("import time\n\ndef serve(connection):\n    time.sleep(2)\n")

@@ -1,10 +1,6 @@
 """`python -m analysis.paper`."""
 
-import signal
-import sys
-
-from analysis.paper.command import main
+from pglab.start import run
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is a Ctrl-C
-    sys.exit(main())
+    run("analysis.paper.command")

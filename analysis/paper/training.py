@@ -7,6 +7,7 @@ says is kept beside its folder in `NAME.log`.
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -67,6 +68,7 @@ def train(studies: Sequence[Study], quick: bool, more: Sequence[str], say: Say) 
     waiting = sorted(studies, key=lambda study: -study.effort)
     running: list[Running] = []
     failed: dict[str, str] = {}
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is a Ctrl-C
     try:
         while waiting or running:
             while waiting and len(running) < len(os.sched_getaffinity(0)):
@@ -91,6 +93,8 @@ def train(studies: Sequence[Study], quick: bool, more: Sequence[str], say: Say) 
             if one.process is not None:
                 one.process.wait()
         raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return failed
 
 

@@ -18,6 +18,7 @@ from pglab.results.factors import effect_across
 from pglab.results.incomplete import IncompleteStudy
 from pglab.results.intervals import Method
 from pglab.results.load import load, load_evaluation
+from pglab.results.one_program import load_twins
 from pglab.results.pairs import Test
 from pglab.results.planning import seeds_needed
 from pglab.results.problems import by_problem
@@ -71,6 +72,7 @@ class Content:
         origin: the study as its files tell it: states, failures, commands, settings.
         over: the answer over several problems; None where the study is on one.
         question: what was asked.
+        twins: of `load_twins`.
     """
 
     updates: pd.DataFrame
@@ -83,6 +85,7 @@ class Content:
     origin: Origin
     over: OverProblems | None = None
     question: Question = field(default_factory=Question)
+    twins: pd.DataFrame | None = None
 
     @property
     def score(self) -> str:
@@ -113,7 +116,9 @@ def content(study: Path, question: Question) -> Content:
     verdicts = [Verdict(row["verdict"], beats(row)) for row in (*first, *surest)]
     described = describe_arms(runs, question.interval)
     planning, across = _planning(runs, compared, question), _across(runs, question)
-    return Content(updates, runs, described, compared, planning, verdicts, across, known, over, question)
+    return Content(
+        updates, runs, described, compared, planning, verdicts, across, known, over, question, load_twins(study)
+    )
 
 
 def _across(runs: pd.DataFrame, question: Question) -> list[str]:

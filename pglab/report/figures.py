@@ -129,7 +129,7 @@ def _of_problem(content: Content) -> Iterator[Drawn]:
             plots.sensitivity(runs, key, content.score),
         )
     if scored and len(compared_factors(runs)) > 1:
-        table = main_effects(runs, control=_known_here(runs, content.question.control))
+        table = main_effects(runs, control=_known_here(runs, content.question.control), twins=content.twins)
         known = table[table["low"].notna()]
         if len(known):
             yield Drawn(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pglab.results.arm_choices import ArmKey, choices, describing, distinguishing, runs_by_arm, text
+from pglab.results.arm_choices import ArmKey, choices, distinguishing, factors_of, runs_by_arm, text
 from pglab.results.censoring import restricted
 from pglab.results.comparisons import compare_pairs
 from pglab.results.digits import p_is
@@ -23,6 +23,9 @@ def anova(scores: pd.DataFrame, factors: Sequence[str] | None = None, sums: Sums
     Least squares of the scores on the factors, all their interactions, and, where arms share seeds, the
     seed as a block: score = factors + seed + noise. The noise is taken to be normal with the same spread
     in every cell; where returns pile up at a ceiling it is not, and `effect_across` asks less.
+
+    Arms that are one program are one cell, and leave others of the grid empty: least squares takes every score for an
+    observation of its own, and would count theirs once for each name. `main_effects` can take them into account.
 
     Columns:
         term: a factor, interactions (`weighting × optimizer.lr`), `seed`, `residual`.
@@ -47,11 +50,9 @@ def anova(scores: pd.DataFrame, factors: Sequence[str] | None = None, sums: Sums
 
     Source: Langsrud 2003, ANOVA for unbalanced data: use type II instead of type III sums of squares.
     """
-    names = [name for name in distinguishing(scores) if name != "study"] if factors is None else list(factors)
-    if factors is None and not names:
+    names = factors_of(scores, factors, distinguishing(scores))
+    if not names:
         return pd.DataFrame(columns=[*COLUMNS, "n", "left_out", "balanced", "sums"])
-    if not names or not set(names) <= set(describing(scores)):
-        raise ValueError(f"factors are columns that describe arms: {', '.join(describing(scores))}; got {names}")
     check_one_problem(scores, "factors")
     runs_by_arm(scores)
     scores = restricted(scores)

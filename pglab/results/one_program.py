@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pglab.results.arm_choices import ArmKey, Choices, choices, text
 from pglab.results.arm_names import full_name, settings_in
 from pglab.results.load import as_cell
 from pglab.results.shown import listed
@@ -37,6 +38,24 @@ def load_twins(path: str | Path) -> pd.DataFrame:
         described = {**record.given, **record.choices, **twin.given, **twin.choices}
         rows.append({"study": study, "arm": full_name(record)} | {key: as_cell(described.get(key)) for key in keys})
     return pd.DataFrame(rows, columns=["study", "arm", *keys], dtype=object)
+
+
+def with_twins(scores: pd.DataFrame, twins: pd.DataFrame | None) -> list[tuple[Choices, ArmKey]]:
+    """What describes each arm that was asked for, by the columns of scores, and the arm whose scores are its own.
+
+    Args:
+        scores: the frame of `scores`.
+        twins: the frame of `load_twins`; None: there are none.
+    """
+    arms = choices(scores)
+    asked = [(has, arm) for arm, has in arms.items()]
+    for row in [] if twins is None else twins.to_dict("records"):
+        arm = (str(row["study"]), str(row["arm"]))
+        if arm in arms:
+            has = {key: text(row[key]) if key in row and key != "study" else value for key, value in arms[arm].items()}
+            if has not in [there for there, _ in asked]:
+                asked.append((has, arm))
+    return asked
 
 
 def told_of(records: Iterable[ArmRecord]) -> str | None:

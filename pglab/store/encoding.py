@@ -1,5 +1,6 @@
 """States and rows as named arrays, which is how they are sealed."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -17,7 +18,7 @@ def is_row(name: str) -> bool:
 
 def tells_update(name: str) -> bool:
     """Says of an array in a checkpoint that `reached` needs it."""
-    return name.endswith(("/seeds", "/update")) and not is_row(name)
+    return re.fullmatch(r"\d+/(seeds|update)", name) is not None
 
 
 def rows_so_far(arrays: Mapping[str, np.ndarray]) -> pd.DataFrame:
@@ -27,8 +28,7 @@ def rows_so_far(arrays: Mapping[str, np.ndarray]) -> pd.DataFrame:
 
 def reached(arrays: Mapping[str, np.ndarray]) -> dict[int, int]:
     """The update that each seed in a checkpoint can go on from."""
-    parts = [name.removesuffix("/seeds") for name in arrays if name.endswith("/seeds")]
-    return {seed: int(arrays[f"{part}/update"]) for part in parts for seed in arrays[f"{part}/seeds"].tolist()}
+    return {seed: int(arrays[f"{n}/update"]) for n in _numbers(arrays) for seed in arrays[f"{n}/seeds"].tolist()}
 
 
 def encode(parts: Iterable[Saved], rows: pd.DataFrame | None = None) -> dict[str, np.ndarray]:
@@ -45,10 +45,14 @@ def encode(parts: Iterable[Saved], rows: pd.DataFrame | None = None) -> dict[str
 
 def decode(arrays: Mapping[str, np.ndarray]) -> tuple[list[Saved], pd.DataFrame]:
     """The parts and rows that `encode` was given."""
-    numbers = [name.removesuffix("/seeds") for name in arrays if name.endswith("/seeds")]
     parts = []
-    for number in numbers:
+    for number in _numbers(arrays):
         prefix = f"{number}/state/"
         state = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
         parts.append(Saved(int(arrays[f"{number}/update"]), arrays[f"{number}/seeds"].tolist(), state))
     return parts, rows_so_far(arrays)
+
+
+def _numbers(arrays: Iterable[str]) -> list[str]:
+    """The parts, by number; a piece of a state may have any name, also `0/state/…/seeds`."""
+    return [found[1] for name in arrays if (found := re.fullmatch(r"(\d+)/seeds", name))]

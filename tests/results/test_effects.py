@@ -205,3 +205,51 @@ def test_the_figure_names_each_control_level():
     (axes,) = plots.effects(main_effects(grid(CELLS))).axes
     labels = [label.get_text().replace("\n", " ") for label in axes.get_yticklabels()]
     assert labels[::2] == ["weighting against total", "optimizer.lr against 0.01", "weighting × optimizer.lr"]
+
+
+def three_programs(apart: bool = False) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, np.ndarray]]:
+    """A grid of two weightings and two baselines in which `rtg` is one program; its twins; y of each."""
+    rng = np.random.default_rng(1)
+    y = {name: rng.normal(mean, 1, 7) for name, mean in (("rtg", 5), ("none", 4), ("value", 8))}
+    frame = together(
+        arm_of(y["rtg"], weighting="rtg", baseline="none"),
+        *(arm_of(y[b], weighting="gae", baseline=b) for b in ("none", "value")),
+    )
+    twins = pd.DataFrame([{"study": "made", "arm": "weighting=rtg,baseline=none", "baseline": "value"}])
+    return frame.assign(seed=frame.groupby("arm").ngroup() * 100 * apart + frame["seed"]), twins, y
+
+
+def test_an_arm_that_is_one_program_with_another_cell_is_in_both():
+    frame, twins, y = three_programs()
+    without = rows_of(main_effects(frame, ["weighting", "baseline"]))
+    assert without["value"]["interval"].startswith("none: no arm with weighting=rtg, baseline=value")
+    found = rows_of(main_effects(frame, twins=twins))
+    by_hand = {
+        "gae": (y["none"] + y["value"]) / 2 - y["rtg"],
+        "value": (y["value"] - y["none"]) / 2,
+        "gae × value": y["value"] - y["none"],
+    }
+    assert found.keys() == by_hand.keys()
+    for level, differences in by_hand.items():
+        assert found[level]["effect"] == pytest.approx(differences.mean())
+        assert found[level]["p"] == pytest.approx(stats.ttest_1samp(differences, 0).pvalue)
+
+
+def test_no_score_of_one_program_passes_for_two_where_seeds_are_not_shared():
+    frame, twins, y = three_programs(apart=True)
+    row = rows_of(main_effects(frame, twins=twins))["gae"]
+    variance = (y["none"].var(ddof=1) / 4 + y["value"].var(ddof=1) / 4 + y["rtg"].var(ddof=1)) / 7
+    assert row["n"] == 21
+    parts = np.array([y["none"].var(ddof=1) / 4, y["value"].var(ddof=1) / 4, y["rtg"].var(ddof=1)]) / 7
+    t = row["effect"] / np.sqrt(variance)
+    assert row["p"] == pytest.approx(2 * stats.t.sf(abs(t), parts.sum() ** 2 / (parts**2 / 6).sum()))
+
+
+def test_a_factor_that_makes_no_other_program_has_no_effect():
+    y = {"total": [1.0, 2.0, 4.0], "rtg": [3.0, 5.0, 4.0]}
+    frame = together(*[arm_of(scores, weighting=w, baseline="none") for w, scores in y.items()])
+    twins = pd.DataFrame([{"study": "made", "arm": f"weighting={w},baseline=none", "baseline": "value"} for w in y])
+    found = rows_of(main_effects(frame, twins=twins))
+    assert found["rtg"]["effect"] == pytest.approx(5 / 3)
+    for level in ("value", "rtg × value"):
+        assert (found[level]["effect"], found[level]["interval"]) == (0.0, "none: all of it is one program")

@@ -4,11 +4,12 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pglab.build import simplest
 from pglab.cli import compose_runs
-from pglab.results import load, load_twins
+from pglab.results import load, load_evaluation, load_twins, main_effects, scores
 from pglab.results.one_program import told_of
 from pglab.settings import used
 from pglab.store.folder import arms_in
@@ -106,6 +107,17 @@ def test_the_study_knows_which_arms_are_one(trained: tuple[Path, str]):
     assert twins["weighting"].tolist() == ["rtg_exponent_slip", "rtg_exponent_slip", "rtg"]
     assert sorted(twins["baseline"]) == ["none", "value", "value"]
     assert set(twins["arm"]) == set(load(study)["arm"])
+
+
+def test_a_grid_with_twins_has_no_gap(command_line, tiny, tmp_path: Path):
+    asked = ["-m", "weighting=rtg,baseline", "baseline=none,leave_one_out", "seeds=2", "study=grid"]
+    done = command_line([*asked, *tiny], tmp_path)
+    assert done.returncode == 0, done.stderr
+    study = tmp_path / "results" / "grid"
+    runs = scores(load(study), load_evaluation(study))
+    table = main_effects(runs, twins=load_twins(study))
+    assert table["factor"].tolist() == ["weighting", "baseline", "weighting × baseline"]
+    assert np.isfinite(table["effect"]).all()
 
 
 @pytest.mark.parametrize("asked", [SWEEP, ("weighting=rtg", "baseline=value", "seeds=2", "study=twins")], ids=str)
