@@ -186,4 +186,4 @@ def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> 
         raise RuntimeError(f"{study.outcome.count('failed')} runs failed:\n{study.outcome.failures[0]}")
     if study.outcome.interrupted:
         raise KeyboardInterrupt
-    return study.rows()
+    return study.rows

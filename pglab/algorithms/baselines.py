@@ -7,7 +7,8 @@ from earlier batches, never from the one that it is subtracted from:
 - `remember(memory, batch, returns) -> memory`: a mapping of `[...]` tensors, empty at first,
   that the next call finds in `batch.memory`;
 - `critic(observation, generators, device)` makes a critic that the trainer fits after each update
-  (see `pglab.algorithms.critics`): then the next call finds its values in `batch.value`.
+  (see `pglab.algorithms.critics`): then the next call finds its values in `batch.value`. One that subtracts just these
+  has `subtracts_values = True`: the exact mean and variance of its estimate are known (`pglab.verify`).
 
 A baseline that biases the gradient says so in an attribute `bias`: a reason, or a tuple of them.
 Where it can be had without, a method `without_bias()` returns it at that setting (see
@@ -143,6 +144,7 @@ class Value:
         normalize_targets: the network predicts targets standardised by their running mean and deviation.
     """
 
+    subtracts_values: ClassVar[bool] = True
     network: Any
     init: Any
     optimizer: Any

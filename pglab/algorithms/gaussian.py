@@ -46,6 +46,10 @@ class StateGaussian:
         """Why the score is not that of the policy."""
         return ("log π is that of the clipped action, as if it had been drawn",) if self.clip == "log_prob" else ()
 
+    def without_bias(self) -> Self:
+        """The same policy, scored as it was drawn."""
+        return replace(self, clip="action") if self.clip == "log_prob" else self
+
     def width(self, space: Space) -> int:
         box = box_of(space, "a Gaussian head")
         if self.clip != "none" and not box.bounded:

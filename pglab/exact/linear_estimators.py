@@ -20,8 +20,9 @@ from functools import cached_property
 import numpy as np
 
 from pglab.envs.lqr import LinearQuadratic
+from pglab.exact import linear_quadratic
 from pglab.exact.gaussian import Forms
-from pglab.exact.linear_quadratic import LinearGaussian, objective, reward_form, transition
+from pglab.exact.linear_quadratic import LinearGaussian, reward_form, transition
 from pglab.exact.values import check_gamma
 
 Table = np.ndarray | float
@@ -57,6 +58,16 @@ class LinearEstimators:
         check_gamma(self.gamma)
         self.policy.check(self.problem)
 
+    @property
+    def objective(self) -> float:
+        """J."""
+        return linear_quadratic.objective(self.problem, self.policy, self.gamma)
+
+    @property
+    def is_centred(self) -> bool:
+        """E[∇log π] = 0 in every state."""
+        return True
+
     def total_return(self, baseline: Table = 0.0) -> Spread:
         """Ψ_t = R(τ) - b(s_t), where R(τ) = Σ_k γ^k r_k."""
         return self._spread(self._returns()[:1] - self._along(baseline))
@@ -89,7 +100,7 @@ class LinearEstimators:
         psi = self._decayed(np.broadcast_to(own, self._rewards.shape), decays)
         ones = self._decayed(self._constant(1.0), decays)
         mean, (hh, hz, zz) = self._means(psi), self._seconds(psi, ones)
-        rho, level = self.return_times_score(decays), objective(self.problem, self.policy, self.gamma)
+        rho, level = self.return_times_score(decays), self.objective
         one = hh - mean**2 - 2 * level * hz + (level**2 + self.return_variance() / (episodes - 1)) * zz
         return Spread(mean, (one + rho**2 / (episodes - 1)) / episodes)
 
@@ -97,6 +108,9 @@ class LinearEstimators:
         """ρ = E[R(τ) Σ_t d^t ∇log π(a_t|s_t)], `[P]`, with d = γ for `discount_states`, else 1."""
         psi = np.broadcast_to(self._returns()[:1], self._rewards.shape)
         return self._means(self._decayed(psi, discount_states))
+
+    def exponent_slip(self) -> None:
+        """γ^r r is no polynomial of the noise."""
 
     def return_variance(self) -> float:
         """Variance of an episode's return R(τ)."""

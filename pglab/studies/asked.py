@@ -123,7 +123,8 @@ def _parts(composed: Sequence[Composed]) -> list[str]:
 
 def _folder_name(parts: Sequence[str]) -> str:
     """The name of a folder, in which a long one says each group once: `baseline.clip+loss,batch.steps`."""
-    if len(",".join(parts)) <= roles.SHORT:
+    name = ",".join(parts)
+    if len(name) <= roles.SHORT or not name.isascii():  # other letters take more bytes than one
         return roles.folder_name(parts)
     endings: dict[str, list[str]] = {}
     for part in parts:

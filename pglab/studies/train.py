@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cached_property
 from warnings import catch_warnings
 
 import numpy as np
@@ -48,11 +49,13 @@ class Trained:
             return INTERRUPTED
         return FAILED if self.outcome.failures else 0
 
+    @cached_property
     def rows(self) -> pd.DataFrame:
         """The rows of the arms and seeds that this command asked for."""
         with catch_warnings(action="ignore", category=IncompleteStudy):  # the table tells of what was asked for
             return self._asked(load(self.plan.folder, [arm.name for arm in self.plan.arms]))
 
+    @cached_property
     def evaluation(self) -> pd.DataFrame:
         """The final evaluation of the same runs."""
         with catch_warnings(action="ignore", category=IncompleteStudy):
@@ -60,7 +63,7 @@ class Trained:
 
     def objective(self) -> float:
         """The mean score of all runs, for a sweeper that searches."""
-        summary = summarize(self.rows(), self.evaluation())
+        summary = summarize(self.rows, self.evaluation)
         return float(np.average(summary["score"], weights=summary["seeds"]))
 
     def _asked(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -132,9 +135,8 @@ def _say_notes(plan: Plan, console: Console) -> None:
 def _say_how_it_went(trained: Trained, console: Console, mirrored: str | None) -> None:
     plan, outcome = trained.plan, trained.outcome
     if say_what_became(console, plan, outcome):
-        updates = trained.rows()
-        say_results(console, plan, updates, trained.evaluation())
-        say_next(console, plan, outcome, updates["status"].unique().tolist(), mirrored)
+        say_results(console, plan, trained.rows, trained.evaluation)
+        say_next(console, plan, outcome, trained.rows["status"].unique().tolist(), mirrored)
 
 
 def _followed(plan: Plan) -> Followed:

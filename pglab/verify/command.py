@@ -15,9 +15,10 @@ from pglab.studies.asked import Composed, keys_name
 from pglab.studies.notes import lacks_baseline, unused_baseline
 from pglab.studies.plan import check_numbers
 from pglab.studies.provenance import versions
-from pglab.verify.estimator import Finding, Settings, build_effort, check, found, places, solved, with_variance_ratios
+from pglab.verify.estimator import Finding, Settings, build_effort, check, found, with_variance_ratios
 from pglab.verify.parallel import in_parallel
 from pglab.verify.point import Point, judge
+from pglab.verify.problems import left_out, places, solved
 from pglab.verify.report import show, show_summary, write
 from pglab.verify.updates import MeanUpdate
 
@@ -45,6 +46,8 @@ def verify_all(jobs: Sequence[Composed]) -> int:
     for job in judged:
         check_numbers(job.settings)
     check(job.settings for job in judged)
+    for note in dict.fromkeys(note for job in judged for note in left_out(job.settings)):
+        console.print(f"note: {note}")
     folder = Path(jobs[0].settings["results_dir"]) / "verify" / keys_name(jobs[0])
     try:
         folder.mkdir(parents=True, exist_ok=True)

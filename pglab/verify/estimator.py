@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from pglab.build import build_arm, build_component, build_shapes, check_components
-from pglab.errors import InputError
+from pglab.build import build_component, check_components
 from pglab.settings import canonical
-from pglab.training.arm import Arm
 from pglab.verify.parts import unchecked_reasons, without_bias
 from pglab.verify.point import Effort, Point, Verdict
-from pglab.verify.setting import Setting, solve
+from pglab.verify.problems import of_problem, places, problems_of, solved
+from pglab.verify.setting import Setting
 from pglab.verify.updates import MeanUpdate
 
 Settings = Mapping[str, Any]
@@ -85,33 +84,17 @@ def _variance_ratio(points: Sequence[Point], of_rtg: Sequence[Point]) -> float |
     return float(np.exp(np.mean(np.log(ratios)))) if ratios else None
 
 
-def places(settings: Settings) -> list[tuple[str, int]]:
-    """Every problem with every seed."""
-    seeds = range(settings["seed"], settings["seed"] + (settings["seeds"] or 1))
-    return [(problem, seed) for problem in _problems(settings) for seed in seeds]
-
-
 def check(estimators: Iterable[Settings]) -> None:
     """Raises InputError where a component does not fit, or a problem has no exact solution."""
     solvable = set[str]()  # what has a solution has one for every weighting
     for settings in estimators:
-        for env in _problems(settings).values():
-            check_components(_of_problem(settings, env))
+        for env in problems_of(settings).values():
+            check_components(of_problem(settings, env))
         if _without_weighting(settings) not in solvable:
             for problem, seed in places(settings):
                 solved(settings, problem, seed)
             solvable.add(_without_weighting(settings))
         build_effort(settings)
-
-
-def solved(settings: Settings, problem: str, seed: int) -> Setting:
-    """The estimator on a problem at the parameters of a seed, with all that is known exactly."""
-    of_problem = _of_problem(settings, _problems(settings)[problem])
-    shapes, arm = build_shapes(of_problem), build_arm(of_problem, [seed])
-    try:
-        return solve(shapes, arm, problem, seed)
-    except ValueError as error:
-        raise InputError(f"{problem}: {error}") from error
 
 
 def found(
@@ -124,10 +107,11 @@ def found(
     """The verdict over all points."""
     seeds = {point.problem: point.seed for point in points}
     one_of_each = [solved(settings, problem, seed) for problem, seed in seeds.items()]
-    arm = one_of_each[0].arm
+    first = one_of_each[0]
     fault = next((f"head: {setting.head_fault}" for setting in one_of_each if setting.head_fault), None)
     if fault is None and any(point.verdict == "wrong" for point in points):
         fault = _fault([solved(settings, point.problem, point.seed) for point in points], points)
+<<<<<<< HEAD
     alike = all(point.verdict == points[0].verdict for point in points)
     verdict: Verdict = "wrong" if fault else points[0].verdict if alike else "biased as declared"
     scaled = verdict == "unbiased up to scale"
@@ -136,22 +120,16 @@ def found(
     )
     scale = _common_scale(points) if scaled else None
     return Finding(estimator, arm.bias, verdict, because, points, cosines, updates, scale=scale)
+=======
+    verdict: Verdict = "wrong" if fault else points[0].verdict
+    because = fault or (_declared_bias(points, first) if first.bias else _unbiased(points))
+    return Finding(estimator, first.bias, verdict, because, points, cosines, updates)
+>>>>>>> main
 
 
 def build_effort(settings: Settings) -> Effort:
     """The amount to sample."""
     return build_component(settings, "effort")
-
-
-def _problems(settings: Settings) -> Mapping[str, Settings]:
-    """The environment that was chosen, or those that verify has when none was."""
-    return {"env": settings["env"]} if settings.get("env") else settings["problems"]
-
-
-def _of_problem(settings: Settings, env: Settings) -> Settings:
-    """The settings as those of a run that is trained on one problem."""
-    diagnostics = {"_target_": "pglab.training.diagnostics.NoDiagnostics"}
-    return {**settings, "env": env, "updates": 1, "diagnostics": diagnostics}
 
 
 def _unbiased(points: list[Point]) -> str:
@@ -164,6 +142,7 @@ def _unbiased(points: list[Point]) -> str:
     )
 
 
+<<<<<<< HEAD
 def _common_scale(points: list[Point]) -> float | None:
     """The factor on ∇J, where all points have the same."""
     scales = [point.scale for point in points if point.scale is not None]
@@ -185,12 +164,18 @@ def _declared_bias(points: list[Point], arm: Arm) -> str:
     exact = [point.exact_cosine for point in points if point.exact_cosine is not None]
     if exact:
         said += f"; exact cosine with ∇J {min(exact):.6f}" + (f" to {max(exact):.6f}" if len(exact) > 1 else "")
+=======
+def _declared_bias(points: list[Point], setting: Setting) -> str:
+    biases, cosines = [100 * point.relative_bias for point in points], [point.cosine for point in points]
+    said = f"{', '.join(setting.bias)}; relative bias {min(biases):+.3g} to {max(biases):+.3g} %"
+>>>>>>> main
     as_exact = [point.z_of_mean for point in points if point.z_of_mean is not None]
     if as_exact:
         said += f"; equal to its exact mean where that is known (largest z {max(as_exact):.1f})"
-    if not without_bias(arm).bias and len(as_exact) < len(points):
+    plain = replace(setting.with_unbiased_head(), arm=without_bias(setting.arm))
+    if not plain.bias and len(as_exact) < len(points):
         said += "; without what it declares, its mean is ∇J"
-    if unchecked := unchecked_reasons(arm):
+    if unchecked := unchecked_reasons(setting.arm, setting.shapes.head):
         said += (
             f"; cosine with ∇J {min(cosines):.3f} to {max(cosines):.3f}, and more cannot be checked of "
             f"“{', '.join(unchecked)}”: there is no setting without it"

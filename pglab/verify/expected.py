@@ -33,7 +33,8 @@ class Expected:
 def expected(arm: Arm, solved: Solved, state: State, critic: Any = None) -> Expected | None:
     """Exact knowledge of the estimate from a batch of `arm.batch.episodes` episodes; None: there is none.
 
-    The formulas of `pglab.exact` hold for pglab's own weightings and baselines. Where there are few
+    The formulas of `pglab.exact` hold for pglab's own weightings and baselines, and for a baseline with
+    `subtracts_values`. Where there are few
     batches, the weighting is run on every one of them.
 
     Args:
@@ -158,7 +159,7 @@ def _table(baseline: Any, n: int, value: Table | None, memory: State) -> Table |
         return baseline.value
     if type(baseline) is baselines.RunningMean and not baseline.include_current and memory:
         return float(memory["total"][0] / memory["episodes"][0])
-    return value if type(baseline) is baselines.Value else None
+    return value if getattr(baseline, "subtracts_values", False) else None
 
 
 def _mean_of(n: int, one: HasMoments | None) -> Known | None:

@@ -42,11 +42,11 @@ def own_declared_parts(arm: Arm) -> Iterator[tuple[str, Arm]]:
         yield f"the weighting ({_name(weighting)})", _with(arm, weighting)
 
 
-def unchecked_reasons(arm: Arm) -> tuple[str, ...]:
+def unchecked_reasons(arm: Arm, head: Any) -> tuple[str, ...]:
     """The declared reasons of a user's own parts that offer no setting without them."""
     return tuple(
         reason
-        for part in (arm.weighting, arm.baseline)
+        for part in (arm.weighting, arm.baseline, head)
         if _is_own(part)
         for reason in declared_bias(unbiased_setting(part))
     )

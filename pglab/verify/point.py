@@ -109,7 +109,7 @@ def judge(setting: Setting, effort: Effort, points: int) -> tuple[Point, list[di
         The point, a row for each batch size with the mean cosine to ∇J, and the mean updates.
     """
     trial = Trial.begin(setting, effort.batches, FALSE_ALARM / points)
-    declared = bool(setting.arm.bias)
+    declared = bool(setting.bias)
     fault = trial.fault()
     if fault is None and declared and setting.head_fault is None and not trial.is_known:
         fault = fault_of_a_part(trial)

@@ -58,8 +58,8 @@ class Trial:
         return cls(setting, Sample(setting, pipeline, most), exact, critic, chance)
 
     def of(self, arm: Arm) -> "Trial":
-        """The same for another arm at the same point."""
-        return Trial.begin(replace(self.setting, arm=arm), self.sample.most, self.chance)
+        """Another arm at the same point, with a head that declares no bias where it offers that."""
+        return Trial.begin(replace(self.setting, arm=arm).with_unbiased_head(), self.sample.most, self.chance)
 
     @property
     def is_known(self) -> bool:
@@ -78,7 +78,7 @@ class Trial:
     def fault(self) -> Fault | None:
         """A mean that is not ∇J, or not what the declared bias makes of it where that is known."""
         exact = self.exact
-        if not self.setting.arm.bias:
+        if not self.setting.bias:
             return self.fault_if_not(self.setting.gradient, "its mean is not ∇J, and it declares no bias")
         if exact is None:
             return None
@@ -103,7 +103,7 @@ class Trial:
         return self._fault(said, gradient) if downhill else None
 
     def _fault(self, said: str, mean: np.ndarray) -> Fault:
-        sample, undeclared = self.sample, not self.setting.arm.bias
+        sample, undeclared = self.sample, not self.setting.bias
         return Fault(said, sample.z(mean), sample.relative_bias()[0], sample.cosine(), undeclared)
 
 
@@ -115,12 +115,13 @@ def fault_of_a_part(whole: Trial) -> Fault | None:
     and it must at least point along ∇J when all else is unbiased.
     """
     arm = whole.setting.arm
-    plain = whole if _same(without_bias(arm), arm) else whole.of(without_bias(arm))
-    if not plain.setting.arm.bias:
+    is_plain = _same(without_bias(arm), arm) and whole.setting.with_unbiased_head() is whole.setting
+    plain = whole if is_plain else whole.of(without_bias(arm))
+    if not plain.setting.bias:
         rest = plain.fault_if_not(plain.setting.gradient, "without all that it declares, its mean is not ∇J")
     else:
         rest = plain.fault()
-    if rest or (plain.setting.arm.bias and not plain.is_known):
+    if rest or (plain.setting.bias and not plain.is_known):
         for part, alone in undeclared_parts(arm):
             said = f"{part} with everything else unbiased, has another mean than ∇J and declares no bias"
             if fault := plain.of(alone).fault_if_not(plain.setting.gradient, said):

@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from pglab.cli import compose_runs
 from pglab.errors import InputError
 from pglab.results import load, load_evaluation, summarize
 from pglab.results.digits import with_interval
+from pglab.studies import train
 from pglab.studies.plan import make_plan
 
 SWEEP = ("-m", "weighting=total,rtg", "study=small")
@@ -159,3 +162,22 @@ def test_an_arm_whose_defaults_have_changed_since_is_refused_with_the_difference
     (arm / "arm.json").write_text(json.dumps(stored))
     with pytest.raises(InputError, match=r"optimizer\.lr was 0\.02 there and is 0\.01 here"):
         pglab.run(["weighting=rtg", *tiny, "study=small", f"results_dir={copied_study.parent}"])
+
+
+def test_a_command_reads_what_it_trained_once_for_its_table_and_its_objective(
+    tmp_path: Path, tiny, monkeypatch: pytest.MonkeyPatch
+):
+    read: list[str] = []
+
+    def counted(name: str) -> Callable[..., pd.DataFrame]:
+        def reading(*given: Any) -> pd.DataFrame:
+            read.append(name)
+            return getattr(pglab.results, name)(*given)
+
+        return reading
+
+    for name in ("load", "load_evaluation"):
+        monkeypatch.setattr(train, name, counted(name))
+    trained = train.train(compose_runs([*tiny, f"results_dir={tmp_path}", "evaluation.episodes=3"]))
+    assert trained.objective() == pytest.approx(load_evaluation(tmp_path)["return"].mean())
+    assert sorted(read) == ["load", "load_evaluation"]

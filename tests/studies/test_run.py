@@ -2,7 +2,7 @@
 
 from pathlib import PurePosixPath
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pglab.settings import canonical
@@ -44,6 +44,16 @@ def test_a_study_is_named_after_the_keys_that_were_set_or_as_it_was_told():
     asked = ("weighting=total", "seed=3", "optimizer.lr=0.1", "workers=2")
     assert study_name([Composed(SETTINGS, {}, {}, asked)]) == "optimizer.lr,weighting"
     assert study_name([Composed({**SETTINGS, "study": "mine"}, {}, {}, asked)]) == "mine"
+
+
+@given(st.lists(values, min_size=1, max_size=3))
+@example(["é" * 150])
+def test_whatever_the_problem_its_study_is_one_visible_folder_that_a_file_system_takes(some: list[str]):
+    asked = tuple(f"env.id{number}={value}" for number, value in enumerate(some))
+    name = study_name([Composed(SETTINGS, {}, {}, asked)])
+    assert PurePosixPath(name).parts == (name,)
+    assert not name.startswith(".")
+    assert len(name.encode()) <= 255
 
 
 def test_a_whole_number_has_the_text_of_the_same_decimal_but_not_of_a_truth():

@@ -39,6 +39,7 @@ class Mutation:
 
 
 PPO, REUSE = "tests/training/test_ppo.py", "tests/training/test_reuse.py"
+HEADS_OF_NUMBERS = "tests/algorithms/test_heads_of_numbers.py"
 
 MUTATIONS = {
     "reward-to-go shifted by one step": Mutation(
@@ -235,5 +236,49 @@ MUTATIONS = {
         ),
         (),
         f"{REUSE}::test_minibatches_of_an_epoch_have_every_step_once_and_each_epoch_another_order",
+    ),
+    "log-prob of the clipped action": Mutation(
+        (
+            (
+                "algorithms/gaussian.py",
+                'self._within(action) if self.clip == "log_prob" else action',
+                'self._within(action) if self.clip != "none" else action',
+            ),
+        ),
+        ("env=continuous_bandit", "head=gaussian", "head.clip=action"),
+        HEADS_OF_NUMBERS,
+    ),
+    "tanh without its Jacobian": Mutation(
+        (
+            (
+                "algorithms/gaussian.py",
+                "return NORMAL.log_prob(outputs, action) - slope.sum(0)",
+                "return NORMAL.log_prob(outputs, action)",
+            ),
+        ),
+        ("env=continuous_bandit", "head=tanh_gaussian"),
+        HEADS_OF_NUMBERS,
+    ),
+    "σ shared by all numbers of an action": Mutation(
+        (
+            (
+                "algorithms/gaussian.py",
+                "(-0.5 * ((a - mean) * (-log_sigma).exp()).square() - log_sigma - HALF_LOG_TWO_PI)",
+                "(-0.5 * ((a - mean) * (-log_sigma[:1]).exp()).square() - log_sigma[:1] - HALF_LOG_TWO_PI)",
+            ),
+        ),
+        ("env=lqr", "env.controls=2", "head=gaussian", "network=linear"),
+        HEADS_OF_NUMBERS,
+    ),
+    "entropy of the untransformed distribution": Mutation(
+        (
+            (
+                "algorithms/gaussian.py",
+                "return NORMAL.entropy(outputs) + expected.sum(0)",
+                "return NORMAL.entropy(outputs)",
+            ),
+        ),
+        ("env=continuous_bandit", "head=tanh_gaussian"),
+        HEADS_OF_NUMBERS,
     ),
 }

@@ -1,6 +1,6 @@
 """What is known exactly of an estimate: formulas held against every batch there can be."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -60,6 +60,46 @@ def test_the_formula_of_every_weighting_has_the_mean_of_all_batches(weighting, e
     found = known(arm_of(weighting, episodes, discount_states=kept))
     assert found.is_independent
     assert found.contradiction == pytest.approx(found.mean, abs=1e-12)
+
+
+@dataclass(frozen=True)
+class OwnCritic:
+    """A learned baseline of a user's own, of which only the values count."""
+
+    factor: float = 1.0
+
+    @property
+    def subtracts_values(self) -> bool:
+        return self.factor == 1.0
+
+    def critic(self, observation, generators, device) -> None:
+        """Unused: the values are given."""
+
+    def __call__(self, batch, returns):
+        return self.factor * batch.value
+
+
+class Lookup:
+    """A critic with these values."""
+
+    def __init__(self, values: list[float]) -> None:
+        self._values = torch.tensor(values)
+
+    def values(self, rows: torch.Tensor, obs: torch.Tensor) -> torch.Tensor:
+        return self._values[obs[..., 0].long()]
+
+
+@pytest.mark.parametrize("weighting", [ReturnMinusBaseline, lambda gamma, b: GeneralizedAdvantage(gamma, 0.6, b)])
+def test_the_formula_of_a_critic_is_that_of_any_baseline_that_says_it_subtracts_its_values(weighting):
+    tables, critic = Tables(*CASE.tables), Lookup([0.3, -0.8, 0.5])
+    found, scaled = (
+        expected(arm_of(weighting(GAMMA, OwnCritic(factor))), tables, MEMORY, critic) for factor in (1.0, 0.5)
+    )
+    assert found is not None
+    assert scaled is not None
+    assert found.is_independent
+    assert found.contradiction == pytest.approx(found.mean, abs=1e-12)
+    assert not scaled.is_independent
 
 
 def test_the_batch_mean_shrinks_the_gradient_by_one_part_in_the_number_of_episodes():

@@ -109,6 +109,33 @@ def test_the_action_blind_head_is_wrong_and_it_is_said_why(tmp_path):
 
 
 @pytest.mark.slow
+def test_actions_that_are_numbers_are_judged_on_problems_of_their_own(tmp_path):
+    heads = "head=gaussian,gaussian_state,beta,tanh_gaussian"
+    done = verify(tmp_path, "-m", "weighting=rtg,total", heads, "network=linear", "seeds=1", *QUICK)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name, finding in found(tmp_path).items():
+        assert finding["verdict"] == "unbiased", (name, finding["because"])
+        own = ["lqr", "continuous"] if "head=gaussian," in name else ["continuous"]
+        assert [point["problem"] for point in finding["points"]] == own
+        assert all(point["exact_variance"] is not None for point in finding["points"])
+    left = [line for line in done.stdout.splitlines() if line.startswith("note: ")]
+    assert [line.partition(": J of")[0] for line in left] == ["note: left out is lqr"]
+    assert max(len(line) for line in done.stdout.splitlines() if "─" in line) <= 80
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", ["env=lqr", "env=continuous_bandit"])
+def test_every_weighting_keeps_its_verdict_where_actions_are_numbers(tmp_path, problem):
+    baselines = "baseline=constant,leave_one_out,batch_mean,running_mean_inclusive,value"
+    quick = ("head=gaussian", "network=linear", "seeds=1", *QUICK)
+    done = verify(tmp_path, "-m", problem, "weighting=rtg,baseline,gae", baselines, *quick)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name, finding in found(tmp_path).items():
+        fails = "weighting=gae" in name or ("weighting=baseline" in name and ("batch" in name or "inclusive" in name))
+        assert finding["verdict"] == ("biased as declared" if fails else "unbiased"), (name, finding["because"])
+
+
+@pytest.mark.slow
 def test_the_corridor_shows_its_known_numbers(tmp_path):
     point = ("env=corridor", "env.horizon=null", "gamma=1", "head=sigmoid", "network=tabular", "init=zeros", "seeds=1")
     done = verify(tmp_path, "weighting=rtg", *point, *QUICK)
@@ -189,6 +216,7 @@ def rarely(*case):
     ("arguments", "said"),
     [
         (["env=cartpole"], "is no finite MDP, so its gradient is not known exactly"),
+        (["env=lqr", "head=gaussian"], "in the state and a σ that nothing is fed to: choose network=linear"),
         rarely(["env=random_mdp", "head=sigmoid"], "a sigmoid head chooses between 2 actions, this environment has 3"),
         rarely(["env=two_state_loop", "env.horizon=null", "gamma=1"], "never ends, as no action leads from there"),
         (["env=leaky"], "every row of transition must be a distribution: row [0, 0] holds 0 at the least and sums to"),
