@@ -13,6 +13,7 @@ from pglab.verify.expected import expected
 from pglab.verify.parts import without_bias
 from pglab.verify.sample import cosine_to
 from pglab.verify.setting import Setting
+from pglab.verify.solved import Solved
 
 COLLINEAR = 1e-8  # relative: a mean this close to a multiple of ∇J is one, but for rounding
 
@@ -53,11 +54,11 @@ def attribution(setting: Setting, state: Mapping[str, Tensor], critic: Any) -> l
     """
     gradient = setting.gradient
     square = float(gradient @ gradient)
-    if not setting.arm.bias or not square:
+    if not setting.bias or not square:
         return []
     shares, before = [], np.zeros_like(gradient)
-    for choice, arm in _one_by_one(setting.arm):
-        known = expected(arm, setting.solved, state, critic)
+    for choice, arm, solved in _one_by_one(setting):
+        known = expected(arm, solved, state, critic)
         if known is None:
             return []
         added = known.mean - before
@@ -69,10 +70,19 @@ def attribution(setting: Setting, state: Mapping[str, Tensor], critic: Any) -> l
     return shares
 
 
-def _one_by_one(arm: Arm) -> Iterator[tuple[str, Arm]]:
-    """The arm without all that it declares, and with one choice more each time until it is itself."""
-    now = replace(without_bias(arm), batch=arm.batch)
-    yield "none", now
+def _one_by_one(setting: Setting) -> Iterator[tuple[str, Arm, Solved]]:
+    """The estimator without all that it declares, and with one choice more each time until it is itself."""
+    plain = setting.with_unbiased_head()
+    alone = replace(without_bias(setting.arm), batch=setting.arm.batch)
+    yield "none", alone, plain.solved
+    if plain is not setting:
+        yield "head", alone, setting.solved
+    for choice, arm in _choices(setting.arm, alone):
+        yield choice, arm, setting.solved
+
+
+def _choices(arm: Arm, now: Arm) -> Iterator[tuple[str, Arm]]:
+    """The choices of an arm, one more each time."""
     parts = getattr(arm.weighting, "parts", None)
     if parts is not None:
         for choice, weighting in parts():
