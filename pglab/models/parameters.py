@@ -126,6 +126,16 @@ class OrthogonalScaled(Orthogonal):
 
 
 @dataclass(frozen=True)
+class Xavier:
+    """Weights U(-b, b) with b = √(6 / (n + m)) for n inputs and m outputs, biases zero (Glorot and Bengio 2010)."""
+
+    def __call__(self, shape: tuple[int, ...], fan_in: int, generator: Generator) -> Tensor:
+        if len(shape) < 2:
+            return torch.zeros(shape)
+        return torch.nn.init.xavier_uniform_(torch.empty(shape), generator=generator)
+
+
+@dataclass(frozen=True)
 class Zeros:
     """Every parameter zero: a uniform policy. Leaves a network with hidden layers stuck."""
 

@@ -15,6 +15,7 @@ from pglab.studies.chip import NAMES, kernels
 from pglab.studies.own_code import Stamp, is_installed, own_files, stamp
 
 LIBRARIES = ("torch", "numpy", "gymnasium")
+SIMULATORS = {"pglab.envs.mujoco.mujoco": ("mujoco",)}  # libraries behind worlds of the package
 PACKAGE = Path(__file__).resolve().parents[1]
 COMPUTES = ("bits.py", "build.py", "algorithms", "envs", "models", "training")  # of the package
 COMPUTES_EXACTLY = ("__init__.py", "chain.py", "policy.py", "stacked.py")  # what training uses of exact
@@ -24,7 +25,7 @@ DIGITS = 16  # of a SHA-256
 def provenance(settings: Mapping[str, Any]) -> dict[str, str]:
     """Names what would compute the numbers of an arm here and now.
 
-    - `python` (major.minor), `torch`, `numpy`, `gymnasium`: the versions installed;
+    - `python` (major.minor), `torch`, `numpy`, `gymnasium`, under `env=mujoco` also `mujoco`: the versions installed;
     - `pglab`: a hash over the package's files that take part in training;
     - `near_sighted.py`, `mypkg/sub.py`, …: a hash of each file of the user's own that a component
       (every `_target_` in `settings`, at any depth) comes from, and of those that such a file imports;
@@ -39,7 +40,8 @@ def provenance(settings: Mapping[str, Any]) -> dict[str, str]:
         settings: an arm's resolved configuration.
     """
     targets = foreign_targets(settings)
-    found = {name: _version(name) for targeted in targets for name in _distributions(targeted)}
+    simulators = [name for target in _targets(settings) for name in SIMULATORS.get(target, ())]
+    found = {name: _version(name) for targeted in [*targets, *simulators] for name in _distributions(targeted)}
     for hint, file in own_files(targets).items():
         try:
             found[hint] = _digest(file, stamp(file))

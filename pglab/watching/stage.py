@@ -4,14 +4,15 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ctypes.util import find_library
 
 from pglab.envs.drawing import Drawable, Drawing
 from pglab.envs.world import World
 from pglab.errors import InputError
 
 DRAWN = (
-    "cartpole, cartpole_v0, acrobot, mountain_car, mountain_car_continuous, pendulum, frozenlake, toy_text and "
-    "those of env=gymnasium that Gymnasium draws"
+    "cartpole, cartpole_v0, acrobot, mountain_car, mountain_car_continuous, pendulum, frozenlake, toy_text, "
+    "mujoco and those of env=gymnasium that Gymnasium draws"
 )
 FILMED = "rgb_array"  # Gymnasium's name for pictures as arrays
 
@@ -37,10 +38,11 @@ def check_drawn(world: World, mode: str, asked: str) -> None:
 def drawn(world: World, mode: str) -> Iterator[Drawing]:
     """A drawing of a world, closed at last.
 
-    Films are made without a screen, also where there is one.
+    Films are made without a screen, also where there is one: by SDL's dummy driver, and for MuJoCo by EGL or else
+    OSMesa, unless MUJOCO_GL says which.
     """
     assert isinstance(world, Drawable)
-    wanted = {"PYGAME_HIDE_SUPPORT_PROMPT": "1"} | ({"SDL_VIDEODRIVER": "dummy"} if mode == FILMED else {})
+    wanted = {"PYGAME_HIDE_SUPPORT_PROMPT": "1"} | (_screenless() if mode == FILMED else {})
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:
@@ -54,6 +56,13 @@ def drawn(world: World, mode: str) -> Iterator[Drawing]:
             os.environ.pop(name)
             if value is not None:
                 os.environ[name] = value
+
+
+def _screenless() -> dict[str, str]:
+    """The variables that have pictures made without a screen."""
+    libraries = {"egl": "EGL", "osmesa": "OSMesa"} if sys.platform == "linux" and "MUJOCO_GL" not in os.environ else {}
+    found = [name for name, library in libraries.items() if find_library(library)]
+    return {"SDL_VIDEODRIVER": "dummy"} | ({"MUJOCO_GL": found[0]} if found else {})
 
 
 def _has_screen() -> bool:

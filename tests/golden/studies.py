@@ -26,6 +26,8 @@ SEGMENTS = (
     "gamma=0.97",
 )  # fmt: skip
 
+MUJOCO = (*SHORT, "env=mujoco", "env.max_episode_steps=40", "batch.steps=64")
+
 STUDIES: dict[str, tuple[str, ...]] = {
     # Bundles of arms that differ in all but their shapes.
     "weightings": (*CARTPOLE, "weighting=total,rtg,baseline,gae,rtg_exponent_slip", "baseline=none", "gamma=0.97"),
@@ -61,6 +63,17 @@ STUDIES: dict[str, tuple[str, ...]] = {
     ),
     "lqr": (*FEW, "env=lqr", "head=gaussian", "network=linear,mlp"),
     "continuous_bandit": (*FEW, "env=continuous_bandit", "head=gaussian,beta", "network=tabular"),
+    "clipped heads": (
+        *FEW, "env=mountain_car_continuous", "env.horizon=40", "head=gaussian_clipped,gaussian_clipped_score",
+    ),
+    "continuous_heads": (
+        *SHORT, "experiment=continuous_heads", "head=tanh_gaussian", "batch.steps=16", "reuse.minibatches=4",
+    ),
+    "mujoco": (*MUJOCO, "experiment=ppo_continuous", "reuse.epochs=2", "reuse.minibatches=2"),
+    "mujoco/engstrom": (*MUJOCO, "experiment=ppo_engstrom", "reuse.epochs=2", "reuse.minibatches=2"),
+    "mujoco/engstrom_m": (*MUJOCO, "experiment=ppo_m_engstrom", "reuse.epochs=2", "reuse.minibatches=2"),
+    "mujoco/trust_region": (*MUJOCO, "experiment=trpo_engstrom,trpo_plus_engstrom"),
+    "mujoco/reinforce": (*MUJOCO, "experiment=reinforce_mujoco"),
     # How a batch is cut and used.
     "surrogates": (*SEGMENTS, "surrogate=pg,ratio,clip,kl,kl_adaptive", "reuse=epochs"),
     "reuse": (*SEGMENTS, "surrogate=clip", "reuse=once,epochs", "schedule=constant,linear", "init=orthogonal_scaled"),
@@ -84,6 +97,7 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "gelu": (*CARTPOLE, "network.activation=gelu", "network.sizes=[33]"),
     "wide": (*CARTPOLE, "network.sizes=[64,64]"),
     "inits": (*CARTPOLE, "init=pytorch,uniform,centred_uniform,gaussian,wide_gaussian,orthogonal,zeros"),
+    "xavier": (*CARTPOLE, "init=xavier"),
     "fixed": (*FEW, "env=bandit", "network=tabular", "init=fixed", "init.values=[0.1,0,-0.1]"),
     # Optimizers with arguments of their own.
     "momentum": (*CARTPOLE, "optimizer=sgd", "+optimizer.momentum=0.9", "optimizer.lr=0.001"),

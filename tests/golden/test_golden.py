@@ -8,6 +8,7 @@ from pglab.cli import compose_runs
 from pglab.studies.asked import runs_of
 from tests.conftest import ROOT
 from tests.golden.studies import HASHES, STUDIES, bits, machine
+from tests.mujoco_here import needs_mujoco
 
 # Importing Box2D warns, and as an error that ends the process.
 pytestmark = pytest.mark.filterwarnings("ignore:builtin type:DeprecationWarning")
@@ -15,7 +16,7 @@ KNOWN = json.loads(HASHES.read_text())
 SWEPT_ELSEWHERE = {"logger/wandb"}  # where results go, not what they are
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", [pytest.param(x, marks=needs_mujoco if "mujoco" in x else ()) for x in STUDIES])
 def test_every_run_has_the_bits_that_it_had(name: str):
     known = KNOWN.get(machine(), {})
     if name not in known:

@@ -11,6 +11,7 @@ from pglab.cli import compose_runs
 from pglab.compose import CONF
 from pglab.training.bundle import Bundle
 from pglab.training.episodes import Episodes
+from tests.mujoco_here import needs_mujoco
 
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 
@@ -55,12 +56,19 @@ def take():
 
 
 LARGE = {"ppo_details"}  # 128 arms, of which `tests/golden` trains one
-SOME = [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in EXPERIMENTS]
+MUJOCO = {"ppo_continuous", "ppo_engstrom", "ppo_m_engstrom", "trpo_engstrom", "trpo_plus_engstrom", "reinforce_mujoco"}
+SHORT = {name: ["batch.steps=64"] for name in MUJOCO} | {"continuous_heads": ["batch.steps=4"]}
+for passes in ("ppo_continuous", "ppo_engstrom", "ppo_m_engstrom", "continuous_heads"):
+    SHORT[passes].append("reuse.epochs=1")
+SOME = [
+    pytest.param(name, marks=pytest.mark.slow if name in LARGE else needs_mujoco if name in MUJOCO else ())
+    for name in EXPERIMENTS
+]
 
 
 @pytest.mark.parametrize("experiment", SOME)
 def test_every_arm_of_an_experiment_takes_an_update(experiment):
-    for composed in compose_runs([f"experiment={experiment}", "updates=1"]):
+    for composed in compose_runs([f"experiment={experiment}", "updates=1", *SHORT.get(experiment, [])]):
         settings = composed.settings
         bundle = Bundle(build_shapes(settings), [build_arm(settings, [0, 1])], build_diagnostics(settings))
         ((_, measures),) = bundle.step()

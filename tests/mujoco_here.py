@@ -1,0 +1,16 @@
+"""What tests of MuJoCo need."""
+
+import os
+from ctypes.util import find_library
+from importlib.util import find_spec
+
+import pytest
+
+needs_mujoco = pytest.mark.skipif(
+    find_spec("mujoco") is None and "CI" not in os.environ,
+    reason='MuJoCo is not installed: pip install "pglab[mujoco]"',
+)
+needs_pictures = pytest.mark.skipif(
+    not (find_library("EGL") or find_library("OSMesa")),
+    reason="neither EGL nor OSMesa is here: apt-get install libegl1",
+)
