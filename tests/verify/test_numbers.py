@@ -188,9 +188,18 @@ def test_a_critic_that_is_a_quadratic_function_of_the_state_is_read_off_and_anot
     assert solved.value_of(Known()) == pytest.approx(form, abs=1e-4 * np.abs(form).max())
     generators = [torch.Generator().manual_seed(0)]
     network = critic(MLP((8,))).critic(LQR.observation, generators, torch.device("cpu"))
-    assert solved.value_of(network) is None
-    lam = Trial.begin(on(LQR, Gaussian(), GeneralizedAdvantage(GAMMA, 0.5, critic(MLP((8,))))), 100, 1e-3)
-    assert lam.exact is None
+    assert callable(solved.value_of(network))
+    large = lqr(1, states=4, controls=1, horizon=2)
+    network = critic(MLP((8,))).critic(large.observation, generators, torch.device("cpu"))
+    assert on(large, Gaussian(), RewardToGo(GAMMA)).solved.value_of(network) is None
+
+
+def test_the_mean_of_advantages_by_any_critic_is_what_is_measured():
+    trial = Trial.begin(on(LQR, Gaussian(), GeneralizedAdvantage(GAMMA, 0.5, critic(MLP((8,))))), 2000, 1e-3)
+    assert trial.is_known
+    assert trial.exact.variance is None
+    assert trial.sample.z(trial.exact.mean) < 4.5
+    assert np.abs(trial.exact.mean - trial.setting.gradient).max() > 0.01 * np.abs(trial.setting.gradient).max()
 
 
 @pytest.mark.parametrize(
