@@ -63,6 +63,7 @@ def make(frames: Frames) -> Made:
         ends = _ends(sensitivity, "sensitivity")
         right.errorbar(place, sensitivity["sensitivity"], ends, **MARK, color=colours(3)[2][0])
         right.set_xticks(place, sensitivity["algorithm"])
+        right.set_xlabel("surrogate")
         right.margins(x=0.4)
         right.set_ylabel("gain of tuning the other six\nfor each problem")
         legend_above(figure, "mean over seeds, 95 % t interval (left: simultaneous)", ncols=2)
