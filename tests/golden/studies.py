@@ -101,6 +101,10 @@ STUDIES: dict[str, tuple[str, ...]] = {
         *SHORT, "env=verifiable_bandit", "weighting=grpo", "batch=groups", "estimator.entropy_bonus=0.01",
         "estimator.reduction=sequences",
     ),
+    "group experiments": (
+        *SHORT, "experiment=rloo,trl_grpo,verl_grpo,dr_grpo,dapo,reinforce_pp,remax,gspo", "batch.prompts=3",
+    ),
+    "group_estimators": (*SHORT, "experiment=group_estimators", "batch.prompts=3"),
     # Every head, network and initialisation.
     "sigmoid": (*CARTPOLE, "head=sigmoid"),
     "sigmoid_action_blind": (*CARTPOLE, "head=sigmoid_action_blind"),
