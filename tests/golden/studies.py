@@ -104,6 +104,10 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "group experiments": (
         *SHORT, "experiment=rloo,trl_grpo,verl_grpo,dr_grpo,dapo,reinforce_pp,remax,gspo", "batch.prompts=3",
     ),
+    "sequence_ratio": (
+        *SHORT, "env=token_tree", "weighting=grpo", "surrogate=sequence_ratio,clip", "surrogate.clip_high=0.3",
+        "reuse=epochs", "estimator.reduction=sequences",
+    ),
     "group_estimators": (*SHORT, "experiment=group_estimators", "batch.prompts=3"),
     # Every head, network and initialisation.
     "sigmoid": (*CARTPOLE, "head=sigmoid"),
