@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,7 +50,8 @@ class Old:
                 if outputs is None:
                     outputs = found.new_zeros(len(log_prob), found.shape[-1])
                 log_prob[index], outputs[index] = policy.head.log_prob(found, episodes.action[index]), found
-        assert outputs is not None
+        if outputs is None:  # no run has a step
+            outputs = torch.zeros(len(log_prob), 1, device=log_prob.device)
         log_prob[-1], outputs[-1] = 0.0, 0.0
         return cls(log_prob, outputs)
 
@@ -62,6 +64,7 @@ class Weights:
         psi: Ψ_t of each packed step, its reduction included, `[S + 1]`.
         entropy: β of each run, its reduction included, `[K]`.
         reduction: the reduction's factor of each run, `[K]`.
+        each: its factor on each packed step beside that, `[S + 1]`, in Ψ already; None: 1 everywhere.
         strength: the objective's coefficient of each run, `[K]`.
         share: steps of the batch that one of this part stands for, `[K]`; None: the part is the batch.
         centre, deviation: by which Ψ is standardised in this part, `[K]` each, 0 and 1 where it is not.
@@ -71,6 +74,7 @@ class Weights:
     entropy: Tensor
     reduction: Tensor
     strength: Tensor
+    each: Tensor | None = None
     share: Tensor | None = None
     centre: Tensor | None = None
     deviation: Tensor | None = None
@@ -101,6 +105,18 @@ class Weights:
             share = self.share[rows]
             psi, reduction, entropy = psi * share[:, None], reduction * share, entropy * share
         return psi, reduction, entropy
+
+
+def step_factors(by_length: np.ndarray, episodes: Episodes) -> Tensor | None:
+    """The reduction's factor on each packed step beside that of its run, `[S + 1]`; None: 1 everywhere.
+
+    Args:
+        by_length: runs that take the mean over the steps of each episode, `[K]`, boolean.
+    """
+    if not by_length.any():
+        return None
+    factor = np.where(by_length[episodes.run], 1.0 / episodes.length, 1.0)
+    return torch.from_numpy(np.append(np.repeat(factor, episodes.length), 1.0)).to(episodes.reward)
 
 
 def policy_gradient(
@@ -176,12 +192,14 @@ def _losses(
         psi=psi,
         old_log_prob=old.log_prob[index] if old and uses_old_log_prob(objective) else None,
         kl=policy.head.kl(old.outputs[index], logits) if old and uses_kl(objective) else None,
-        weight=reduction[:, None],
+        weight=reduction[:, None] if weights.each is None else reduction[:, None] * weights.each[index],
         strength=weights.strength[rows, None],
     )
     with torch.set_grad_enabled(logits.requires_grad and bool(weights.entropy.any())):
-        entropy = (policy.head.entropy(logits) * mask).sum(-1)
-    return (objective(seen) * mask).sum(-1) - beta * entropy, entropy, mask
+        by_step = policy.head.entropy(logits) * mask
+        entropy = by_step.sum(-1)
+        bonus = entropy if weights.each is None else (by_step * weights.each[index]).sum(-1)
+    return (objective(seen) * mask).sum(-1) - beta * bonus, entropy, mask
 
 
 def mean_kl(policy: Policy, parameters: Tensor, episodes: Episodes, old: Old, blocks: Iterable[Block]) -> Tensor:

@@ -84,7 +84,8 @@ def solve_linear(shapes: Shapes, arm: Arm, seed: int) -> Solution | None:
     if type(shapes.network) is not Linear or [len(part) for part in free] != [m] or not _is_gaussian(policy, m):
         raise ValueError(
             "J of a linear-quadratic problem is known for a Gaussian policy with a mean that is linear in the state "
-            "and a σ that nothing is fed to: choose network=linear and head=gaussian, or env=continuous_bandit"
+            "and a σ that nothing is fed to: choose network=linear, head=gaussian and observations=raw, or "
+            "env=continuous_bandit"
         )
     linear = LinearGaussian(named["weight"].double().numpy(), free[0])
     fault = fault_of_numbers(shapes.head, world.actions)
