@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from pglab.results.summary import mean_interval
+from pglab.results.arm_summary import mean_interval
 from pglab.verify.attribution import Share
 from pglab.verify.measure import Pipeline
 from pglab.verify.sample import cosine_to
