@@ -20,7 +20,7 @@ from pglab.results.arm_names import arm_labels
 from pglab.results.best_settings import Best, best_settings, tuned_by_default
 from pglab.results.digits import counted, measured
 from pglab.settings import Decides, as_now, decides, difference, identity
-from pglab.shell import Parser, ended
+from pglab.shell import Parser, ended, from_here
 from pglab.store.folder import StudyFolder, one_study
 from pglab.store.reader import ABOUT
 from pglab.store.records import ArmRecord
@@ -127,14 +127,10 @@ def _composed(study: StudyFolder, best: Best, given: Sequence[str], config_dir: 
         raise InputError(f"seed={one.settings['seed']} is not fresh: {study.path} has used seeds up to {fresh - 1}")
     named = {"study": one.settings["study"] or f"{study.name}_confirmed"}
     if not any(text.startswith("results_dir=") for text in how):
-        named["results_dir"] = str(_from_here(study.path.parent))
+        named["results_dir"] = str(from_here(study.path.parent))
     if named["study"] == study.name:
         raise InputError(f"study={study.name} is the study that chose; a confirmation is a study of its own")
     return replace(one, settings={**one.settings, **named})
-
-
-def _from_here(folder: Path) -> Path:
-    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
 
 def _chosen_before(composed: Sequence[Composed]) -> str:

@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from pglab.errors import InputError
@@ -56,6 +57,11 @@ def ended(work: Callable[[], int]) -> int:
         if said := str(interruption):
             print(said, file=sys.stderr)
         return INTERRUPTED
+
+
+def from_here(folder: Path) -> Path:
+    """A folder as it is reached from here, where it is below."""
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
 
 def told(error: Exception) -> str:

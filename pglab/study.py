@@ -12,8 +12,8 @@ from pathlib import Path
 from pglab.errors import InputError
 from pglab.results.arm_names import full_name, names_of, shared_settings
 from pglab.results.incomplete import failures, missing_seeds, named_seeds
-from pglab.results.shown import shown
-from pglab.shell import Parser, ended
+from pglab.results.shown import first_lines, shown
+from pglab.shell import Parser, ended, from_here
 from pglab.store.folder import one_study
 from pglab.store.records import RunRecord
 from pglab.studies.arm_table import ArmTable
@@ -44,7 +44,7 @@ def _shown(arguments: Sequence[str] | None) -> int:
     for study, arms in studies:
         names = _names(arms)
         shared = shared_settings(full_name(arm.record) for arm in arms if arm.record)
-        console.say(f"Study {_from_here(study.path)}" + f"; all arms: {shared}" * bool(shared))
+        console.say(f"Study {from_here(study.path)}" + f"; all arms: {shared}" * bool(shared))
         if arms:
             console.table(_table(arms, names))
         for line in (*_notes(arms, names), *study.strays):
@@ -80,7 +80,7 @@ def _plan(path: Path, given: Sequence[str], config_dir: Path | None) -> None:
     from pglab.cli import compose_runs  # these bring Hydra along, which the table does without
     from pglab.studies.train import train
 
-    here = {"study": path.resolve().name, "results_dir": _from_here(path.resolve().parent), "plan": True}
+    here = {"study": path.resolve().name, "results_dir": str(from_here(path.resolve().parent)), "plan": True}
     composed = compose_runs(parse(given).overrides, config_dir)
     train([replace(one, settings={**one.settings, **here}) for one in composed])
 
@@ -126,9 +126,7 @@ def _notes(arms: Sequence[ArmOverview], names: Sequence[str]) -> Iterable[str]:
         if arm.trouble:
             damaged.append(f"{name}: {arm.trouble}")
     for lines in (*kinds, lacking):
-        yield from lines[:MOST]
-        if len(lines) > MOST:
-            yield f"… and {len(lines) - MOST} more like these"
+        yield from first_lines(lines, MOST)
 
 
 def _updates(arm: ArmOverview) -> list[int]:
@@ -140,11 +138,6 @@ def _span(numbers: Sequence[int]) -> str:
     if not numbers:
         return "-"
     return f"{numbers[0]:,}" if numbers[0] == numbers[-1] else f"{numbers[0]:,} to {numbers[-1]:,}"
-
-
-def _from_here(folder: Path) -> str:
-    """From here, where it is below."""
-    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
 
 
 def _bytes(size: float) -> str:

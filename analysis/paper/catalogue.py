@@ -8,6 +8,7 @@ from analysis.paper.figures import (
     gradient_cosine,
     linear_agents,
     loss_value,
+    ppo_details,
     same_policy,
     sensitivity,
 )
@@ -23,4 +24,5 @@ FIGURES = (
     exact_variance.FIGURE,
     gradient_cosine.FIGURE,
     sensitivity.FIGURE,
+    ppo_details.FIGURE,
 )

@@ -9,14 +9,14 @@ import pandas as pd
 from analysis.paper import manifest
 from analysis.paper.catalogue import FIGURES
 from analysis.paper.checks import Check
-from analysis.paper.figure import Figure
+from analysis.paper.figure import Figure, Frames
 from analysis.paper.marks import marked_quick
 from analysis.paper.page import page
 from analysis.paper.stored import read
 from analysis.paper.table import as_text
 from analysis.paper.training import train
 from pglab.errors import InputError
-from pglab.results import DamagedError, IncompleteStudy
+from pglab.results import DamagedError, IncompleteStudy, load_references
 from pglab.results.plots import save
 from pglab.results.tables import write_table
 from pglab.shell import Parser, ended
@@ -38,7 +38,8 @@ def _main(arguments: Sequence[str] | None, catalogue: Sequence[Figure]) -> int:
     if unknown:
         there = ", ".join(by_name)
         raise InputError(f"--only {' '.join(unknown)}: there is no such figure; choose from {there}")
-    wanted = [figure for figure in catalogue if asked.only is None or figure.name in asked.only]
+    by_default = {figure.name for figure in catalogue if asked.full or not figure.full}
+    wanted = [figure for figure in catalogue if figure.name in (asked.only or by_default)]
     try:
         return build(wanted, catalogue, asked.quick, [f"on_mismatch={asked.on_mismatch}"])
     except KeyboardInterrupt as interruption:
@@ -66,7 +67,7 @@ def build(wanted: Sequence[Figure], catalogue: Sequence[Figure], quick: bool, mo
             _say(f"{figure.name}: up to date")
     studies = list({study.name: study for figure in stale for study in figure.studies}.values())
     failed = train(studies, quick, more, _say)
-    frames: dict[str, pd.DataFrame] = {}
+    frames = Frames()
     broken = False
     for figure in stale:
         missing = [study.name for study in figure.studies if study.name in failed]
@@ -89,9 +90,7 @@ def build(wanted: Sequence[Figure], catalogue: Sequence[Figure], quick: bool, mo
     return FAILED if broken else 0
 
 
-def draw(
-    figure: Figure, quick: bool, folder: Path, frames: dict[str, pd.DataFrame]
-) -> tuple[Sequence[Check], list[Path]]:
+def draw(figure: Figure, quick: bool, folder: Path, frames: Frames) -> tuple[Sequence[Check], list[Path]]:
     """Draws a figure and its table from stored results; returns its checks and its files.
 
     Args:
@@ -103,7 +102,8 @@ def draw(
     for study in figure.studies:
         if study.name not in frames:
             frames[study.name] = read(study, quick)
-    made = figure.make({study.name: frames[study.name] for study in figure.studies})
+            frames.references[study.name] = load_references(study.folder(quick))
+    made = figure.make(frames)
     drawing = marked_quick(made.figure) if quick else made.figure
     files = [save(drawing, folder / f"{figure.name}{kind}") for kind in KINDS]
     checks = [asdict(check) for check in made.checks]
@@ -128,6 +128,13 @@ def _parser() -> Parser:
         allow_abbrev=False,
     )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these figures; a wrong name lists them all")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="also the figures that take longest ("
+        + ", ".join(f"{one.name}: {one.full}" for one in FIGURES if one.full)
+        + ")",
+    )
     parser.add_argument(
         "--quick",
         action="store_true",

@@ -1,6 +1,6 @@
 """A figure of the paper: the studies that it needs, and what is made of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,18 @@ from matplotlib.figure import Figure as Drawing
 from analysis.paper.checks import Check
 
 RESULTS = Path("results/paper")
-Frames = Mapping[str, pd.DataFrame]
-"""The frame of `pglab.results.load` of each study, by its name in the catalogue."""
+
+
+class Frames(dict[str, pd.DataFrame]):
+    """The frame of `pglab.results.load` of each study, by its name in the catalogue.
+
+    Attributes:
+        references: the frame of `pglab.results.load_references` of each of them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.references: dict[str, pd.DataFrame] = {}
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,7 @@ class Figure:
         caption: how to read it.
         studies: that it is drawn from.
         make: draws it from their frames, with nothing else but what is exact.
+        full: how long its studies take, where that is so long that it waits for `--full`.
     """
 
     name: str
@@ -68,3 +79,4 @@ class Figure:
     caption: str
     studies: Sequence[Study]
     make: Callable[[Frames], Made]
+    full: str = ""

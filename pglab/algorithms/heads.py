@@ -10,7 +10,8 @@ also
   its functions find them after the network's W outputs;
 - `of(space)`: the same head, bound to the space of actions, of which it uses the bounds;
 - `taken(action)`: what the world is given, where that is not the action whose probability `log_prob` is;
-- `bias`: why ∇log π is not the score of what is played, in words, where that is so.
+- `bias`: why ∇log π is not the score of what is played, in words, where that is so; and, where the head can be had
+  without, `without_bias()`.
 
 Heads of actions that are numbers are `pglab.algorithms.gaussian` and `pglab.algorithms.beta`.
 """

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-Reduction = Literal["steps", "episodes", "sum"]
+Reduction = Literal["steps", "episodes", "sum", "sequences", "tokens", "budget"]
 Truncation = Literal["end", "bootstrap", "diverge"]
 Normalize = Literal[False, True, "batch", "minibatch"]
 
@@ -17,7 +17,10 @@ class Estimator:
 
     Attributes:
         reduction: divide the sum over steps by the steps of the batch ("steps", as Spinning Up
-            does), by its episodes ("episodes", an unbiased estimate of ∇J) or by nothing ("sum").
+            does, or "tokens", its name where steps are tokens), by its episodes ("episodes", an
+            unbiased estimate of ∇J) or by nothing ("sum"); or take the mean over the steps of each
+            episode and then over episodes ("sequences"), or divide by as many times a fixed number
+            of steps as there are episodes ("budget").
         normalize: standardise the weights (mean 0, deviation 1) over the steps of the batch ("batch", or true), or
             of each minibatch ("minibatch").
         discount_states: the factor γ^t on the weight of step t, which belongs to the gradient of the
@@ -32,6 +35,7 @@ class Estimator:
         truncation: an episode cut by the time limit counts as ended ("end"), or its last reward
             is continued by γ V(s_T) of the critic ("bootstrap"), or its run counts as diverged
             ("diverge"): for a problem whose every sensible policy ends its episodes long before.
+        budget: steps of an episode that the reduction of that name divides by.
     """
 
     reduction: Reduction = "steps"
@@ -42,6 +46,7 @@ class Estimator:
     clip_together: bool = False
     min_episode_length: int = 0
     truncation: Truncation = "end"
+    budget: float = 1.0
 
     def __post_init__(self) -> None:
         for key, allowed in (("reduction", get_args(Reduction)), ("truncation", get_args(Truncation))):
@@ -53,6 +58,8 @@ class Estimator:
             raise ValueError(f"entropy_bonus={self.entropy_bonus} must be at least 0")
         if self.clip_norm is not None and not (type(self.clip_norm) in (int, float) and self.clip_norm > 0):
             raise ValueError(f"clip_norm={self.clip_norm} must be a number above 0 (or null for none)")
+        if not self.budget > 0:
+            raise ValueError(f"budget={self.budget} must be above 0")
         if self.min_episode_length < 0:
             raise ValueError(f"min_episode_length={self.min_episode_length} must be at least 0")
 
@@ -63,9 +70,11 @@ class Estimator:
 
     def bias_where(self, fixed_steps: bool) -> tuple[str, ...]:
         """The same, where every batch has equally many steps or where their number is random."""
-        random_steps = self.reduction == "steps" and not fixed_steps
+        by_budget = self.reduction == "budget" and self.budget != 1
         reasons = {
-            "the sum is divided by the batch's steps, whose number is random": random_steps,
+            "the sum is divided by the batch's steps, whose number is random": self.by_steps and not fixed_steps,
+            "the sum of each episode is divided by its own length": self.reduction == "sequences",
+            "the sum is divided by a budget of steps (∇J times 1 / budget)": by_budget,
             "the weights are standardised over the batch": self.normalize in (True, "batch"),
             "the weights are standardised over each minibatch": self.normalize == "minibatch",
             "the entropy bonus adds its own gradient": self.entropy_bonus > 0,
@@ -79,7 +88,7 @@ class Estimator:
         """The same with every choice of `bias` off, and γ^t kept."""
         return replace(
             self,
-            reduction="episodes" if self.reduction == "steps" else self.reduction,
+            reduction="sum" if self.reduction == "sum" else "episodes",
             normalize=False,
             discount_states=True,
             entropy_bonus=0.0,
@@ -88,12 +97,28 @@ class Estimator:
             truncation="end" if self.truncation == "bootstrap" else self.truncation,
         )
 
-    def scale(self, steps: Tensor, episodes: Tensor) -> Tensor:
-        """The factor on the sum over a run's steps, `[K]`, from its counts `[K]`."""
+    @property
+    def by_steps(self) -> bool:
+        """Tells whether the sum is divided by the steps of the batch."""
+        return self.reduction in ("steps", "tokens")
+
+    @property
+    def by_length(self) -> bool:
+        """Tells whether each step also has a factor of its episode, 1 / length."""
+        return self.reduction == "sequences"
+
+    def simplest(self) -> "Estimator":
+        if self.reduction == "tokens":
+            return replace(self, reduction="steps")
+        return replace(self, reduction="episodes") if self.reduction == "budget" and self.budget == 1 else self
+
+    def scale(self, steps: Tensor, episodes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The factor on the sum over a run's steps, `[K]`, from its counts `[K]`; see `by_length` for another."""
         if self.reduction == "sum":
-            return torch.ones_like(steps, dtype=torch.float32)
-        count = steps if self.reduction == "steps" else episodes
-        return 1.0 / count.clamp(min=1).float()
+            return torch.ones_like(steps, dtype=dtype)
+        count = steps if self.by_steps else episodes
+        scale = 1.0 / count.clamp(min=1).to(dtype)
+        return scale / self.budget if self.reduction == "budget" else scale
 
 
 def standardize(psi: Tensor, mask: Tensor) -> Tensor:

@@ -9,8 +9,9 @@ products of two linear ones. The means of all products of these are known (`pgla
 variance here are exact, in any dimension.
 
 Weights are those of `pglab.algorithms.weightings`; baselines are quadratic functions of the state, as a number, a
-form `[1+n, 1+n]` or one for each step `[H, 1+n, 1+n]`. Every function raises a ValueError where γ is outside [0, 1] or
-shapes do not fit. Vectors `[P]` are in the order of `LinearGaussian`.
+form `[1+n, 1+n]` or one for each step `[H, 1+n, 1+n]`. Of any other function of the state, from `[q, n]` to `[q]`, the
+mean is known (by quadrature under GAE, see `pglab.exact.linear_critics`), and the variance is NaN. Every function
+raises a ValueError where γ is outside [0, 1] or shapes do not fit. Vectors `[P]` are in the order of `LinearGaussian`.
 """
 
 from collections.abc import Iterator
@@ -22,10 +23,12 @@ import numpy as np
 from pglab.envs.lqr import LinearQuadratic
 from pglab.exact import linear_quadratic
 from pglab.exact.gaussian import Forms
+from pglab.exact.linear_critics import Value, later_values
 from pglab.exact.linear_quadratic import LinearGaussian, reward_form, transition
 from pglab.exact.values import check_gamma
 
-Table = np.ndarray | float
+Form = np.ndarray | float  # a quadratic function of the state
+Table = Form | Value
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,14 @@ class LinearEstimators:
 
     def total_return(self, baseline: Table = 0.0) -> Spread:
         """Ψ_t = R(τ) - b(s_t), where R(τ) = Σ_k γ^k r_k."""
+        if callable(baseline):
+            return self._only_mean(self.total_return().mean)
         return self._spread(self._returns()[:1] - self._along(baseline))
 
     def reward_to_go(self, baseline: Table = 0.0, discount_states: bool = False) -> Spread:
         """Ψ_t = G_t - b(s_t), where G_t = Σ_{k≥t} γ^{k-t} r_k; times γ^t with `discount_states`."""
+        if callable(baseline):
+            return self._only_mean(self.reward_to_go(0.0, discount_states).mean)
         return self._spread(self._decayed(self._returns() - self._along(baseline), discount_states))
 
     def gae(self, lam: float, value: Table, discount_states: bool = False) -> Spread:
@@ -83,6 +90,9 @@ class LinearEstimators:
         """
         if not 0.0 <= lam <= 1.0:
             raise ValueError(f"lam={lam} is outside [0, 1]")
+        if callable(value):
+            without = self._means(self._decayed(_discounted_sum(self._rewards, self.gamma * lam), discount_states))
+            return self._only_mean(without + self._bootstrapped(lam, value, discount_states))
         now = self._along(value)
         following = np.concatenate((now[1:], np.zeros_like(now[:1])))
         errors = self._rewards + self.gamma * following - now
@@ -116,6 +126,21 @@ class LinearEstimators:
         """Variance of an episode's return R(τ)."""
         whole = self._returns()[0]
         return float(Forms(np.zeros((0, len(whole))), whole, whole).closed["MN"])
+
+    def _bootstrapped(self, lam: float, value: Value, discount_states: bool) -> np.ndarray:
+        """The share of V in the mean of GAE: V(x_k) stands in Ψ_t with γ (1 - λ) (γλ)^{k-1-t} for each k > t."""
+        steps = np.arange(len(self._rewards))
+        after = np.maximum(steps - steps[:, None] - 1, 0)
+        weights = self.gamma * (1 - lam) * (self.gamma * lam) ** after * (steps[:, None] < steps)
+        if discount_states:
+            weights = weights * self.gamma ** steps[:, None]
+        m, width = self.policy.gain.shape
+        found = later_values(self._rows, m, value, weights)
+        of_gain = found[: m * width].reshape(m, width) / self._deviation
+        return np.concatenate((of_gain.ravel(), found[m * width :]))
+
+    def _only_mean(self, mean: np.ndarray) -> Spread:
+        return Spread(mean, np.full(len(mean), np.nan))
 
     def _spread(self, psi: np.ndarray) -> Spread:
         """Of Σ_t Ψ_t ∇log π for Ψ `[H, 1+N, 1+N]`."""
@@ -197,7 +222,7 @@ class LinearEstimators:
         """G_t as quadratic forms of ξ̃, `[H, 1+N, 1+N]`; the first one is R(τ)."""
         return _discounted_sum(self._rewards, self.gamma)
 
-    def _along(self, table: Table) -> np.ndarray:
+    def _along(self, table: Form) -> np.ndarray:
         """A quadratic function of the state along the episode, `[H, 1+N, 1+N]`."""
         if np.ndim(table) == 0:
             return self._constant(float(table))

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pglab.results.arm_choices import ArmKey, Choices, methods, runs_by_arm
+from pglab.results.arm_choices import ArmKey, Choices, by_seed, methods, runs_by_arm
 from pglab.results.arm_names import Pair, method_names, pair_labels
+from pglab.results.by_problem import problems
 from pglab.results.comparisons import simultaneous
 from pglab.results.contrasts import contrast
 from pglab.results.controls import controls
 from pglab.results.digits import fixed, known_decimals
 from pglab.results.normalised import normalized, spanned
 from pglab.results.pairs import Difference, Test, without_test
-from pglab.results.problems import problems
 from pglab.results.samples import fate
 from pglab.results.scores import NOT_FINITE
 from pglab.results.verdicts import verdict
@@ -58,11 +58,11 @@ def across_problems(
     """
     known = normalized(scores, references)
     left_out = ", ".join(name for name in spanned(scores) if name not in problems(known).values())
-    groups, by_seed = _groups(known, control), _by_seed(known)
+    groups, scored = _groups(known, control), by_seed(known)
     share = round(1 - level, 12)
-    number = sum(not np.isnan(_contrast(by_seed, pairs, test, share)[0].p) for pairs in groups)
+    number = sum(not np.isnan(_contrast(scored, pairs, test, share)[0].p) for pairs in groups)
     rows = [
-        {"left_out_problems": left_out, **_row(known, pairs, *_contrast(by_seed, pairs, test, share / max(number, 1)))}
+        {"left_out_problems": left_out, **_row(known, pairs, *_contrast(scored, pairs, test, share / max(number, 1)))}
         for pairs in groups
     ]
     table = pd.DataFrame(rows, columns=None if rows else COLUMNS)
@@ -91,15 +91,15 @@ def describe_across(scores: pd.DataFrame, references: pd.DataFrame, level: float
     that is not on every problem has no mean over them. Empty where no two problems have a reference.
     """
     known = normalized(scores, references)
-    names, of_arm, by_seed = spanned(known), problems(known), _by_seed(known)
+    names, of_arm, scored = spanned(known), problems(known), by_seed(known)
     rows, called = [], method_names(known) if names else {}
     for method in dict.fromkeys(called.values()):
         arms = [arm for arm, name in called.items() if name == method]
-        there = {of_arm[arm]: by_seed[arm].mean() for arm in arms}
+        there = {of_arm[arm]: scored[arm].mean() for arm in arms}
         lacks = [name for name in names if name not in there]
         none = without_test(np.nan, "", f"none: no such arm on {', '.join(lacks)}"), 0
         weights = np.full(len(arms), 1 / len(arms))
-        found, n = none if lacks else contrast(by_seed[arms], weights, round(1 - level, 12))[:2]
+        found, n = none if lacks else contrast(scored[arms], weights, round(1 - level, 12))[:2]
         row = {"arm": method, "n": n, "mean": found.value, "low": found.low, "high": found.high}
         rows.append(
             row
@@ -107,12 +107,6 @@ def describe_across(scores: pd.DataFrame, references: pd.DataFrame, level: float
             | {name: there.get(name) for name in names}
         )
     return pd.DataFrame(rows)
-
-
-def _by_seed(known: pd.DataFrame) -> pd.DataFrame:
-    """Scores `[seeds, arms]`, NaN where there is none."""
-    arms = pd.Series([*zip(known["study"], known["arm"], strict=True)], known.index, dtype=object)
-    return known.assign(of=arms).pivot(index="seed", columns="of", values="score").astype(float)
 
 
 def _groups(known: pd.DataFrame, control: str | None) -> list[list[Compared]]:
@@ -144,10 +138,10 @@ def _of_both(of_arm: Mapping[ArmKey, Choices], pair: Compared) -> tuple[Any, ...
 
 
 def _contrast(
-    by_seed: pd.DataFrame, pairs: Sequence[Compared], test: Test, alpha: float
+    scored: pd.DataFrame, pairs: Sequence[Compared], test: Test, alpha: float
 ) -> tuple[Difference, pd.DataFrame, bool]:
     """The mean over problems of arm - control; the scores `[seeds, arms]` that entered, and whether over seeds."""
-    scores = by_seed[[arm for arm, _ in pairs] + [control for _, control in pairs]]
+    scores = scored[[arm for arm, _ in pairs] + [control for _, control in pairs]]
     weights = np.repeat([1 / len(pairs), -1 / len(pairs)], len(pairs))
     found, _, in_pairs = contrast(scores, weights, alpha, test)
     return found, scores.dropna() if in_pairs else scores, in_pairs

@@ -31,6 +31,25 @@ def runs_by_arm(scores: pd.DataFrame) -> dict[ArmKey, pd.DataFrame]:
     return {(str(s), str(a)): runs for (s, a), runs in scores.groupby(["study", "arm"], sort=False)}
 
 
+def by_seed(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores `[seeds, arms]`, NaN where there is none."""
+    arms = pd.Series([*zip(scores["study"], scores["arm"], strict=True)], scores.index, dtype=object)
+    return scores.assign(of=arms).pivot(index="seed", columns="of", values="score").astype(float)
+
+
+def factors_of(scores: pd.DataFrame, given: Sequence[str] | None, telling: Sequence[str]) -> list[str]:
+    """The factors that are given; else the columns that tell arms apart, but for the study.
+
+    Raises:
+        ValueError: one of those given is no column, or there is none.
+    """
+    if given is None:
+        return [name for name in telling if name != "study"]
+    if not given or not set(given) <= set(describing(scores)):
+        raise ValueError(f"factors are columns that describe arms: {', '.join(describing(scores))}; got {list(given)}")
+    return list(given)
+
+
 def describing(scores: pd.DataFrame) -> list[str]:
     """The columns that describe an arm: chosen groups and differing keys."""
     return [str(key) for key in scores.columns if key not in (*RUN, *SCORED, "horizon")]

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pglab.results.arm_choices import ArmKey, choices, describing, fewest, runs_by_arm
+from pglab.results.arm_choices import ArmKey, by_seed, choices, describing, factors_of, fewest, runs_by_arm
+from pglab.results.by_problem import check_one_problem
 from pglab.results.censoring import restricted
 from pglab.results.comparisons import holm, simultaneous
 from pglab.results.contrasts import contrast
 from pglab.results.controls import find_arms
 from pglab.results.one_program import with_twins
 from pglab.results.pairs import without_test
-from pglab.results.problems import check_one_problem
 
 Cell = tuple[str, ...]  # a level of each factor
 UNSEEN = 3  # cells without an arm that are named
@@ -79,25 +79,18 @@ def main_effects(
     Source: Montgomery 2017, Design and Analysis of Experiments, chapter 5; Satterthwaite 1946.
     """
     asked = with_twins(scores, twins)
-    if factors is None:
-        every = fewest([*describing(scores), "study"], [], [has for has, _ in asked])
-        names = [name for name in every if name != "study"]
-    else:
-        names = list(factors)
-    if factors is None and not names:
+    names = factors_of(scores, factors, fewest([*describing(scores), "study"], [], [has for has, _ in asked]))
+    if not names:
         return pd.DataFrame(columns=COLUMNS)
-    if not names or not set(names) <= set(describing(scores)):
-        raise ValueError(f"factors are columns that describe arms: {', '.join(describing(scores))}; got {names}")
     check_one_problem(scores, "main effects")
     runs, arms = runs_by_arm(scores), choices(scores)
     scores = restricted(scores)
+    scored = by_seed(scores)
     cells: dict[Cell, dict[ArmKey, None]] = {}
     for has, arm in asked:
         cells.setdefault(tuple(str(has[name]) for name in names), {})[arm] = None
     first = next(iter(arms)) if control is None else find_arms(scores, control)[0]
     base = tuple(str(arms[first][name]) for name in names)
-    of_run = pd.Series([*zip(scores["study"], scores["arm"], strict=True)], scores.index)
-    by_seed = scores.assign(of=of_run).pivot(index="seed", columns="of", values="score").astype(float)
     levels = [list(dict.fromkeys(str(has[name]) for has, _ in asked)) for name in names]
     rows: list[dict[str, Any]] = []
     contrasts: list[tuple[pd.DataFrame, np.ndarray, str]] = []
@@ -106,7 +99,7 @@ def main_effects(
         row |= {"level": " × ".join(moved.values()), "control_level": " × ".join(base[place] for place in moved)}
         weights, unseen = _contrast(cells, levels, base, moved)
         rows.append(row | {"unscored": sum(int(runs[arm]["score"].isna().sum()) for arm in weights)})
-        contrasts.append((by_seed[list(weights)], np.array([*weights.values()]), _none(unseen, names)))
+        contrasts.append((scored[list(weights)], np.array([*weights.values()]), _none(unseen, names)))
     alpha = round(1 - level, 12)
     number = sum(not np.isnan(_found(*contrast, alpha=alpha)["p"]) for contrast in contrasts)
     found = [_found(*contrast, alpha=alpha / max(number, 1)) for contrast in contrasts]

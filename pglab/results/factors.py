@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pglab.results.arm_choices import ArmKey, choices, describing, distinguishing, runs_by_arm, text
+from pglab.results.analysis_of_variance import COLUMNS, Sums, analysis_of_variance
+from pglab.results.arm_choices import ArmKey, choices, distinguishing, factors_of, runs_by_arm, text
+from pglab.results.by_problem import check_one_problem
 from pglab.results.censoring import restricted
 from pglab.results.comparisons import compare_pairs
 from pglab.results.digits import p_is
-from pglab.results.linear import COLUMNS, Sums, analysis_of_variance
 from pglab.results.pairs import Test
-from pglab.results.problems import check_one_problem
 from pglab.results.verdicts import difference, has_enough
 
 SIGNIFICANT = 0.05
@@ -50,11 +50,9 @@ def anova(scores: pd.DataFrame, factors: Sequence[str] | None = None, sums: Sums
 
     Source: Langsrud 2003, ANOVA for unbalanced data: use type II instead of type III sums of squares.
     """
-    names = [name for name in distinguishing(scores) if name != "study"] if factors is None else list(factors)
-    if factors is None and not names:
+    names = factors_of(scores, factors, distinguishing(scores))
+    if not names:
         return pd.DataFrame(columns=[*COLUMNS, "n", "left_out", "balanced", "sums"])
-    if not names or not set(names) <= set(describing(scores)):
-        raise ValueError(f"factors are columns that describe arms: {', '.join(describing(scores))}; got {names}")
     check_one_problem(scores, "factors")
     runs_by_arm(scores)
     scores = restricted(scores)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pglab.results.arm_choices import ArmKey, choices, describing
+from pglab.results.arm_choices import ArmKey, by_seed, choices, describing
+from pglab.results.by_problem import problems
 from pglab.results.normalised import normalized
 from pglab.results.pairs import paired
-from pglab.results.problems import problems
 from pglab.settings import of_problem
 
 ENOUGH = 0.95  # of the score with every setting tuned for each problem
@@ -83,12 +83,11 @@ def _grid(
     place = {(of_arm[arm], setting): arm for arm, setting in settings.items()}
     if len(place) < len(every) * len(names):
         raise ValueError(f"{name} has settings that are not there on every problem: a full grid is needed")
-    of_run = pd.Series([*zip(runs["study"], runs["arm"], strict=True)], runs.index)
-    by_seed = runs.assign(of=of_run).pivot(index="seed", columns="of", values="score").dropna()
-    if len(by_seed) < FEWEST_SEEDS:
-        raise ValueError(f"{name} has {len(by_seed)} seeds with a score in every arm, and needs {FEWEST_SEEDS}")
+    complete = by_seed(runs).dropna()
+    if len(complete) < FEWEST_SEEDS:
+        raise ValueError(f"{name} has {len(complete)} seeds with a score in every arm, and needs {FEWEST_SEEDS}")
     order = [place[problem, setting] for problem in names for setting in every]
-    return by_seed[order].to_numpy(dtype=float).reshape(len(by_seed), len(names), len(every)), every
+    return complete[order].to_numpy().reshape(len(complete), len(names), len(every)), every
 
 
 def _chosen(means: np.ndarray, scores: np.ndarray) -> tuple[float, float]:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from pglab.results.arm_names import full_name
+from pglab.results.by_problem import problems
 from pglab.results.digits import plain
-from pglab.results.problems import problems
 from pglab.store.folder import studies_in
 
 NORMALISED = "normalised return"  # the unit
@@ -29,9 +30,8 @@ def load_references(path: str | Path) -> pd.DataFrame:
     """
     records = [(study.name, arm.record()) for study in studies_in(Path(path)) for arm in study.arms]
     known = [(study, record) for study, record in records if record and record.reference]
-    return pd.DataFrame(
-        [{"study": study, "arm": record.arm, **vars(record.reference)} for study, record in known], columns=COLUMNS
-    )
+    rows = [{"study": study, "arm": full_name(record), **vars(record.reference)} for study, record in known]
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def normalized(scores: pd.DataFrame, references: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Text that others wrote, made safe to show: a name or an error may hold anything."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 MOST = 8  # names in a list, before the rest is only counted
 
@@ -28,6 +28,12 @@ def listed(names: Iterable[str], most: int = MOST) -> str:
     if len(names) > most:
         first, last = names[:most], f"{len(names) - most} more"
     return shown(f"{', '.join(first)} and {last}" if first else last)
+
+
+def first_lines(lines: Sequence[str], most: int) -> list[str]:
+    """The first of many lines, and how many more there are."""
+    more = len(lines) - most
+    return [*lines[:most], *([f"… and {more} more like these"] if more > 0 else [])]
 
 
 def as_typed(text: str) -> str:

@@ -47,6 +47,13 @@ class ArmFolder:
         """The study's name."""
         return self.path.parent.name
 
+    def record_if_whole(self) -> ArmRecord | None:
+        """The record; None also where it is damaged, for one who need not tell of that."""
+        try:
+            return self.record()
+        except DamagedError:
+            return None
+
     def record(self) -> ArmRecord | None:
         """The content of `arm.json`; None where nothing was begun.
 

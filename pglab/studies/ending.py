@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pandas as pd
 
+from pglab.results.arm_summary import with_every_run
 from pglab.results.closing import Closing, closing, next_hint
 from pglab.results.digits import with_interval
 from pglab.results.incomplete import failures
 from pglab.results.normalised import load_references
-from pglab.results.shown import shown
-from pglab.results.summary import with_every_run
+from pglab.results.shown import first_lines, shown
 from pglab.store.reader import ABOUT
 from pglab.store.records import RunRecord
 from pglab.studies.arm_table import ArmTable
@@ -51,10 +51,8 @@ def say_results(console: Console, plan: Plan, updates: pd.DataFrame, evaluation:
     with_baseline = {arm.full_name: names[arm.full_name] + arm.arm.shown_baseline for arm in plan.arms}
     console.table(results_table(plan.folder.name, end, with_baseline))
     lines = [f"{names[arm.full_name]}: {line}" for arm in plan.arms for line in _failures(arm)]
-    for line in lines[:MOST]:
+    for line in first_lines(lines, MOST):
         console.say(line)
-    if len(lines) > MOST:
-        console.say(f"… and {len(lines) - MOST} more like these")
     if said := told_twins(plan):
         console.say(said)
     for verdict in end.verdicts:

@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-from pglab.errors import DamagedError
 from pglab.processes import SINGLE_THREAD, start
 from pglab.settings import canonical
 from pglab.store.folder import studies_in
 from pglab.store.lock import claimed
-from pglab.store.reader import ArmFolder
-from pglab.store.records import ArmRecord, Reference
+from pglab.store.records import Reference
 from pglab.studies.plan import Plan, PlannedArm
 
 
@@ -22,7 +20,7 @@ def note_references(plan: Plan) -> None:
     problems = _problems(plan)
     lacking: dict[str, list[PlannedArm]] = {}
     for arm in plan.arms if len(problems) > 1 else ():
-        record = _record(arm.files.files)
+        record = arm.files.files.record_if_whole()
         if record and record.reference is None:
             lacking.setdefault(canonical(arm.settings["env"]), []).append(arm)
     if not lacking:
@@ -43,15 +41,7 @@ def joins_other_problems(plan: Plan) -> bool:
 def _problems(plan: Plan) -> set[str]:
     """The environments of all arms of the study, with their settings."""
     (study,) = studies_in(plan.folder)
-    return {canonical(record.identity["env"]) for arm in study.arms if (record := _record(arm))}
-
-
-def _record(arm: ArmFolder) -> ArmRecord | None:
-    """The record of an arm; None where it is damaged, which is told where it is read as a result."""
-    try:
-        return arm.record()
-    except DamagedError:
-        return None
+    return {canonical(record.identity["env"]) for arm in study.arms if (record := arm.record_if_whole())}
 
 
 def _found(worlds: Sequence[Mapping[str, Any]]) -> list[Reference | None]:

@@ -5,11 +5,9 @@ They are where what is built of them is the same once every part has been put in
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pglab.errors import DamagedError
 from pglab.settings import as_now, used
 from pglab.store.folder import arms_in
 from pglab.store.reader import ABOUT
@@ -72,15 +70,8 @@ def one_of_each(asked: Sequence[tuple[ArmConfig, Sequence[int]]], study: Path, p
 
 def stored_besides(study: Path, asked: Collection[str]) -> list[ArmRecord]:
     """The arms of a study that were not asked for, and can be written to."""
-    if not study.is_dir():
-        return []
-    found = []
-    for arm in arms_in(study):
-        with suppress(DamagedError):  # told of where the arm itself is read
-            record = arm.record()
-            if record is not None and record.arm not in asked and record.format == FORMAT:
-                found.append(record)
-    return found
+    records = [record for arm in arms_in(study) if (record := arm.record_if_whole())]
+    return [record for record in records if record.arm not in asked and record.format == FORMAT]
 
 
 def _by_program(stored: Iterable[ArmRecord], programs: Programs) -> dict[str, ArmRecord]:

@@ -7,6 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+PRECISION = {torch.float64: 1e-9, torch.float32: 1e-4}
+SLOPE = 1e-5  # of finite differences
+BELOW_ONE = {torch.float32: 1 - 2.0**-24, torch.float64: 1 - 2.0**-53}
+
 
 def require(holds: bool, finding: str) -> None:
     """An AssertionError with the finding, unless it holds."""
@@ -58,3 +62,39 @@ def first(where: Tensor) -> tuple[int, ...]:
 def place(where: Tensor, axes: str) -> str:
     """The first index at which a boolean tensor is true, in words: "at [..., E, T] = [0, 2, 1]"."""
     return f"at {axes} = {list(first(where))}"
+
+
+def require_rows_apart(what: str, function: Any, logits: Tensor, *given: Tensor) -> None:
+    """Fails where a function of logits `[n, W]`, and of more for each row, mixes rows or goes by leading axes."""
+    rows, tolerance = len(logits), PRECISION[logits.dtype]
+    together = function(logits, *given)
+    stacked = function(*(x.expand(2, *x.shape) for x in (logits, *given)))
+    alone = torch.stack([function(*(x[row] for x in (logits, *given))) for row in range(rows)])
+    if (differing(stacked[1], together, tolerance) | differing(alone, together, tolerance)).any():
+        raise AssertionError(
+            f"{what} of a row depends on the leading axes: logits [2, {rows}, W], [{rows}, W] and [W] of the same rows "
+            "give different results; count axes from the end (the logits are dim=-1)"
+        )
+    for row in range(rows):
+        spoilt = logits.clone()
+        spoilt[row] = float("nan")
+        doing = f"{what}, with NaN logits in one row of several (a run that diverges),"
+        moved = differing(attempt(doing, function, spoilt, *given), together, tolerance)
+        moved[row] = False
+        if moved.any():
+            raise AssertionError(
+                f"{what} leaks between rows: NaN logits in row {row} changed row {first(moved)[0]}; reduce over the "
+                "last axis of the logits only"
+            )
+
+
+def described(result: Any) -> str:
+    """What a component returned, in words: its shape and type."""
+    if not isinstance(result, Tensor):
+        return f"a {type(result).__name__}"
+    return f"shape {list(result.shape)} of {result.dtype}"
+
+
+def in_numbers(row: Tensor) -> str:
+    """A vector, to four digits."""
+    return "[" + ", ".join(f"{x:.4g}" for x in row.tolist()) + "]"

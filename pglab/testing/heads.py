@@ -6,44 +6,55 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pglab.envs.spaces import Discrete, Space, as_space
+from pglab.envs.spaces import Box, Space, as_space
 from pglab.exact.sampling import sampled_distribution
-from pglab.testing.findings import attempt, differing, first, name_of, require, same, unchanged
+from pglab.testing.findings import (
+    BELOW_ONE,
+    PRECISION,
+    SLOPE,
+    attempt,
+    described,
+    differing,
+    first,
+    in_numbers,
+    name_of,
+    require,
+    require_rows_apart,
+    same,
+    unchanged,
+)
+from pglab.testing.heads_of_numbers import check_numbers
 
-PRECISION = {torch.float64: 1e-9, torch.float32: 1e-4}
 EXTREMES = (50.0, 500.0)
-SLOPE = 1e-5  # of the finite differences
-BELOW_ONE = {torch.float32: 1 - 2.0**-24, torch.float64: 1 - 2.0**-53}
 
 
 def check_head(head: Any, actions: Space | int = 2) -> None:
-    """Checks that a head keeps its contract (see `pglab.algorithms.heads`) for actions that can be counted.
+    """Checks that a head keeps its contract (see `pglab.algorithms.heads`).
 
-    In single and double precision, for any leading axes, each row by itself: `width` is a positive
-    whole number; Σ_a exp log_prob = 1; Σ_a π ∇log π = 0, where ∇ is really the slope of log_prob;
+    In single and double precision, for any leading axes, each row by itself. Where actions are counted: `width` is a
+    positive whole number; Σ_a exp log_prob = 1; Σ_a π ∇log π = 0, where ∇ is really the slope of log_prob;
     `entropy` is -Σ_a π log π in nats; with logits of ±50 and ±500 all of these and their gradients
     are finite. `sample` is a function of logits and uniforms, returns whole numbers from 0 to
     actions - 1, and takes each action on a set of uniforms as long as its probability (see
-    `pglab.exact.sampling`).
+    `pglab.exact.sampling`). Where they are numbers, see `pglab.testing.heads_of_numbers`.
 
     Args:
         head: the component.
-        actions: the space to choose from, Discrete(n) or n.
+        actions: the space to choose from, Discrete(n), n, or Box(n, low, high).
 
     Raises:
         AssertionError: what broke, where, what was expected and what to do.
     """
     name, space = name_of(head), as_space(actions)
-    require(
-        isinstance(space, Discrete),
-        f"{name}: check_head counts actions, so it needs Discrete(n) or n; {space} has no probabilities to add up",
-    )
     width = attempt(f"{name}: width({space})", head.width, space)
     require(
         type(width) is int and width >= 1,
         f"{name}: width({space}) is {width!r}, which must be the number of a network's outputs, at least 1 (the "
         "number of actions is the space's `size`)",
     )
+    if isinstance(space, Box):
+        check_numbers(name, head, space, width)
+        return
     trial = Trial(name, head, space.size, width)
     for dtype in PRECISION:
         for leading in ((), (1,), (7,), (2, 3)):
@@ -78,7 +89,7 @@ class Trial:
         action = attempt(f"{self.name}: sample", self.head.sample, logits, uniform)
         require(
             isinstance(action, Tensor) and action.shape == uniform.shape and _is_integer(action),
-            f"{self.name}: sample returned {_what(action)} for uniforms of shape {list(uniform.shape)}: return one "
+            f"{self.name}: sample returned {described(action)} for uniforms of shape {list(uniform.shape)}: return one "
             "integer action for each",
         )
         wrong = (action < 0) | (action >= self.actions)
@@ -107,38 +118,16 @@ class Trial:
         for what, result in (("log_prob", log_prob), ("entropy", entropy)):
             require(
                 isinstance(result, Tensor) and result.shape == shape and result.dtype == dtype,
-                f"{self.name}: {what} returned {_what(result)} for logits {list(logits.shape)} of {dtype}: return one "
-                f"number of that dtype for each row, shape {list(shape)} (the logits are the last axis, dim=-1)",
+                f"{self.name}: {what} returned {described(result)} for logits {list(logits.shape)} of {dtype}: return "
+                f"one number of that dtype for each row, shape {list(shape)} (the logits are the last axis, dim=-1)",
             )
 
     def check_rows_apart(self, logits: Tensor) -> None:
-        rows, tolerance = len(logits), PRECISION[logits.dtype]
+        rows = len(logits)
         action = torch.arange(rows) % self.actions
         uniform = torch.linspace(0.05, 0.95, rows, dtype=logits.dtype)
-        for what, function, given in (
-            ("sample", self.head.sample, [uniform]),
-            ("log_prob", self.head.log_prob, [action]),
-            ("entropy", self.head.entropy, []),
-        ):
-            together = function(logits, *given)
-            stacked = function(logits.expand(2, *logits.shape), *(x.expand(2, rows) for x in given))
-            alone = torch.stack([function(logits[row], *(x[row] for x in given)) for row in range(rows)])
-            if (differing(stacked[1], together, tolerance) | differing(alone, together, tolerance)).any():
-                raise AssertionError(
-                    f"{self.name}: {what} of a row depends on the leading axes: logits [2, {rows}, W], [{rows}, W] and "
-                    "[W] of the same rows give different results; count axes from the end (the logits are dim=-1)"
-                )
-            for row in range(rows):
-                spoilt = logits.clone()
-                spoilt[row] = float("nan")
-                doing = f"{self.name}: {what}, with NaN logits in one row of several (a run that diverges),"
-                moved = differing(attempt(doing, function, spoilt, *given), together, tolerance)
-                moved[row] = False
-                if moved.any():
-                    raise AssertionError(
-                        f"{self.name}: {what} leaks between rows: NaN logits in row {row} changed row "
-                        f"{first(moved)[0]}; reduce over the last axis of the logits only"
-                    )
+        for what, given in (("sample", [uniform]), ("log_prob", [action]), ("entropy", [])):
+            require_rows_apart(f"{self.name}: {what}", getattr(self.head, what), logits, *given)
 
     def check_normalised(self, logits: Tensor) -> None:
         log_pi = self.log_probs(logits)
@@ -154,8 +143,8 @@ class Trial:
             else "log_prob is not the logarithm of a distribution; "
         )
         raise AssertionError(
-            f"{self.name}: {cause}Σ_a exp log_prob = {total[row]:.6g} instead of 1 for logits {_numbers(logits[row])}: "
-            "return log π(a|s) of the action given (as log_softmax does)"
+            f"{self.name}: {cause}Σ_a exp log_prob = {total[row]:.6g} instead of 1 for logits {in_numbers(logits[row])}"
+            ": return log π(a|s) of the action given (as log_softmax does)"
         )
 
     def check_score(self, logits: Tensor) -> None:
@@ -165,7 +154,7 @@ class Trial:
         wrong = differing(mean, torch.zeros_like(mean), 1e-9)
         if wrong.any():
             raise AssertionError(
-                f"{self.name}: the expected score Σ_a π ∇log π is {_numbers(mean[first(wrong)[0]])} instead of 0",
+                f"{self.name}: the expected score Σ_a π ∇log π is {in_numbers(mean[first(wrong)[0]])} instead of 0",
             )
         for output in range(self.width):
             step = torch.zeros(self.width, dtype=logits.dtype)
@@ -176,8 +165,8 @@ class Trial:
                 action, row = first(wrong)
                 raise AssertionError(
                     f"{self.name}: the gradient of log_prob is not its slope: for action {action} and logits "
-                    f"{_numbers(logits[row])} autograd gives {scores[action, row, output]:.6g} for output {output}, a "
-                    f"finite difference {slope[action, row]:.6g}; compute log_prob from the logits without detach, "
+                    f"{in_numbers(logits[row])} autograd gives {scores[action, row, output]:.6g} for output {output}, "
+                    f"a finite difference {slope[action, row]:.6g}; compute log_prob from the logits without detach, "
                     "rounding or a gradient of its own",
                 )
 
@@ -188,7 +177,7 @@ class Trial:
         if wrong.any():
             action, row = first(wrong)
             raise AssertionError(
-                f"{self.name}: sample and log_prob disagree: for logits {_numbers(logits[row])} sample takes action "
+                f"{self.name}: sample and log_prob disagree: for logits {in_numbers(logits[row])} sample takes action "
                 f"{action} with probability {length[action, row]:.6g}, and exp log_prob says {pi[action, row]:.6g}; "
                 "sample by the same π, and give log_prob of the action asked for",
             )
@@ -202,7 +191,7 @@ class Trial:
             row = first(wrong)[0]
             raise AssertionError(
                 f"{self.name}: entropy is {entropy[row]:.6g} instead of -Σ_a π log π = {expected[row]:.6g} nats for "
-                f"logits {_numbers(logits[row])} (natural logarithm, summed over all actions)",
+                f"logits {in_numbers(logits[row])} (natural logarithm, summed over all actions)",
             )
 
     def check_extremes(self, dtype: torch.dtype) -> None:
@@ -226,7 +215,7 @@ class Trial:
         if wrong.any():
             raise AssertionError(
                 f"{self.name}: {what} is not finite for logits "
-                f"{_numbers(logits[first(wrong)[0]])} of {logits.dtype}: compute logarithms of "
+                f"{in_numbers(logits[first(wrong)[0]])} of {logits.dtype}: compute logarithms of "
                 "probabilities directly (log_softmax, logsigmoid), never the logarithm of a rounded probability",
             )
 
@@ -243,13 +232,3 @@ class Trial:
 
 def _is_integer(tensor: Tensor) -> bool:
     return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool)
-
-
-def _what(result: Any) -> str:
-    if not isinstance(result, Tensor):
-        return f"a {type(result).__name__}"
-    return f"shape {list(result.shape)} of {result.dtype}"
-
-
-def _numbers(row: Tensor) -> str:
-    return "[" + ", ".join(f"{x:.4g}" for x in row.tolist()) + "]"

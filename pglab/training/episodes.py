@@ -25,6 +25,7 @@ class Episodes:
         obs, action, reward: `[S + 1, D]`, `[S + 1]` (of a Box `[S + 1, A]`), `[S + 1]`.
         cut: pieces whose episode goes on beyond the batch, `[M]`; None: there are none.
         earlier_return, earlier_length: of a piece's episode before it, `[M]` each; None: nothing.
+        greedy: the return of the greedy episode from each one's prompt, `[M]`; None: it was not played.
         lane: in which a piece was played, `[M]`; None: of no account.
     """
 
@@ -40,6 +41,7 @@ class Episodes:
     earlier_return: np.ndarray | None = None
     earlier_length: np.ndarray | None = None
     lane: np.ndarray | None = None
+    greedy: np.ndarray | None = None
 
     @property
     def start(self) -> np.ndarray:
@@ -99,6 +101,7 @@ class Episodes:
             self.obs[index],
             self.action[index],
             self.reward[index],
+            greedy=None if self.greedy is None else self.greedy[keep],
         )
 
     def _at_last_steps(self, ended: np.ndarray) -> Tensor:

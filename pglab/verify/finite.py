@@ -11,12 +11,14 @@ from pglab.envs.finite import FiniteMDP
 from pglab.exact import estimators as exact
 from pglab.exact.enumeration import Trajectories, enumerate_trajectories, estimate_moments
 from pglab.exact.gradients import gradient_by_theorem
+from pglab.exact.group_estimators import group_moments
 from pglab.exact.moments import Moments
 from pglab.exact.policy import policy_table, score_table
 from pglab.exact.sampling import head_fault, sampled_tables
 from pglab.exact.values import values, visitation
 from pglab.training.arm import Arm
 from pglab.training.bundle import Shapes
+from pglab.training.prompts import PromptGroups
 from pglab.verify.measure import drawn
 from pglab.verify.solved import Known, Solution, State, Table
 
@@ -64,13 +66,27 @@ class Tables:
 
     def by_running(self, arm: Arm, value: Table | None, memory: State) -> Known | None:
         estimator, episodes = arm.estimator, arm.batch.episodes
+        if isinstance(arm.batch, PromptGroups):
+            return self._by_groups(arm, arm.batch)
         if episodes is None or self.trajectories(int(MOST_BATCHES ** (1 / episodes))) is None:
             return None
         reduction = "episodes" if estimator.reduction == "sum" else estimator.reduction
         assert value is None or isinstance(value, np.ndarray)
         found = estimate_moments(
-            *self._reduced, arm.psi, episodes, value, reduction, bool(estimator.normalize), MOST_BATCHES, memory
-        )
+            *self._reduced, arm.psi, episodes, value, reduction, bool(estimator.normalize), MOST_BATCHES, memory,
+            estimator.budget,
+        )  # fmt: skip
+        return Known(found.mean @ self._basis, found.variance)
+
+    def _by_groups(self, arm: Arm, batch: PromptGroups) -> Known | None:
+        """As `by_running` for batches of groups; None too where weights look at what earlier batches left."""
+        if arm.has_critic or hasattr(arm.baseline, "remember"):
+            return None
+        of = (arm.weighting, batch.group, batch.prompts, arm.estimator, arm.psi, MOST_BATCHES)
+        try:
+            found = group_moments(*self._reduced, *of)
+        except ValueError:
+            return None
         return Known(found.mean @ self._basis, found.variance)
 
     def trajectories(self, most: int) -> Trajectories | None:

@@ -8,6 +8,7 @@ import torch
 from pglab.training.arm import Arm, BatchSize
 from pglab.training.bundle import Bundle, Shapes
 from pglab.training.diagnostics import GradientDiagnostics
+from pglab.training.prompts import PromptGroups
 from pglab.training.randomness import generator
 
 STEPS_AT_ONCE = 400_000  # environment steps of the batches that are played together, roughly
@@ -44,8 +45,10 @@ class Pipeline:
         return cls(shapes, arm, seed, state)
 
     def with_batch(self, episodes: int) -> "Pipeline":
-        """The same with batches of exactly so many episodes."""
-        return replace(self, arm=replace(self.arm, batch=BatchSize(episodes=episodes)))
+        """The same with batches of exactly so many episodes, or of as many groups as have them."""
+        own = self.arm.batch
+        batch = own.with_episodes(episodes) if isinstance(own, PromptGroups) else BatchSize(episodes=episodes)
+        return replace(self, arm=replace(self.arm, batch=batch))
 
     def estimates(self, first: int, count: int, steps: float) -> np.ndarray:
         """The estimate of ∇J from each of the batches first, first + 1, …, `[count, P]`.

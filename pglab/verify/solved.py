@@ -11,7 +11,7 @@ from torch import Tensor
 from pglab.exact.enumeration import Trajectories
 from pglab.training.arm import Arm
 
-Table = np.ndarray | float  # a function of the state, in the form in which a solved problem has it
+Table = Any  # a function of the state, in the form in which a solved problem itself has it
 State = Mapping[str, Tensor]
 
 

@@ -37,12 +37,19 @@ def by_quadrature(case, weighting, value=None, discount_states=False):
     """Mean and variance of each number, from running the weighting on every episode of a quadrature."""
     xi, weight = all_noise(case)
     states, rewards, scores = played(case, xi)
-    batch = batch_of(states, rewards, None if value is None else form_at(value, states))
+    batch = batch_of(states, rewards, None if value is None else values_at(value, states))
     psi = weighting(batch)
     psi = (discounted(weighting, psi, GAMMA) if discount_states else psi)[:, 0].numpy()
     estimate = np.einsum("et,etp->ep", psi, scores)
     mean = weight @ estimate
     return mean, weight @ (estimate - mean) ** 2
+
+
+def values_at(value, states):
+    """A function of the state along the episodes, `[N, H]`."""
+    if callable(value):
+        return value(states.reshape(-1, states.shape[-1])).reshape(states.shape[:2])
+    return form_at(value, states)
 
 
 def agree(found, expected):
@@ -90,6 +97,41 @@ def test_generalized_advantage(case, lam):
         for kept in (False, True):
             weighting = GeneralizedAdvantage(GAMMA, lam, of_batch)
             agree(estimators.gae(lam, table, kept), by_quadrature(case, weighting, table, kept))
+
+
+def cubic(states):
+    """No quadratic form of the state."""
+    return 0.3 * states.sum(1) ** 3 - states[:, 0] * states[:, -1] + 0.5
+
+
+@each_case
+@pytest.mark.parametrize("kept", [False, True], ids=["without γ^t", "with γ^t"])
+def test_of_any_other_function_of_the_state_the_mean_is_known(case, kept):
+    estimators = LinearEstimators(case.problem, case.policy, GAMMA)
+    weightings = {
+        ReturnMinusBaseline(GAMMA, of_batch): estimators.reward_to_go(cubic, kept),
+        ReturnMinusBaseline(GAMMA, of_batch, "total"): estimators.total_return(cubic),
+        GeneralizedAdvantage(GAMMA, 0.6, of_batch): estimators.gae(0.6, cubic, kept),
+        GeneralizedAdvantage(GAMMA, 0.0, of_batch): estimators.gae(0.0, cubic, kept),
+    }
+    for weighting, found in weightings.items():
+        mean, _ = by_quadrature(case, weighting, cubic, kept)
+        assert found.mean == pytest.approx(mean, abs=1e-10 * max(1.0, np.abs(mean).max()))
+        assert np.isnan(found.variance)
+
+
+def test_a_quadratic_form_may_be_given_as_a_function_and_a_state_of_four_numbers_may_not():
+    case = linear_case(3, states=3, controls=2, horizon=4)
+    estimators, (form, _) = LinearEstimators(case.problem, case.policy, GAMMA), tables(case)
+    as_function = estimators.gae(0.5, lambda states: form_at(form, states), True)
+    assert as_function.mean == pytest.approx(estimators.gae(0.5, form, True).mean, rel=1e-9)
+    still = replace(case.problem, noise=np.zeros((3, 3)), start_spread=np.zeros((3, 3)))
+    quiet = LinearEstimators(still, case.policy, GAMMA)
+    as_function = quiet.gae(0.5, lambda states: form_at(form, states), True)
+    assert as_function.mean == pytest.approx(quiet.gae(0.5, form, True).mean, rel=1e-9)
+    large = linear_case(3, states=4, controls=2, horizon=3)
+    with pytest.raises(ValueError, match="a state of 4 numbers is too large for quadrature, which goes to 3"):
+        LinearEstimators(large.problem, large.policy, GAMMA).gae(0.5, cubic)
 
 
 @settings(max_examples=15)

@@ -26,7 +26,7 @@ def test_an_unknown_figure_is_refused_in_one_line_that_names_those_there_are(bui
 
 def test_every_figure_has_its_own_name_and_studies_of_one_name_are_the_same():
     names = [figure.name for figure in FIGURES]
-    assert len(set(names)) == len(names) == 10
+    assert len(set(names)) == len(names) == 11
     assert all(re.fullmatch(r"[a-z0-9_]+", name) for name in names)
     studies = [study for figure in FIGURES for study in figure.studies]
     assert all(one is other for one in studies for other in studies if one.name == other.name)
@@ -198,3 +198,12 @@ def test_a_trained_figure_is_built_from_nothing_and_again_without_training(tmp_p
     (tmp_path / "analysis/figures/quick/manifest.json").unlink()
     paper(["--quick", "--only", "total_against_reward_to_go"], tmp_path)
     assert {file.name: file.read_bytes() for file in (tmp_path / "analysis/figures/quick").iterdir()} == first
+
+
+def test_what_takes_long_waits_until_it_is_asked_for(build):
+    both = (FIGURE, replace(FIGURE, name="long", full="an hour"))
+    assert build(catalogue=both) == 0
+    assert not (build.figures / "long.svg").exists()
+    assert "--only long</code> (an hour)" in (build.figures / "index.html").read_text()
+    assert build("--full", catalogue=both) == 0
+    assert (build.figures / "long.svg").exists()

@@ -15,6 +15,8 @@ DIAGNOSTICS = (
     *("grad_variance", "grad_snr", "half_cosine", "variance_removed"),
     *("explained_variance", "kl", "objective", "exact_cosine"),
 )
+TIMES = pd.DataFrame({"arm": "a=1", "seed": range(6), "score": [1, 2, 2, 3, 4, 4.0], "better": "lower"})
+TIMES["reached"] = pd.array([True, True, False, True, False, False], dtype="boolean")
 
 
 def many_arms(number: int = 12) -> list[str]:

@@ -31,3 +31,10 @@ def test_arms_of_a_study_get_their_references_when_a_second_problem_joins(
     assert verdict.partition(";")[0] in said
     train(tmp_path, "env=bandit", "weighting=total,rtg")
     assert "other problems, too: its report has the verdict over all of them" in capsys.readouterr().out
+
+
+def test_references_go_by_the_names_that_arms_have_in_frames_also_where_folders_have_not_room_for_them(tmp_path: Path):
+    long = ("optimizer.lr=0.01", "estimator.entropy_bonus=0.001", "evaluation.episodes=1", "init=zeros", "gamma=0.99")
+    train(tmp_path, "env=bandit,two_state_loop", "weighting=total", *long, "estimator.clip_norm=10")
+    assert any(len(folder.name) > 100 for folder in (tmp_path / "s").iterdir())
+    assert set(load_references(tmp_path / "s")["arm"]) == set(load(tmp_path / "s")["arm"])

@@ -15,9 +15,11 @@ from pglab.models.networks import MLP
 from pglab.models.parameters import PyTorchDefault
 from pglab.training.arm import Arm, BatchSize
 from pglab.training.bundle import Bundle, Shapes
+from pglab.training.diagnostics import GradientDiagnostics
 from pglab.training.rollout import Waves
 
 CPU = torch.device("cpu")
+EVERY = GradientDiagnostics(every=1)
 
 
 @pytest.fixture
@@ -48,11 +50,11 @@ def make_shapes() -> Callable[..., Shapes]:
 
 
 @pytest.fixture
-def train() -> Callable[[Shapes, list[Arm]], Bundle]:
+def train() -> Callable[..., Bundle]:
     """Trains a bundle to its end; the measures of each arm are in `history`."""
 
-    def train(shapes: Shapes, arms: list[Arm]) -> Bundle:
-        bundle = Bundle(shapes, arms)
+    def train(shapes: Shapes, arms: list[Arm], diagnostics: GradientDiagnostics | None = None) -> Bundle:
+        bundle = Bundle(shapes, arms, diagnostics)
         bundle.history = [[] for _ in arms]
         while not bundle.finished:
             for number, measures in bundle.step():
@@ -60,3 +62,13 @@ def train() -> Callable[[Shapes, list[Arm]], Bundle]:
         return bundle
 
     return train
+
+
+@pytest.fixture
+def measure(train: Callable[..., Bundle]) -> Callable[..., Bundle]:
+    """Trains a bundle while measuring, at every update unless told otherwise."""
+
+    def measure(shapes: Shapes, arms: list[Arm], diagnostics: GradientDiagnostics = EVERY) -> Bundle:
+        return train(shapes, arms, diagnostics)
+
+    return measure

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pglab.results.arm_names import names_in
+from pglab.results.arm_summary import mean_interval
+from pglab.results.by_problem import check_one_problem
 from pglab.results.plots.overlay import Line, every_line, overlaid
 from pglab.results.plots.style import (
     COLUMN_WIDTH,
@@ -25,9 +27,7 @@ from pglab.results.plots.style import (
     paper,
     wrapped,
 )
-from pglab.results.problems import check_one_problem
 from pglab.results.shown import as_typed
-from pglab.results.summary import mean_interval
 
 THIN: dict[str, Any] = {"lw": 0.5, "alpha": 0.35}
 LEAST_SHARE = -1.0  # shares of variance have no lower end; one early outlier would hide the rest

@@ -1,6 +1,5 @@
 """The runs of a study as W&B is to have them, read from its files."""
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -11,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from pglab.errors import DamagedError
 from pglab.results.arm_names import full_name, names_of
 from pglab.settings import Decides, decides
 from pglab.store.files import read
@@ -138,10 +136,7 @@ def runs_of(arm: ArmFolder) -> list[TrackedRun]:
 
 def _siblings(study: Path) -> list[ArmRecord]:
     """The arms of a study that are not damaged, in their order."""
-    found = []
-    for arm in studies_in(study)[0].arms:
-        with contextlib.suppress(DamagedError):
-            found += [record] if (record := arm.record()) else []
+    found = [record for arm in studies_in(study)[0].arms if (record := arm.record_if_whole())]
     return sorted(found, key=lambda record: record.order)
 
 
