@@ -85,6 +85,7 @@ LATER_GROUPS = {
 }
 LATER_ARGUMENTS = {
     "pglab.algorithms.losses.Estimator": {"clip_together": False, "budget": 1.0},
+    "pglab.algorithms.objectives.Clip": {"clip_low": None, "clip_high": None},
     "pglab.algorithms.baselines.Value": {
         "fit": "after", "target": "returns", "loss": "mse", "clip": 0.2, "coefficient": 1.0, "normalize_targets": False,
     },

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from pglab.algorithms.objectives import uses_kl, uses_old_log_prob
+from pglab.algorithms.objectives import uses_kl, uses_old_log_prob, uses_sequence_ratio
 from pglab.algorithms.rewards import RAW
 from pglab.envs.finite import FiniteMDP
 from pglab.envs.spaces import Discrete, as_space
@@ -118,6 +118,8 @@ def _of_lengths(arm: Arm) -> Iterator[str]:
         )
     if arm.estimator.by_length and isinstance(arm.batch, Segments):
         yield "estimator.reduction=sequences is about whole episodes, which batch=segments does not have"
+    if uses_sequence_ratio(arm.objective) and isinstance(arm.batch, Segments):
+        yield "surrogate=sequence_ratio is about whole episodes, which batch=segments does not have"
     if arm.estimator.budget != 1 and arm.estimator.reduction != "budget":
         yield f"estimator.budget={arm.estimator.budget} is of estimator.reduction=budget; choose that, or leave it at 1"
 

@@ -1,13 +1,20 @@
 """The estimate of ∇J for many runs at once, block by block."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.algorithms.objectives import SURROGATE, Objective, Seen, uses_kl, uses_old_log_prob
+from pglab.algorithms.objectives import (
+    SURROGATE,
+    Objective,
+    Seen,
+    uses_kl,
+    uses_old_log_prob,
+    uses_sequence_ratio,
+)
 from pglab.bits import Block, step_blocks
 from pglab.models.model import Policy
 from pglab.training.episodes import Episodes
@@ -143,9 +150,13 @@ def policy_gradient(
     loss, entropy, steps = (torch.zeros(len(parameters), device=device) for _ in range(3))
     if blocks is None:
         blocks = step_blocks(episodes.run, episodes.length, device)
+    blocks = list(blocks)
+    whole = sequence_log_ratios(policy, parameters, episodes, objective, old, blocks)
     for rows, index in blocks:
         leaves = layout.leaves(parameters[rows])
-        block_loss, block_entropy, mask = _losses(policy, leaves, (rows, index), episodes, weights, objective, old)
+        block_loss, block_entropy, mask = _losses(
+            policy, leaves, (rows, index), episodes, weights, objective, old, whole
+        )
         # Summed over runs, never averaged: each run's gradient is its own.
         gradient.index_add_(0, rows, layout.gradient(block_loss.sum(), leaves))
         loss.index_add_(0, rows, block_loss.detach())
@@ -164,11 +175,12 @@ def surrogate_loss(
     blocks: Iterable[Block],
 ) -> Tensor:
     """Σ_t (loss_t - β H(π(·|s_t))) of each run, `[K]`, as `policy_gradient` has it."""
-    total = torch.zeros(len(parameters), device=parameters.device)
+    total, blocks = torch.zeros(len(parameters), device=parameters.device), list(blocks)
+    whole = sequence_log_ratios(policy, parameters, episodes, objective, old, blocks)
     with torch.no_grad():
         for rows, index in blocks:
             named = policy.model.layout.unflatten(parameters[rows])
-            block_loss, _, _ = _losses(policy, named, (rows, index), episodes, weights, objective, old)
+            block_loss, _, _ = _losses(policy, named, (rows, index), episodes, weights, objective, old, whole)
             total.index_add_(0, rows, block_loss)
     return total
 
@@ -181,6 +193,7 @@ def _losses(
     weights: Weights,
     objective: Objective,
     old: Old | None,
+    whole: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Σ_t (loss_t - β H) and Σ_t H over the steps of each row of a block, `[b]`, and where it has steps, `[b, n]`."""
     rows, index = block
@@ -194,12 +207,39 @@ def _losses(
         kl=policy.head.kl(old.outputs[index], logits) if old and uses_kl(objective) else None,
         weight=reduction[:, None] if weights.each is None else reduction[:, None] * weights.each[index],
         strength=weights.strength[rows, None],
+        sequence_log_ratio=None if whole is None else whole[index],
     )
     with torch.set_grad_enabled(logits.requires_grad and bool(weights.entropy.any())):
         by_step = policy.head.entropy(logits) * mask
         entropy = by_step.sum(-1)
         bonus = entropy if weights.each is None else (by_step * weights.each[index]).sum(-1)
     return (objective(seen) * mask).sum(-1) - beta * bonus, entropy, mask
+
+
+def sequence_log_ratios(
+    policy: Policy,
+    parameters: Tensor,
+    episodes: Episodes,
+    objective: Objective,
+    old: Old | None,
+    blocks: Sequence[Block],
+) -> Tensor | None:
+    """(1/T) Σ_t log(π/π_old) of the episode of each packed step, `[S + 1]`, without gradient; None: nobody asks.
+
+    Args:
+        blocks: some steps of the runs that are wanted. The episodes that they belong to count in full.
+    """
+    if not uses_sequence_ratio(objective) or old is None:
+        return None
+    log_ratio = torch.zeros_like(episodes.reward)
+    wanted = np.unique(np.concatenate([rows.cpu().numpy() for rows, _ in blocks])) if blocks else np.zeros(0, int)
+    with torch.no_grad():
+        for rows, index in step_blocks(episodes.run, episodes.length, parameters.device, only=wanted):
+            outputs = policy.model(policy.model.layout.unflatten(parameters[rows]), episodes.obs[index])
+            now = policy.head.log_prob(outputs, episodes.action[index])
+            log_ratio[index] = now - old.log_prob[index]
+    mean = np.add.reduceat(log_ratio[:-1].double().cpu().numpy(), episodes.start) / episodes.length
+    return torch.from_numpy(np.append(np.repeat(mean, episodes.length), 0.0)).to(log_ratio)
 
 
 def mean_kl(policy: Policy, parameters: Tensor, episodes: Episodes, old: Old, blocks: Iterable[Block]) -> Tensor:
