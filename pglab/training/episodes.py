@@ -1,7 +1,6 @@
 """Whole episodes of several runs, packed end to end, and parts of them."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -126,8 +125,13 @@ class Steps:
     run: np.ndarray
     length: np.ndarray
     position: Tensor | None = None
+    _cut: dict[bytes, list[Block]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def blocks(self, device: torch.device, only: np.ndarray) -> Iterator[Block]:
-        """As `pglab.bits.step_blocks` cuts them, for some rows."""
-        for rows, index in step_blocks(self.run, self.length, device, only=only):
-            yield rows, index if self.position is None else self.position[index]
+    def blocks(self, device: torch.device, only: np.ndarray) -> list[Block]:
+        """As `pglab.bits.step_blocks` cuts them, for some rows; cut once, for policies and critics alike."""
+        key = only.tobytes()
+        if key not in self._cut:
+            blocks = step_blocks(self.run, self.length, device, only=only)
+            position = self.position
+            self._cut[key] = [(rows, index if position is None else position[index]) for rows, index in blocks]
+        return self._cut[key]

@@ -26,7 +26,7 @@ SEGMENTS = (
     "gamma=0.97",
 )  # fmt: skip
 
-MUJOCO = (*SHORT, "env=mujoco", "env.max_episode_steps=40", "batch.steps=64")
+MUJOCO = (*SHORT, "env=mujoco", "env.backend=gymnasium", "env.max_episode_steps=40", "batch.steps=64")
 
 STUDIES: dict[str, tuple[str, ...]] = {
     # Bundles of arms that differ in all but their shapes.
