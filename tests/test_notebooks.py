@@ -38,6 +38,15 @@ SAID = {  # what a notebook prints, and its text relies on
     ],
     "04_which_baseline.ipynb": ["too few seeds to judge"],
     "05_reinforce_to_ppo.ipynb": [],
+    "06_which_grpo.ipynb": [
+        "others' mean (RLOO)                1.0000  1.0000",
+        "group's mean (Dr. GRPO)            1.0000  0.7500",
+        "… divided by the deviation (GRPO)  1.0000  1.7049",
+        "GRPO, mean over tokens             0.9994  0.7611",
+        "GRPO, mean over each sequence      0.9404  0.6184",
+        "0.05    1.0  1.0582  1.3327  1.6892",
+        "0.1756 on average, in place of 0.1",
+    ],
     "07_continuous_actions.ipynb": [
         "the best possible J is -14.7",
         "gaussian: mean 0.72, 14% of the actions at a bound",

@@ -6,6 +6,7 @@ from analysis.paper.figures import (
     exact_variance,
     gradient_bandit,
     gradient_cosine,
+    group_estimators,
     linear_agents,
     loss_value,
     ppo_details,
@@ -23,6 +24,7 @@ FIGURES = (
     gradient_bandit.FIGURE,
     exact_variance.FIGURE,
     gradient_cosine.FIGURE,
+    group_estimators.FIGURE,
     sensitivity.FIGURE,
     ppo_details.FIGURE,
 )

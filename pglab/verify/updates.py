@@ -18,6 +18,7 @@ from pglab.training.arm import Arm, BatchSize
 from pglab.training.bundle import Bundle
 from pglab.training.diagnostics import GradientDiagnostics
 from pglab.training.episodes import Episodes
+from pglab.training.prompts import PromptGroups
 from pglab.training.update import FIRST_ORDER
 from pglab.verify.measure import Pipeline
 from pglab.verify.parts import FEW_EPISODES
@@ -67,7 +68,7 @@ def mean_updates(setting: Setting, pipeline: Pipeline, epochs: Sequence[int]) ->
     if not hasattr(arm.rule, "epochs") or arm.estimator.truncation == "bootstrap":
         return []
     trajectories = setting.solved.trajectories(MOST_BATCHES)
-    if trajectories is None:
+    if trajectories is None or not _is_one_group(arm, trajectories):
         return []
     kinds = len(trajectories.probability)
     if math.comb(kinds + episodes - 1, episodes) > MOST_BATCHES:
@@ -75,6 +76,14 @@ def mean_updates(setting: Setting, pipeline: Pipeline, epochs: Sequence[int]) ->
     chosen = np.array(list(combinations_with_replacement(range(kinds), episodes)))
     probability = trajectories.probability[chosen].prod(-1) * [_orders(batch) for batch in chosen]
     return [_mean_update(setting, pipeline, trajectories, chosen, probability, number) for number in epochs]
+
+
+def _is_one_group(arm: Arm, trajectories: Trajectories) -> bool:
+    """Tells whether the order of a batch's episodes is of no account: they are of one group, or of none."""
+    if getattr(arm.weighting, "uses_greedy", False):
+        return False  # nobody has played the greedy episode
+    one_prompt = len(np.unique(trajectories.state[:, 0])) == 1
+    return not isinstance(arm.batch, PromptGroups) or (arm.batch.prompts == 1 and one_prompt)
 
 
 def _mean_update(
@@ -86,7 +95,9 @@ def _mean_update(
     epochs: int,
 ) -> MeanUpdate:
     rule: Any = setting.arm.rule
-    arm = replace(setting.arm, rule=replace(rule, epochs=epochs), batch=BatchSize(episodes=chosen.shape[1]), updates=1)
+    own = setting.arm.batch
+    batch = own if isinstance(own, PromptGroups) else BatchSize(episodes=chosen.shape[1])
+    arm = replace(setting.arm, rule=replace(rule, epochs=epochs), batch=batch, updates=1)
     moved, kl, clipped = [], [], []
     for first in range(0, len(chosen), AT_ONCE):
         some = chosen[first : first + AT_ONCE]
