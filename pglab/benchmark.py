@@ -2,9 +2,11 @@
 
 Four ways to train the experiment `simple_pg`: a plain per-step loop as in a textbook, pglab with
 one run, with 2 arms × 50 seeds, and the same with `diagnostics=gradient`; and two ways to train
-`ppo_cleanrl`: such a loop, and pglab with 200 seeds. They take turns, and each shows the median of its
-turns, as machines are noisy. Times are of training alone: processes are up and the components built before
-the clock starts, and no final evaluation is played.
+`ppo_cleanrl`: such a loop, and pglab with 200 seeds. With `--mujoco` it is `ppo_continuous` on
+Hopper-v5 with eight seeds: one after the other by Stable-Baselines3, where that is installed, and
+fused by pglab. The ways take turns, and each shows the median of its turns, as machines are noisy.
+Times are of training alone: processes are up and the components built before the clock starts,
+and no final evaluation is played.
 """
 
 from pglab.start import run
@@ -17,8 +19,11 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import gymnasium
 import numpy as np
 import torch
 from rich.console import Console as Terminal
@@ -45,6 +50,18 @@ DESCRIBED = {  # by what is trained and the way that the others are compared wit
         "ppo": "pglab, 200 seeds",
     },
 }
+SEEDS, STEPS = 8, 2048  # on MuJoCo: runs, and steps of an update
+ON_MUJOCO = {
+    ("ppo_continuous on Hopper-v5", "sb3"): {
+        "sb3": f"Stable-Baselines3, {SEEDS} seeds in turn",
+        "gymnasium": f"pglab, {SEEDS} seeds, stepped by Gymnasium",
+        "envpool": f"pglab, {SEEDS} seeds, stepped by EnvPool",
+    },
+}
+INSTALLED = {  # what else a way needs, and the command that brings it
+    "sb3": ("stable_baselines3", "pip install stable-baselines3"),
+    "envpool": ("envpool", "pip install 'pglab[envpool]'"),
+}
 COMMON = ["updates={updates}", "results_dir={folder}", "logger.mode=disabled", "evaluation.episodes=0"]
 
 
@@ -57,34 +74,61 @@ def _measured() -> int:
     parser = Parser(prog="python -m pglab.benchmark", description=__doc__)
     parser.add_argument("--updates", type=int, default=20, help="updates of every run (default: 20)")
     parser.add_argument("--repeats", type=int, default=3, help="turns of each way (default: 3)")
+    parser.add_argument("--mujoco", action="store_true", help="PPO on Hopper-v5, beside Stable-Baselines3")
     parser.add_argument("--json", type=Path, help="write the steps a second to this file")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    grid = ["experiment=simple_pg,rtg_pg", "seeds=50"]
-    ways = {
-        "textbook": lambda: textbook_speed(lambda: textbook(options.updates, seed=0, weigh=total_return)),
-        "single": lambda: pglab_speed(["experiment=simple_pg"], options.updates),
-        "fused": lambda: pglab_speed(grid, options.updates),
-        "diagnosed": lambda: pglab_speed([*grid, "diagnostics=gradient"], options.updates),
-        "textbook_ppo": lambda: textbook_speed(lambda: textbook_ppo(options.updates, seed=0)),
-        "ppo": lambda: pglab_speed(["experiment=ppo_cleanrl", "seeds=200"], options.updates),
-    }
+    terminal, described = Terminal(), ON_MUJOCO if options.mujoco else DESCRIBED
+    ways = _on_mujoco(options.updates, terminal) if options.mujoco else _ways(options.updates)
     turns = [{name: measure() for name, measure in ways.items()} for _ in range(options.repeats)]
     speeds = {name: float(np.median([turn[name] for turn in turns])) for name in ways}
-    terminal = Terminal()
-    for (world, plain), described in DESCRIBED.items():
-        table = Table(title=f"{world}, {options.updates} updates a run")
-        table.add_column("")
-        for column in ("environment steps a second", "times textbook"):
-            table.add_column(column, justify="right")
-        for name, words in described.items():
-            table.add_row(words, f"{speeds[name]:,.0f}", f"{speeds[name] / speeds[plain]:.1f}")
-        terminal.print(table)
+    for (world, plain), words in described.items():
+        terminal.print(_table(f"{world}, {options.updates} updates a run", plain, words, speeds))
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     terminal.print(f"Largest worker process: {peak:.2f} GB of memory")
     if options.json:
         options.json.write_text(json.dumps(speeds, indent=1) + "\n")
     return 0
+
+
+def _ways(updates: int) -> dict[str, Callable[[], float]]:
+    grid = ["experiment=simple_pg,rtg_pg", "seeds=50"]
+    return {
+        "textbook": lambda: textbook_speed(lambda: textbook(updates, seed=0, weigh=total_return)),
+        "single": lambda: pglab_speed(["experiment=simple_pg"], updates),
+        "fused": lambda: pglab_speed(grid, updates),
+        "diagnosed": lambda: pglab_speed([*grid, "diagnostics=gradient"], updates),
+        "textbook_ppo": lambda: textbook_speed(lambda: textbook_ppo(updates, seed=0)),
+        "ppo": lambda: pglab_speed(["experiment=ppo_cleanrl", "seeds=200"], updates),
+    }
+
+
+def _on_mujoco(updates: int, terminal: Terminal) -> dict[str, Callable[[], float]]:
+    """The ways that can be gone here; says how to have the others."""
+    fused = ["experiment=ppo_continuous", f"seeds={SEEDS}"]
+    ways = {
+        "sb3": lambda: stable_baselines_speed(updates),
+        "gymnasium": lambda: pglab_speed([*fused, "env.backend=gymnasium"], updates),
+        "envpool": lambda: pglab_speed([*fused, "env.backend=envpool"], updates),
+    }
+    for name, (module, command) in INSTALLED.items():
+        if find_spec(module) is None:
+            del ways[name]
+            terminal.print(f"{module} is not installed here, and not measured: {command}", markup=False)
+    return ways
+
+
+def _table(title: str, plain: str, words: dict[str, str], speeds: dict[str, float]) -> Table:
+    """Speeds, and how many times that of the plain way they are, where it was measured."""
+    table = Table(title=title)
+    table.add_column("")
+    compared = [f"times {plain}"] if plain in speeds else []
+    for column in ("environment steps a second", *compared):
+        table.add_column(column, justify="right")
+    for name in filter(speeds.__contains__, words):
+        times = [f"{speeds[name] / speeds[plain]:.1f}"] if compared else []
+        table.add_row(words[name], f"{speeds[name]:,.0f}", *times)
+    return table
 
 
 def pglab_speed(overrides: list[str], updates: int) -> float:
@@ -99,6 +143,26 @@ def pglab_speed(overrides: list[str], updates: int) -> float:
         pool.stop()
         steps = load(plan.folder).groupby(["arm", "seed"])["env_steps"].last().sum()
     return steps / seconds
+
+
+def stable_baselines_speed(updates: int) -> float:
+    """Environment steps a second of Stable-Baselines3 with the settings of `ppo_continuous`, one seed after the other.
+
+    It has one thread, with which networks of this size are computed fastest.
+    """
+    from stable_baselines3 import PPO  # type: ignore[import-not-found]
+    from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize  # type: ignore[import-not-found]
+
+    seconds = 0.0
+    for seed in range(SEEDS):
+        env = VecNormalize(DummyVecEnv([lambda: gymnasium.make("Hopper-v5")]))
+        settings: dict[str, Any] = {"n_steps": STEPS, "batch_size": STEPS // 32, "n_epochs": 10, "clip_range_vf": 0.2}
+        settings |= {"learning_rate": lambda left: 3e-4 * left, "seed": seed, "device": "cpu"}
+        model = PPO("MlpPolicy", env, **settings)  # two layers of 64 units
+        begin = time.perf_counter()
+        model.learn(updates * STEPS)
+        seconds += time.perf_counter() - begin
+    return SEEDS * updates * STEPS / seconds
 
 
 def textbook_speed(train: Callable[[], list[tuple[int, float]]]) -> float:

@@ -118,7 +118,9 @@ def step_blocks(
     sizes = np.clip(_power_of_two(steps), SMALLEST, largest)
     taken = steps > 0
     if only is not None:
-        taken &= np.isin(np.arange(len(steps)), only)
+        listed = np.zeros_like(taken)
+        listed[only[only < len(steps)]] = True
+        taken &= listed
     for size in np.unique(sizes[taken]):
         members = np.flatnonzero((sizes == size) & taken)
         blocks = -(-steps[members] // size)

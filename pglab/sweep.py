@@ -61,10 +61,10 @@ def plain_jobs(
         loader = GlobalHydra.instance().config_loader()
         search, given = _search_path(parsed(overrides, loader), others)
         fixed = [str(override.input_line) for override in given if not override.is_sweep_override()]
+        whole = [str(override.input_line) for override in given]
         mode = RunMode.MULTIRUN if sweeps else RunMode.RUN  # a group that must be chosen may be so in the sweep
-        base = loader.load_configuration(config_name, [*search, *fixed], mode)
+        base = loader.load_configuration(config_name, [*search, *(fixed if whole == fixed else _shared(given))], mode)
         if not (sweeps or base.hydra.mode == RunMode.MULTIRUN):
-            whole = [str(override.input_line) for override in given]
             return [_job(base if whole == fixed else compose(config_name, [*search, *whole], True))]
         if not _is_basic(base):
             return None
@@ -117,6 +117,15 @@ def _search_path(given: list[Override], folders: Sequence[Path]) -> tuple[list[s
         path += asked if isinstance(asked, list) else []
     left = [override for override in given if override.key_or_group != "hydra.searchpath"]
     return [f"hydra.searchpath={json.dumps(path, ensure_ascii=False)}"] if path else [], left
+
+
+def _shared(given: Iterable[Override]) -> list[str]:
+    """What all jobs of a sweep have in common, but for keys inside of groups, which may be there in the jobs alone."""
+    return [
+        str(override.input_line)
+        for override in given
+        if not override.is_sweep_override() and (override.is_hydra_override() or "." not in override.key_or_group)
+    ]
 
 
 def _is_basic(config: DictConfig) -> bool:

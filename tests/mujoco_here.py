@@ -14,3 +14,7 @@ needs_pictures = pytest.mark.skipif(
     not (find_library("EGL") or find_library("OSMesa")),
     reason="neither EGL nor OSMesa is here: apt-get install libegl1",
 )
+needs_envpool = pytest.mark.skipif(
+    find_spec("envpool") is None and "CI" not in os.environ,
+    reason='EnvPool is not installed: pip install "pglab[envpool]"',
+)

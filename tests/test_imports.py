@@ -149,5 +149,5 @@ def test_looking_at_a_study_imports_neither_torch_nor_hydra_nor_wandb():
 
 def test_uploading_a_study_loads_what_draws_its_summary_only_when_there_is_one_to_draw():
     loaded = modules_after("import pglab.tracking.command")
-    assert "pglab.tracking.summary" in loaded
+    assert "pglab.tracking.summary_run" in loaded
     assert not {"torch", "hydra", "wandb", "matplotlib", "seaborn", "statsmodels", "pglab.report.page"} & loaded

@@ -33,6 +33,7 @@ class Study:
         sweeps: the overrides of each command.
         seeds: of every arm, and `quick` with `--quick`.
         effort: seconds that one core takes, roughly: the longest are begun first.
+        workers: processes that train it; more than one where it is long and may be the last.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Study:
     seeds: int
     quick: int
     effort: float = 10.0
+    workers: int = 1
 
     def folder(self, quick: bool) -> Path:
         """The place where it is stored: with `--quick` it is another study."""
@@ -49,7 +51,7 @@ class Study:
         """All overrides of each command."""
         folder = self.folder(quick)
         ours = [f"seeds={self.quick if quick else self.seeds}", f"study={folder.name}", f"results_dir={folder.parent}"]
-        return [[*sweep, *ours, "workers=1", "logger.mode=disabled"] for sweep in self.sweeps]
+        return [[*sweep, *ours, f"workers={self.workers}", "logger.mode=disabled"] for sweep in self.sweeps]
 
 
 @dataclass(frozen=True)

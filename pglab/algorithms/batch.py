@@ -35,3 +35,14 @@ class Batch:
     truncated: Tensor
     value: Tensor | None = None
     memory: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BesideGreedy(Batch):
+    """A batch beside which the greedy episode was played from each prompt.
+
+    Attributes:
+        greedy: R(τ) of that from the prompt of each episode, `[..., E]`.
+    """
+
+    greedy: Tensor | None = None

@@ -6,6 +6,7 @@ Their functions see outputs `[..., 2A]` for actions `[..., A]`: A means μ, then
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Literal, Self, get_args
 
 import numpy as np
@@ -210,8 +211,14 @@ def bounded(space: Space, asking: str) -> Box:
 def limits(space: Box | None, like: Tensor) -> tuple[Tensor, Tensor]:
     """The bounds of each number of an action, `[A]`, in the type of a tensor."""
     assert space is not None, "a head is bound to a space by `of`"
+    return _tensors(space, like.dtype, like.device)
+
+
+@cache
+def _tensors(space: Box, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     low, high = space.bounds
-    return like.new_tensor(low), like.new_tensor(high)
+    with torch.inference_mode(False):  # gradients go by them, too
+        return torch.tensor(low, dtype=dtype, device=device), torch.tensor(high, dtype=dtype, device=device)
 
 
 # Outputs of a block are stored output by output (see `pglab.algorithms.heads`), so actions are put beside them so.

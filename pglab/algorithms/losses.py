@@ -6,7 +6,9 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-Reduction = Literal["steps", "episodes", "sum"]
+from pglab.algorithms.divergence import FORMS, KLForm
+
+Reduction = Literal["steps", "episodes", "sum", "sequences", "tokens", "budget"]
 Truncation = Literal["end", "bootstrap", "diverge"]
 Normalize = Literal[False, True, "batch", "minibatch"]
 
@@ -17,7 +19,10 @@ class Estimator:
 
     Attributes:
         reduction: divide the sum over steps by the steps of the batch ("steps", as Spinning Up
-            does), by its episodes ("episodes", an unbiased estimate of ∇J) or by nothing ("sum").
+            does, or "tokens", its name where steps are tokens), by its episodes ("episodes", an
+            unbiased estimate of ∇J) or by nothing ("sum"); or take the mean over the steps of each
+            episode and then over episodes ("sequences"), or divide by as many times a fixed number
+            of steps as there are episodes ("budget").
         normalize: standardise the weights (mean 0, deviation 1) over the steps of the batch ("batch", or true), or
             of each minibatch ("minibatch").
         discount_states: the factor γ^t on the weight of step t, which belongs to the gradient of the
@@ -32,6 +37,10 @@ class Estimator:
         truncation: an episode cut by the time limit counts as ended ("end"), or its last reward
             is continued by γ V(s_T) of the critic ("bootstrap"), or its run counts as diverged
             ("diverge"): for a problem whose every sensible policy ends its episodes long before.
+        budget: steps of an episode that the reduction of that name divides by.
+        kl_reference: weight β ≥ 0 of a penalty on the divergence from the policy that the run began with.
+        kl_form: which estimate of it, "k1", "k2" or "k3" (see `pglab.algorithms.divergence`).
+        kl_in: added to the "loss" of each step and differentiated, or taken off its "reward".
     """
 
     reduction: Reduction = "steps"
@@ -42,6 +51,10 @@ class Estimator:
     clip_together: bool = False
     min_episode_length: int = 0
     truncation: Truncation = "end"
+    budget: float = 1.0
+    kl_reference: float = 0.0
+    kl_form: KLForm = "k3"
+    kl_in: Literal["loss", "reward"] = "loss"
 
     def __post_init__(self) -> None:
         for key, allowed in (("reduction", get_args(Reduction)), ("truncation", get_args(Truncation))):
@@ -53,6 +66,13 @@ class Estimator:
             raise ValueError(f"entropy_bonus={self.entropy_bonus} must be at least 0")
         if self.clip_norm is not None and not (type(self.clip_norm) in (int, float) and self.clip_norm > 0):
             raise ValueError(f"clip_norm={self.clip_norm} must be a number above 0 (or null for none)")
+        if not self.kl_reference >= 0:
+            raise ValueError(f"kl_reference={self.kl_reference} must be at least 0 (0: no penalty)")
+        for key, allowed in (("kl_form", FORMS), ("kl_in", ("loss", "reward"))):
+            if getattr(self, key) not in allowed:
+                raise ValueError(f"{key}={getattr(self, key)!r} is not one of {', '.join(allowed)}")
+        if not self.budget > 0:
+            raise ValueError(f"budget={self.budget} must be above 0")
         if self.min_episode_length < 0:
             raise ValueError(f"min_episode_length={self.min_episode_length} must be at least 0")
 
@@ -63,12 +83,15 @@ class Estimator:
 
     def bias_where(self, fixed_steps: bool) -> tuple[str, ...]:
         """The same, where every batch has equally many steps or where their number is random."""
-        random_steps = self.reduction == "steps" and not fixed_steps
+        by_budget = self.reduction == "budget" and self.budget != 1
         reasons = {
-            "the sum is divided by the batch's steps, whose number is random": random_steps,
+            "the sum is divided by the batch's steps, whose number is random": self.by_steps and not fixed_steps,
+            "the sum of each episode is divided by its own length": self.reduction == "sequences",
+            "the sum is divided by a budget of steps (∇J times 1 / budget)": by_budget,
             "the weights are standardised over the batch": self.normalize in (True, "batch"),
             "the weights are standardised over each minibatch": self.normalize == "minibatch",
             "the entropy bonus adds its own gradient": self.entropy_bonus > 0,
+            f"the penalty {self.kl_form} in the {self.kl_in} adds its own gradient": self.kl_reference > 0,
             "the gradient's norm is clipped": self.clip_norm is not None,
             "short episodes are left out": self.min_episode_length > 1,
             "truncated episodes are continued by the critic": self.truncation == "bootstrap",
@@ -79,21 +102,38 @@ class Estimator:
         """The same with every choice of `bias` off, and γ^t kept."""
         return replace(
             self,
-            reduction="episodes" if self.reduction == "steps" else self.reduction,
+            reduction="sum" if self.reduction == "sum" else "episodes",
             normalize=False,
             discount_states=True,
             entropy_bonus=0.0,
+            kl_reference=0.0,
             clip_norm=None,
             min_episode_length=0,
             truncation="end" if self.truncation == "bootstrap" else self.truncation,
         )
 
-    def scale(self, steps: Tensor, episodes: Tensor) -> Tensor:
-        """The factor on the sum over a run's steps, `[K]`, from its counts `[K]`."""
+    @property
+    def by_steps(self) -> bool:
+        """Tells whether the sum is divided by the steps of the batch."""
+        return self.reduction in ("steps", "tokens")
+
+    @property
+    def by_length(self) -> bool:
+        """Tells whether each step also has a factor of its episode, 1 / length."""
+        return self.reduction == "sequences"
+
+    def simplest(self) -> "Estimator":
+        if self.reduction == "tokens":
+            return replace(self, reduction="steps")
+        return replace(self, reduction="episodes") if self.reduction == "budget" and self.budget == 1 else self
+
+    def scale(self, steps: Tensor, episodes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The factor on the sum over a run's steps, `[K]`, from its counts `[K]`; see `by_length` for another."""
         if self.reduction == "sum":
-            return torch.ones_like(steps, dtype=torch.float32)
-        count = steps if self.reduction == "steps" else episodes
-        return 1.0 / count.clamp(min=1).float()
+            return torch.ones_like(steps, dtype=dtype)
+        count = steps if self.by_steps else episodes
+        scale = 1.0 / count.clamp(min=1).to(dtype)
+        return scale / self.budget if self.reduction == "budget" else scale
 
 
 def standardize(psi: Tensor, mask: Tensor) -> Tensor:

@@ -20,8 +20,10 @@ class Seen:
         psi: Ψ_t, its reduction included, `[b, n]`, without gradient.
         old_log_prob: log π_old(a_t|s_t), `[b, n]`; None where nobody asks for it.
         kl: KL(π_old(·|s_t) ‖ π(·|s_t)) in nats, `[b, n]`, differentiable; None where nobody asks for it.
-        weight: the reduction's factor on each step, `[b, 1]`.
+        weight: the reduction's factor on each step, `[b, 1]` or `[b, n]`.
         strength: the coefficient of each run as it is now, `[b, 1]`; see `Objective`.
+        sequence_log_ratio: log s = (1/T) Σ_t log r_t of the episode that each step belongs to, `[b, n]`, without
+            gradient; None where nobody asks for it.
     """
 
     log_prob: Tensor
@@ -30,6 +32,13 @@ class Seen:
     kl: Tensor | None = None
     weight: Tensor | None = None
     strength: Tensor | None = None
+    sequence_log_ratio: Tensor | None = None
+
+    @property
+    def sequence_ratio(self) -> Tensor:
+        """s, `[b, n]`; at each step of an episode its gradient has that step's share, so that they add up to ∇s."""
+        assert self.sequence_log_ratio is not None
+        return self.sequence_log_ratio.exp() * (self.log_prob - self.log_prob.detach()).exp()
 
     @property
     def ratio(self) -> Tensor:
@@ -47,8 +56,8 @@ class Objective(Protocol):
     over steps or episodes, or the sum) in it. The loss of a step must depend on that step alone.
 
     Optional attributes:
-        uses_old_log_prob, uses_kl: true where it compares with the policy that played the batch. That
-            costs a pass of the network over the batch.
+        uses_old_log_prob, uses_kl, uses_sequence_ratio: true where it compares with the policy that played the
+            batch. That costs a pass of the network over the batch; the last one, one more for each step.
         strength: the name of the field with its coefficient (a clip range, the weight of a
             penalty), which a schedule may change.
         adapt: a method (strength `[k]`, KL of the update `[k]`) → strength for the next update, which
@@ -67,6 +76,11 @@ def uses_old_log_prob(objective: Objective) -> bool:
 def uses_kl(part: object) -> bool:
     """Tells whether an objective, or a step rule, wants the divergence from the policy that played the batch."""
     return getattr(part, "uses_kl", False)
+
+
+def uses_sequence_ratio(objective: Objective) -> bool:
+    """Tells whether an objective wants the mean log ratio of whole episodes."""
+    return getattr(objective, "uses_sequence_ratio", False)
 
 
 def strength_of(objective: Objective) -> float:
@@ -108,21 +122,52 @@ class Clip:
 
     Args:
         clip: ε.
+        clip_low, clip_high: ε below and above 1, where they are to differ ("clip-higher", Yu et al. 2025); None: ε. A
+            schedule changes all in proportion.
     """
 
     clip: float = 0.2
+    clip_low: float | None = None
+    clip_high: float | None = None
     uses_old_log_prob: ClassVar[bool] = True
     strength: ClassVar[str] = "clip"
 
     def __post_init__(self) -> None:
         if not self.clip > 0:
             raise ValueError(f"clip={self.clip} must be above 0 (to clip nothing, choose surrogate=ratio)")
+        for key in ("clip_low", "clip_high"):
+            if getattr(self, key) is not None and not getattr(self, key) > 0:
+                raise ValueError(f"{key}={getattr(self, key)} must be above 0 (null: clip)")
+
+    @property
+    def is_symmetric(self) -> bool:
+        return self.clip_low is None and self.clip_high is None
 
     def __call__(self, seen: Seen) -> Tensor:
-        ratio, within = seen.ratio, seen.strength
+        return self._clipped(seen.ratio, seen)
+
+    def _clipped(self, ratio: Tensor, seen: Seen) -> Tensor:
+        within = seen.strength
         assert within is not None
-        clipped = torch.maximum(torch.minimum(ratio, 1 + within), 1 - within)
+        below, above = (
+            within if of_side is None else within * (of_side / self.clip) for of_side in (self.clip_low, self.clip_high)
+        )
+        clipped = torch.maximum(torch.minimum(ratio, 1 + above), 1 - below)
         return -torch.minimum(ratio * seen.psi, clipped * seen.psi)
+
+
+@dataclass(frozen=True)
+class SequenceRatio(Clip):
+    """GSPO: PPO's clip with one ratio for a whole episode of T steps, s = (Π_t r_t)^(1/T).
+
+    With the mean over each episode (`estimator.reduction=sequences`) it is Σ_i min(s_i Ψ_i, clip(s_i) Ψ_i) / E. At the
+    policy that played s = 1, and its gradient is that of `Surrogate`. (Zheng et al. 2025, eq. 5.)
+    """
+
+    uses_sequence_ratio: ClassVar[bool] = True
+
+    def __call__(self, seen: Seen) -> Tensor:
+        return self._clipped(seen.sequence_ratio, seen)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from pglab.envs.world import State, Step
 class FiniteMDP:
     """A finite MDP played from its tables.
 
+    The first state is the prompt of an episode (see `pglab.envs.world.Prompted`).
+
     Attributes:
         transition: P(s'|s, a), `[S, A, S]`, each row a distribution.
         reward: r(s, a, s'), `[S, A, S]`.
@@ -38,6 +40,7 @@ class FiniteMDP:
     twin: Twin | None = None
 
     reset_draws: ClassVar[int] = 1
+    prompt_draws: ClassVar[int] = 1
     step_draws: ClassVar[int] = 1
 
     def __post_init__(self) -> None:

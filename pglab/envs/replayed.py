@@ -59,6 +59,10 @@ class Replayed:
         numbers, observations = zip(*begun, strict=True)
         return self._state(numbers, observations, shape, uniform.device)
 
+    def after(self, ended: State, uniform: Tensor) -> State:
+        """First states of the episodes that come after others, which have ended: whichever those were."""
+        return self.reset(uniform)
+
     def observe(self, state: State) -> Tensor:
         return state[1]
 

@@ -6,7 +6,19 @@ from torch import Tensor
 
 from pglab.envs.spaces import Box, Discrete, Space
 
-__all__ = ["Box", "Discrete", "Drawn", "OneStep", "Parking", "Ranked", "Replayable", "State", "Step", "World"]
+__all__ = [
+    "Box",
+    "Discrete",
+    "Drawn",
+    "OneStep",
+    "Parking",
+    "Prompted",
+    "Ranked",
+    "Replayable",
+    "State",
+    "Step",
+    "World",
+]
 
 State = tuple[Tensor, ...]
 
@@ -74,6 +86,18 @@ class Drawn(World, Protocol):
     """
 
     problem_draws: int
+
+
+@runtime_checkable
+class Prompted(World, Protocol):
+    """A world whose episodes begin at one of several prompts, so that several can be played from the same one.
+
+    The first `prompt_draws` of the `reset_draws` uniforms that `reset` takes (after `problem_draws`, where it has such)
+    choose the prompt: with the same of these, it must return the same prompt. Whatever else they may say of an episode
+    is shared by a group, too (`batch=groups`).
+    """
+
+    prompt_draws: int
 
 
 @runtime_checkable

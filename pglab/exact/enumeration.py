@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pglab.algorithms.batch import Batch
-from pglab.algorithms.losses import Reduction, standardize
+from pglab.algorithms.losses import Estimator, Reduction, standardize
 from pglab.envs.finite import FiniteMDP
 from pglab.exact.chain import Chain
 from pglab.exact.moments import Moments
@@ -126,6 +125,7 @@ def estimate_moments(
     normalize: bool = False,
     limit: int = 100_000,
     memory: Mapping[str, Tensor] | None = None,
+    budget: float = 1.0,
 ) -> Moments:
     """Exact mean and covariance of the estimate that a weighting makes of a batch of episodes.
 
@@ -138,15 +138,14 @@ def estimate_moments(
         weighting: from a batch to Ψ `[..., E, T]`.
         episodes: E, episodes in a batch.
         value: V of a critic for `Batch.value`, `[S]` or `[H, S]`.
-        reduction, normalize: as in `pglab.algorithms.losses.Estimator`.
+        reduction, normalize, budget: as in `pglab.algorithms.losses.Estimator`.
         limit: the most batches that are enumerated.
         memory: what the baseline has kept of earlier batches, each entry `[1]`.
 
     Raises:
         ValueError: more than `limit` batches, or as `enumerate_trajectories`.
     """
-    if reduction not in get_args(Reduction):
-        raise ValueError(f"reduction={reduction!r} is not one of {', '.join(get_args(Reduction))}")
+    estimator = Estimator(reduction=reduction, budget=budget)
     trajectories = enumerate_trajectories(mdp, pi, limit)
     if (count := len(trajectories.probability)) ** episodes > limit:
         raise ValueError(
@@ -157,9 +156,11 @@ def estimate_moments(
     psi = weighting(batch)
     if normalize:
         psi = standardize(psi, batch.mask)
-    steps = batch.mask.sum((-2, -1)).double()
-    divisor = {"steps": steps, "episodes": torch.full_like(steps, episodes), "sum": torch.ones_like(steps)}[reduction]
-    psi = (psi / divisor[:, None, None]).numpy()
+    if estimator.by_length:
+        psi = psi / batch.mask.sum(-1, keepdim=True).clamp(min=1)
+    steps = batch.mask.sum((-2, -1))
+    scale = estimator.scale(steps, torch.full_like(steps, episodes), torch.float64)
+    psi = (psi * scale[:, None, None]).numpy()
     # Σ_t Ψ_t ∇log π of every episode of every batch; which episodes they are, `batches` knows.
     along = score[trajectories.state, trajectories.action]
     index = np.stack(np.unravel_index(np.arange(len(probability)), (count,) * episodes), -1)

@@ -7,6 +7,7 @@ row starts on a vector boundary (see `pglab.bits`).
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Protocol
 
@@ -29,14 +30,16 @@ class Layout:
     def size(self) -> int:
         return aligned(sum(math.prod(shape) for shape in self.shapes.values()))
 
+    @cached_property
+    def _sizes(self) -> list[int]:
+        """Numbers of each parameter, and of the padding."""
+        sizes = [math.prod(shape) for shape in self.shapes.values()]
+        return [*sizes, self.size - sum(sizes)]
+
     def unflatten(self, flat: Tensor) -> dict[str, Tensor]:
         """Named views `[..., *shape]` of `[..., P]`."""
-        views, start = {}, 0
-        for name, shape in self.shapes.items():
-            count = math.prod(shape)
-            views[name] = flat[..., start : start + count].unflatten(-1, shape)
-            start += count
-        return views
+        parts, runs = flat.split(self._sizes, -1), flat.shape[:-1]
+        return {name: part.view(*runs, *shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=False)}
 
     def leaves(self, flat: Tensor) -> dict[str, Tensor]:
         """Named leaf tensors of `[..., P]`, to take gradients with respect to."""

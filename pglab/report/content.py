@@ -13,6 +13,7 @@ from pglab.report.origin import Origin, origin
 from pglab.report.over_problems import OverProblems, over_problems
 from pglab.results.arm_choices import compared_factors
 from pglab.results.arms import describe_arms
+from pglab.results.by_problem import by_problem
 from pglab.results.comparisons import compare
 from pglab.results.factors import effect_across
 from pglab.results.incomplete import IncompleteStudy
@@ -21,7 +22,6 @@ from pglab.results.load import load, load_evaluation
 from pglab.results.one_program import load_twins
 from pglab.results.pairs import Test
 from pglab.results.planning import seeds_needed
-from pglab.results.problems import by_problem
 from pglab.results.scores import How, scores
 from pglab.results.verdicts import beats, is_judged
 

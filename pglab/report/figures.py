@@ -12,12 +12,12 @@ from pglab.report.over_problems import OverProblems
 from pglab.results import plots
 from pglab.results.arm_choices import choices, compared_factors, distinguishing, is_number
 from pglab.results.arm_names import names_in
+from pglab.results.by_problem import by_problem
 from pglab.results.comparisons import compare
 from pglab.results.controls import find_arms
 from pglab.results.coverage import coverage_of_differences
 from pglab.results.effects import main_effects
 from pglab.results.normalised import NORMALISED
-from pglab.results.problems import by_problem
 
 ENDS = ("low", "high")
 MOST_PAIRED = 20  # arms; a matrix of more is unreadable, and slow

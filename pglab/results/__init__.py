@@ -2,7 +2,9 @@
 
 from pglab.errors import DamagedError
 from pglab.results.across import across_problems, describe_across
+from pglab.results.arm_summary import mean_interval, summarize
 from pglab.results.arms import describe_arms
+from pglab.results.by_problem import by_problem, problems
 from pglab.results.comparisons import compare, compare_pairs
 from pglab.results.effects import main_effects
 from pglab.results.factors import anova, effect_across
@@ -12,10 +14,8 @@ from pglab.results.load import load, load_evaluation
 from pglab.results.normalised import load_references, normalized
 from pglab.results.one_program import load_twins
 from pglab.results.planning import seeds_needed
-from pglab.results.problems import by_problem, problems
 from pglab.results.remote import load_wandb
 from pglab.results.scores import scores
-from pglab.results.summary import mean_interval, summarize
 
 __all__ = [
     "DamagedError",

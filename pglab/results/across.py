@@ -8,13 +8,13 @@ import pandas as pd
 
 from pglab.results.arm_choices import ArmKey, Choices, by_seed, methods, runs_by_arm
 from pglab.results.arm_names import Pair, method_names, pair_labels
+from pglab.results.by_problem import problems
 from pglab.results.comparisons import simultaneous
 from pglab.results.contrasts import contrast
 from pglab.results.controls import controls
 from pglab.results.digits import fixed, known_decimals
 from pglab.results.normalised import normalized, spanned
 from pglab.results.pairs import Difference, Test, without_test
-from pglab.results.problems import problems
 from pglab.results.samples import fate
 from pglab.results.scores import NOT_FINITE
 from pglab.results.verdicts import verdict

@@ -5,9 +5,9 @@ import pandas as pd
 import scipy
 
 from pglab.results.arm_choices import describing, runs_by_arm
+from pglab.results.by_problem import by_problem
 from pglab.results.censoring import censored, median_time, restricted
 from pglab.results.intervals import Method, interval_of_mean, tolerance_interval
-from pglab.results.problems import by_problem
 from pglab.results.scores import NOT_FINITE
 
 COUNTED = ("finished", "diverged", "stopped", "failed")

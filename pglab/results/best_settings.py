@@ -8,7 +8,7 @@ import pandas as pd
 
 from pglab.results.arm_choices import ArmKey, Choices, choices, compared_factors, describing, runs_by_arm
 from pglab.results.arm_names import arm_labels, is_number
-from pglab.results.problems import problems
+from pglab.results.by_problem import problems
 
 
 @dataclass(frozen=True)

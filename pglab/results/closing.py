@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pglab.results.across import METHOD, across_problems
+from pglab.results.arm_summary import summarize, summary_of
 from pglab.results.comparisons import compare
 from pglab.results.digits import counted
 from pglab.results.incomplete import ENDED
 from pglab.results.normalised import COLUMNS, NORMALISED, known_returns, reference_lines, spanned
 from pglab.results.scores import NOT_FINITE, scores
-from pglab.results.summary import summarize, summary_of
 from pglab.store.records import LARGEST_SEED
 
 MOST_TOLD = 8  # verdicts

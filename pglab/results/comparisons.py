@@ -8,9 +8,9 @@ import pandas as pd
 
 from pglab.results.arm_choices import ArmKey, runs_by_arm
 from pglab.results.arm_names import Pair, pair_labels
+from pglab.results.by_problem import problems
 from pglab.results.controls import controls
 from pglab.results.pairs import Difference, Test, paired, unpaired, without_test
-from pglab.results.problems import problems
 from pglab.results.samples import Sample, sample_of
 from pglab.results.verdicts import verdict
 

@@ -6,8 +6,8 @@ import pandas as pd
 
 from pglab.results.arm_choices import ArmKey, choices, compared_factors
 from pglab.results.arm_names import arm_labels
+from pglab.results.by_problem import problems
 from pglab.results.finding import meant
-from pglab.results.problems import problems
 
 
 def find_arms(scores: pd.DataFrame, wanted: str) -> list[ArmKey]:

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from pglab.results.arm_choices import ArmKey, by_seed, choices, describing, factors_of, fewest, runs_by_arm
+from pglab.results.by_problem import check_one_problem
 from pglab.results.censoring import restricted
 from pglab.results.comparisons import holm, simultaneous
 from pglab.results.contrasts import contrast
 from pglab.results.controls import find_arms
 from pglab.results.one_program import with_twins
 from pglab.results.pairs import without_test
-from pglab.results.problems import check_one_problem
 
 Cell = tuple[str, ...]  # a level of each factor
 UNSEEN = 3  # cells without an arm that are named

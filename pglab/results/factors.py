@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from pglab.results.analysis_of_variance import COLUMNS, Sums, analysis_of_variance
 from pglab.results.arm_choices import ArmKey, choices, distinguishing, factors_of, runs_by_arm, text
+from pglab.results.by_problem import check_one_problem
 from pglab.results.censoring import restricted
 from pglab.results.comparisons import compare_pairs
 from pglab.results.digits import p_is
-from pglab.results.linear import COLUMNS, Sums, analysis_of_variance
 from pglab.results.pairs import Test
-from pglab.results.problems import check_one_problem
 from pglab.results.verdicts import difference, has_enough
 
 SIGNIFICANT = 0.05

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from pglab.results.arm_choices import ArmKey, by_seed, choices, describing
+from pglab.results.by_problem import problems
 from pglab.results.normalised import normalized
 from pglab.results.pairs import paired
-from pglab.results.problems import problems
 from pglab.settings import of_problem
 
 ENOUGH = 0.95  # of the score with every setting tuned for each problem

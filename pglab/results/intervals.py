@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import scipy
 
-from pglab.results.summary import mean_interval
+from pglab.results.arm_summary import mean_interval
 
 Method = Literal["t", "bca"]
 RESAMPLES = 9999

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from pglab.results.arm_names import full_name
+from pglab.results.by_problem import problems
 from pglab.results.digits import plain
-from pglab.results.problems import problems
 from pglab.store.folder import studies_in
 
 NORMALISED = "normalised return"  # the unit

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pandas as pd
 
+from pglab.results.arm_summary import with_every_run
 from pglab.results.closing import Closing, closing, next_hint
 from pglab.results.digits import with_interval
 from pglab.results.incomplete import failures
 from pglab.results.normalised import load_references
 from pglab.results.shown import first_lines, shown
-from pglab.results.summary import with_every_run
 from pglab.store.reader import ABOUT
 from pglab.store.records import RunRecord
 from pglab.studies.arm_table import ArmTable

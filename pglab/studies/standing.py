@@ -122,9 +122,11 @@ def _mismatch(files: ArmWriter, arm: ArmConfig, record: ArmRecord, choice: OnMis
 
 
 def _holder(files: ArmWriter, arm: ArmConfig) -> str:
-    """The folder of an arm, and where it has another name why it is this one."""
+    """The folder of an arm, and what it is where its name does not say that: it is cut, or that of a twin."""
     asked = name_in_full(arm.composed.overrides)
-    return f"{files.folder}, which is the same program as {asked}," if arm.stored else str(files.folder)
+    if arm.stored:
+        return f"{files.folder}, which is the same program as {asked},"
+    return str(files.folder) if arm.name == asked else f"{files.folder} ({asked})"
 
 
 def _plain(settings: Any) -> Any:

@@ -30,7 +30,7 @@ from pglab.studies.recorder import Outcome
 from pglab.studies.references import note_references
 from pglab.studies.twins import Programs, stored_besides
 from pglab.tracking.live import Followed, Follower
-from pglab.tracking.sweep import report_objective
+from pglab.tracking.sweep_agent import report_objective
 
 FAILED, INTERRUPTED = 1, 130  # exit statuses
 WAIT = 0.5  # seconds between two looks at whether another process has let go of an arm

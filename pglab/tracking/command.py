@@ -17,8 +17,8 @@ from pglab.shell import BAD_INPUT, INTERRUPTED, Parser
 from pglab.store.folder import StudyFolder, studies_in
 from pglab.tracking.client import MirrorError, Place
 from pglab.tracking.ledger import Known, Ledger
-from pglab.tracking.runs import TrackedRun, runs_of
-from pglab.tracking.summary import SummarizedStudy, summarized
+from pglab.tracking.summary_run import SummarizedStudy, summarized
+from pglab.tracking.tracked_runs import TrackedRun, runs_of
 from pglab.tracking.uploader import Uploader
 
 FAILED = 1  # exit status

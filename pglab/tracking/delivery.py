@@ -13,7 +13,7 @@ from pglab.results.remote import history
 from pglab.store.files import read
 from pglab.tracking.client import Client, MirrorError, check_arrived, id_of, imported
 from pglab.tracking.ledger import Known
-from pglab.tracking.runs import TrackedRun
+from pglab.tracking.tracked_runs import TrackedRun
 
 if TYPE_CHECKING:
     import wandb

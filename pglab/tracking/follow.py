@@ -11,7 +11,7 @@ from pglab.tracking.client import Client, MirrorError, Place, explained, importe
 from pglab.tracking.delivery import Delivery
 from pglab.tracking.ledger import Ledger
 from pglab.tracking.live import Followed
-from pglab.tracking.runs import TrackedRun, runs_of
+from pglab.tracking.tracked_runs import TrackedRun, runs_of
 from pglab.tracking.uploader import account
 
 LOOK = 1.0  # seconds between two looks at the files

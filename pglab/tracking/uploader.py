@@ -13,8 +13,8 @@ from pglab.processes import start
 from pglab.tracking.client import Client, MirrorError, Place, explained, imported
 from pglab.tracking.delivery import Delivery
 from pglab.tracking.ledger import Known
-from pglab.tracking.runs import TrackedRun
-from pglab.tracking.summary import Summary, bring_summary
+from pglab.tracking.summary_run import Summary, bring_summary
+from pglab.tracking.tracked_runs import TrackedRun
 
 GRACE = 1.0  # seconds that the process has beyond the timeout to say itself what is wrong
 

@@ -13,6 +13,7 @@ from pglab.algorithms.rewards import RAW
 from pglab.algorithms.weightings import declared_bias, discounted, discounted_from_start
 from pglab.models.optimizers import MakeOptimizer
 from pglab.models.parameters import Init
+from pglab.training.prompts import PromptGroups
 from pglab.training.schedule import CONSTANT, Schedule
 from pglab.training.update import FIRST_ORDER, ONE_STEP, StepRule, UpdateRule
 
@@ -47,7 +48,7 @@ class Arm:
     init: Init
     optimizer: MakeOptimizer
     estimator: Estimator
-    batch: BatchSize
+    batch: BatchSize | PromptGroups
     gamma: float
     updates: int
     seeds: list[int]

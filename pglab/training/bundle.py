@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pglab.envs.spaces import as_space
 from pglab.envs.world import World
 from pglab.models.model import Policy
 from pglab.models.networks import Normalized
@@ -21,10 +22,13 @@ from pglab.training.arm import Arm
 from pglab.training.critic_lesson import CriticLesson, Targets, join
 from pglab.training.diagnostics import GradientDiagnostics, Witness, measured
 from pglab.training.episodes import Episodes, Steps
-from pglab.training.gradient import Gradient, Weights
+from pglab.training.gradient import Gradient, Weights, step_factors
+from pglab.training.grouped import in_use, refilled, with_greedy
 from pglab.training.measures import Measures, measure
 from pglab.training.observations import Observed
+from pglab.training.prompts import Greedy, group_of
 from pglab.training.randomness import Streams, generator
+from pglab.training.reference import anchored
 from pglab.training.rollout import Player, Target
 from pglab.training.runs import Runs
 from pglab.training.segments import Lanes, Segments
@@ -78,6 +82,8 @@ class Bundle:
             for arm, rows in zip(arms, self._runs.arms, strict=True)
         ]
         join(trainee.weigher.critic for trainee in self._arms)
+        penalised = any(arm.estimator.kl_reference for arm in arms)
+        self._reference = self._runs.parameters.clone() if penalised else None
         batch = arms[0].batch
         standardized = isinstance(shapes.network, Normalized)
         self._observed = Observed(len(self._runs.seed), self._policy.model, device) if standardized else None
@@ -118,6 +124,11 @@ class Bundle:
             total += first_estimate(trainees[0].arm.rule, lesson).gradient
         return -torch.cat([trainee.stepper.clipped(total) for trainee in self._arms])
 
+    def refer(self, parameters: Tensor) -> None:
+        """Takes other policies as the references of all runs, `[P]` or `[K, P]`."""
+        if self._reference is not None:
+            self._reference.copy_(parameters.expand_as(self._reference))
+
     def evaluate(self, episodes: int) -> list[Evaluation]:
         """Plays each run's present policy for as many episodes, on streams of the evaluation's own."""
         shapes, runs, k = self._shapes, self._runs, len(self._runs.seed)
@@ -149,6 +160,10 @@ class Bundle:
         return [{name: tensor.cpu().numpy().copy() for name, tensor in arm.items()} for arm in named]
 
     @property
+    def _greedy(self) -> Greedy:
+        return Greedy(self._policy, as_space(self._shapes.world.actions).size)
+
+    @property
     def _training(self) -> list[Trainee]:
         """The arms of which a run still trains."""
         return [trainee for trainee in self._arms if self._runs.active[trainee.rows].any()]
@@ -160,13 +175,18 @@ class Bundle:
             return self._lanes.play(self._policy, runs.parameters, runs.coming, active)
         steps = active * self._column(training, lambda arm: arm.batch.steps or 0)
         episodes = active * self._column(training, lambda arm: arm.batch.episodes or 1)
-        target = Target(steps, episodes)
-        return shapes.player(shapes.world, self._policy, runs.parameters, runs.coming, target, runs.length)
+        target = Target(steps, episodes, group_of(training[0].arm.batch))
+
+        def play(sizes: Target, policy: Any = self._policy) -> Episodes:
+            return shapes.player(shapes.world, policy, runs.parameters, runs.coming, sizes, runs.length)
+
+        played = refilled(play, target, training)
+        return with_greedy(played, partial(play, policy=self._greedy), target, training)
 
     def _kept(self, training: Sequence[Trainee], played: Episodes) -> Episodes:
         """The episodes that enter the estimate."""
         shortest = self._column(training, lambda arm: arm.estimator.min_episode_length)
-        return played.select(played.length >= shortest[played.run])
+        return played.select((played.length >= shortest[played.run]) & in_use(training, played))
 
     def _weigh(
         self, training: Sequence[Trainee], kept: Episodes, again: bool = False
@@ -179,16 +199,21 @@ class Bundle:
         k, device = len(self._runs.seed), self._shapes.device
         psi = torch.zeros_like(kept.reward)
         entropy, reduction, strength = (torch.zeros(k, device=device) for _ in range(3))
+        each = step_factors(self._column(training, lambda arm: arm.estimator.by_length), kept)
         steps, count = (torch.from_numpy(x) for x in (kept.steps(k), kept.count(k)))
-        critics, targets = [], Targets.like(psi)
+        critics, targets, anchor = [], Targets.like(psi), None
+        if self._reference is not None:
+            kept, anchor = anchored(self._policy, self._runs.parameters, self._reference, training, kept)
         for trainee in training:
             rows, arm, weigher = trainee.rows, trainee.arm, trainee.weigher
             lesson = weigher.reweigh(kept, psi, targets) if again else weigher.weigh(kept, psi, targets)
             critics += [lesson] if lesson else []
             reduction[rows] = arm.estimator.scale(steps[rows], count[rows])
             entropy[rows] = arm.estimator.entropy_bonus * reduction[rows]
+            if anchor is not None:
+                anchor.set(rows, arm.estimator, reduction[rows])
             strength[rows] = trainee.strength * arm.schedule.strength(int(self._runs.update[rows][0]))
-        return Weights(psi, entropy, reduction, strength), critics
+        return Weights(psi, entropy, reduction, strength, each, anchor), critics
 
     def _stop_cut_runs(self, training: Sequence[Trainee], played: Episodes) -> None:
         """Marks the runs that diverge because only the time limit ended one of their episodes."""

@@ -56,7 +56,7 @@ class CriticLesson:
         """The given rows of the table that are the arm's."""
         return runs[(runs >= self.rows.start) & (runs < self.rows.stop)]
 
-    def stretches(self, blocks: Iterator[Block], shift: Tensor | None = None) -> Iterator[Stretch]:
+    def stretches(self, blocks: Iterable[Block], shift: Tensor | None = None) -> Iterator[Stretch]:
         """The steps of blocks, for the critic.
 
         Args:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from pglab.algorithms.baselines import NoBaseline
+from pglab.algorithms.objectives import uses_sequence_ratio
 from pglab.algorithms.returns import rewards_to_go
 from pglab.envs.finite import FiniteMDP
 from pglab.envs.spaces import Space, as_space
@@ -193,7 +194,7 @@ def _of_the_update(
     if not diagnostics.epochs:
         (end,) = departures(policy, space, before, [after], played)
         return {"kl": end.kl}
-    clips = column(training, k, lambda arm: getattr(arm.objective, "strength", None) == "clip")
+    clips = column(training, k, lambda arm: _clips_each_ratio(arm.objective))
     clip = np.where(clips, _numpy(weights.strength), np.nan)
     *epochs, end = departures(policy, space, before, [*trail.after, after], played, clip)
     columns = vars(end) | {
@@ -204,6 +205,12 @@ def _of_the_update(
         for name in ("kl", "approx_kl"):
             columns[f"{name}_epoch_{number + 1}"] = np.where(trail.made > number, getattr(epoch, name), np.nan)
     return columns
+
+
+def _clips_each_ratio(objective: Any) -> bool:
+    """Tells whether it clips the ratio of each step, by as much below 1 as above."""
+    by_step = getattr(objective, "strength", None) == "clip" and not uses_sequence_ratio(objective)
+    return by_step and getattr(objective, "is_symmetric", True)
 
 
 def optimal_share(world: Any, problems: Tensor, episodes: Episodes) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Whole episodes of several runs, packed end to end, and parts of them."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -26,6 +25,7 @@ class Episodes:
         obs, action, reward: `[S + 1, D]`, `[S + 1]` (of a Box `[S + 1, A]`), `[S + 1]`.
         cut: pieces whose episode goes on beyond the batch, `[M]`; None: there are none.
         earlier_return, earlier_length: of a piece's episode before it, `[M]` each; None: nothing.
+        greedy: the return of the greedy episode from each one's prompt, `[M]`; None: it was not played.
         lane: in which a piece was played, `[M]`; None: of no account.
     """
 
@@ -41,6 +41,7 @@ class Episodes:
     earlier_return: np.ndarray | None = None
     earlier_length: np.ndarray | None = None
     lane: np.ndarray | None = None
+    greedy: np.ndarray | None = None
 
     @property
     def start(self) -> np.ndarray:
@@ -100,6 +101,7 @@ class Episodes:
             self.obs[index],
             self.action[index],
             self.reward[index],
+            greedy=None if self.greedy is None else self.greedy[keep],
         )
 
     def _at_last_steps(self, ended: np.ndarray) -> Tensor:
@@ -123,8 +125,13 @@ class Steps:
     run: np.ndarray
     length: np.ndarray
     position: Tensor | None = None
+    _cut: dict[bytes, list[Block]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def blocks(self, device: torch.device, only: np.ndarray) -> Iterator[Block]:
-        """As `pglab.bits.step_blocks` cuts them, for some rows."""
-        for rows, index in step_blocks(self.run, self.length, device, only=only):
-            yield rows, index if self.position is None else self.position[index]
+    def blocks(self, device: torch.device, only: np.ndarray) -> list[Block]:
+        """As `pglab.bits.step_blocks` cuts them, for some rows; cut once, for policies and critics alike."""
+        key = only.tobytes()
+        if key not in self._cut:
+            blocks = step_blocks(self.run, self.length, device, only=only)
+            position = self.position
+            self._cut[key] = [(rows, index if position is None else position[index]) for rows, index in blocks]
+        return self._cut[key]

@@ -1,14 +1,23 @@
 """The estimate of ∇J for many runs at once, block by block."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.algorithms.objectives import SURROGATE, Objective, Seen, uses_kl, uses_old_log_prob
+from pglab.algorithms.objectives import (
+    SURROGATE,
+    Objective,
+    Seen,
+    uses_kl,
+    uses_old_log_prob,
+    uses_sequence_ratio,
+)
 from pglab.bits import Block, step_blocks
 from pglab.models.model import Policy
+from pglab.training.anchor import Anchor
 from pglab.training.episodes import Episodes
 
 SMALL = 1e-8  # beside a deviation that may be 0
@@ -49,7 +58,8 @@ class Old:
                 if outputs is None:
                     outputs = found.new_zeros(len(log_prob), found.shape[-1])
                 log_prob[index], outputs[index] = policy.head.log_prob(found, episodes.action[index]), found
-        assert outputs is not None
+        if outputs is None:  # no run has a step
+            outputs = torch.zeros(len(log_prob), 1, device=log_prob.device)
         log_prob[-1], outputs[-1] = 0.0, 0.0
         return cls(log_prob, outputs)
 
@@ -62,7 +72,9 @@ class Weights:
         psi: Ψ_t of each packed step, its reduction included, `[S + 1]`.
         entropy: β of each run, its reduction included, `[K]`.
         reduction: the reduction's factor of each run, `[K]`.
+        each: its factor on each packed step beside that, `[S + 1]`, in Ψ already; None: 1 everywhere.
         strength: the objective's coefficient of each run, `[K]`.
+        anchor: the reference policy, where a penalty wants it.
         share: steps of the batch that one of this part stands for, `[K]`; None: the part is the batch.
         centre, deviation: by which Ψ is standardised in this part, `[K]` each, 0 and 1 where it is not.
     """
@@ -71,6 +83,8 @@ class Weights:
     entropy: Tensor
     reduction: Tensor
     strength: Tensor
+    each: Tensor | None = None
+    anchor: Anchor | None = None
     share: Tensor | None = None
     centre: Tensor | None = None
     deviation: Tensor | None = None
@@ -103,6 +117,18 @@ class Weights:
         return psi, reduction, entropy
 
 
+def step_factors(by_length: np.ndarray, episodes: Episodes) -> Tensor | None:
+    """The reduction's factor on each packed step beside that of its run, `[S + 1]`; None: 1 everywhere.
+
+    Args:
+        by_length: runs that take the mean over the steps of each episode, `[K]`, boolean.
+    """
+    if not by_length.any():
+        return None
+    factor = np.where(by_length[episodes.run], 1.0 / episodes.length, 1.0)
+    return torch.from_numpy(np.append(np.repeat(factor, episodes.length), 1.0)).to(episodes.reward)
+
+
 def policy_gradient(
     policy: Policy,
     parameters: Tensor,
@@ -127,9 +153,13 @@ def policy_gradient(
     loss, entropy, steps = (torch.zeros(len(parameters), device=device) for _ in range(3))
     if blocks is None:
         blocks = step_blocks(episodes.run, episodes.length, device)
+    blocks = list(blocks)
+    whole = sequence_log_ratios(policy, parameters, episodes, objective, old, blocks)
     for rows, index in blocks:
         leaves = layout.leaves(parameters[rows])
-        block_loss, block_entropy, mask = _losses(policy, leaves, (rows, index), episodes, weights, objective, old)
+        block_loss, block_entropy, mask = _losses(
+            policy, leaves, (rows, index), episodes, weights, objective, old, whole
+        )
         # Summed over runs, never averaged: each run's gradient is its own.
         gradient.index_add_(0, rows, layout.gradient(block_loss.sum(), leaves))
         loss.index_add_(0, rows, block_loss.detach())
@@ -148,11 +178,12 @@ def surrogate_loss(
     blocks: Iterable[Block],
 ) -> Tensor:
     """Σ_t (loss_t - β H(π(·|s_t))) of each run, `[K]`, as `policy_gradient` has it."""
-    total = torch.zeros(len(parameters), device=parameters.device)
+    total, blocks = torch.zeros(len(parameters), device=parameters.device), list(blocks)
+    whole = sequence_log_ratios(policy, parameters, episodes, objective, old, blocks)
     with torch.no_grad():
         for rows, index in blocks:
             named = policy.model.layout.unflatten(parameters[rows])
-            block_loss, _, _ = _losses(policy, named, (rows, index), episodes, weights, objective, old)
+            block_loss, _, _ = _losses(policy, named, (rows, index), episodes, weights, objective, old, whole)
             total.index_add_(0, rows, block_loss)
     return total
 
@@ -165,6 +196,7 @@ def _losses(
     weights: Weights,
     objective: Objective,
     old: Old | None,
+    whole: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Σ_t (loss_t - β H) and Σ_t H over the steps of each row of a block, `[b]`, and where it has steps, `[b, n]`."""
     rows, index = block
@@ -176,12 +208,46 @@ def _losses(
         psi=psi,
         old_log_prob=old.log_prob[index] if old and uses_old_log_prob(objective) else None,
         kl=policy.head.kl(old.outputs[index], logits) if old and uses_kl(objective) else None,
-        weight=reduction[:, None],
+        weight=reduction[:, None] if weights.each is None else reduction[:, None] * weights.each[index],
         strength=weights.strength[rows, None],
+        sequence_log_ratio=None if whole is None else whole[index],
     )
     with torch.set_grad_enabled(logits.requires_grad and bool(weights.entropy.any())):
-        entropy = (policy.head.entropy(logits) * mask).sum(-1)
-    return (objective(seen) * mask).sum(-1) - beta * entropy, entropy, mask
+        by_step = policy.head.entropy(logits) * mask
+        entropy = by_step.sum(-1)
+        bonus = entropy if weights.each is None else (by_step * weights.each[index]).sum(-1)
+    loss = objective(seen)
+    if weights.anchor is not None:
+        penalty = weights.anchor.penalty(rows, index, seen.log_prob)
+        penalty = penalty if weights.each is None else penalty * weights.each[index]
+        loss = loss + (penalty if weights.share is None else penalty * weights.share[rows, None])
+    return (loss * mask).sum(-1) - beta * bonus, entropy, mask
+
+
+def sequence_log_ratios(
+    policy: Policy,
+    parameters: Tensor,
+    episodes: Episodes,
+    objective: Objective,
+    old: Old | None,
+    blocks: Sequence[Block],
+) -> Tensor | None:
+    """(1/T) Σ_t log(π/π_old) of the episode of each packed step, `[S + 1]`, without gradient; None: nobody asks.
+
+    Args:
+        blocks: some steps of the runs that are wanted. The episodes that they belong to count in full.
+    """
+    if not uses_sequence_ratio(objective) or old is None:
+        return None
+    log_ratio = torch.zeros_like(episodes.reward)
+    wanted = np.unique(np.concatenate([rows.cpu().numpy() for rows, _ in blocks])) if blocks else np.zeros(0, int)
+    with torch.no_grad():
+        for rows, index in step_blocks(episodes.run, episodes.length, parameters.device, only=wanted):
+            outputs = policy.model(policy.model.layout.unflatten(parameters[rows]), episodes.obs[index])
+            now = policy.head.log_prob(outputs, episodes.action[index])
+            log_ratio[index] = now - old.log_prob[index]
+    mean = np.add.reduceat(log_ratio[:-1].double().cpu().numpy(), episodes.start) / episodes.length
+    return torch.from_numpy(np.append(np.repeat(mean, episodes.length), 0.0)).to(log_ratio)
 
 
 def mean_kl(policy: Policy, parameters: Tensor, episodes: Episodes, old: Old, blocks: Iterable[Block]) -> Tensor:

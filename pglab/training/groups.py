@@ -83,7 +83,7 @@ class Groups:
                 old = log_prob.detach() if uses_old_log_prob(objective) else None
                 kl = policy.head.kl(logits.detach(), logits) if uses_kl(objective) else None
                 one = torch.ones(len(groups), 1, device=device)
-                seen = Seen(log_prob, log_prob, old, kl, one, one * strength_of(objective))
+                seen = Seen(log_prob, log_prob, old, kl, one, one * strength_of(objective), torch.zeros_like(log_prob))
                 bonus = torch.zeros(len(groups), device=device)
                 if has_bonus:
                     bonus = (policy.head.entropy(logits) * mask).sum(-1) * entropy_weight[run[groups]]

@@ -98,15 +98,19 @@ def uniforms(keys: Tensor, draws: int, dtype: torch.dtype) -> Tensor:
     return uniform(fold_in(keys[..., None], torch.arange(draws, device=keys.device)), dtype)
 
 
-def reset_uniforms(world: World, problems: Tensor, first_states: Tensor) -> Tensor:
+def reset_uniforms(world: World, problems: Tensor, first_states: Tensor, prompts: Tensor | None = None) -> Tensor:
     """Uniforms for `world.reset`, `[..., reset_draws]`: the numbers of each run's problem, then the episode's own.
 
     Args:
         problems: a key of each run, to broadcast to `first_states`.
         first_states: a key of each episode, `[...]`.
+        prompts: the key of the episode whose prompt each has, `[...]`; by default its own.
     """
     of_run = getattr(world, "problem_draws", 0)
     own = uniforms(first_states, world.reset_draws - of_run, torch.float64)
+    if prompts is not None:
+        of_prompt = getattr(world, "prompt_draws", 0)
+        own = torch.cat((uniforms(prompts, of_prompt, torch.float64), own[..., of_prompt:]), -1)
     if not of_run:
         return own
     return torch.cat((uniforms(problems, of_run, torch.float64).expand(*own.shape[:-1], of_run), own), -1)

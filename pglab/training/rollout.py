@@ -18,10 +18,14 @@ SURPLUS = 1.1  # episodes begun for each one expected to be needed
 
 @dataclass(frozen=True)
 class Target:
-    """The sizes of complete batches of K runs: both minima reached, `[K]` each; with 0 and 0 a run does not play."""
+    """The sizes of complete batches of K runs: both minima reached, `[K]` each; with 0 and 0 a run does not play.
+
+    Episodes p `group`, …, (p + 1) `group` - 1 begin at the prompt of episode p (see `pglab.training.prompts`).
+    """
 
     steps: np.ndarray
     episodes: np.ndarray
+    group: int = 1
 
     def unmet(self, steps: np.ndarray, episodes: np.ndarray) -> np.ndarray:
         """Rows that have not played enough, ascending."""
@@ -96,7 +100,7 @@ class Waves:
                 begins = np.ones(episode.shape, dtype=bool)
                 if isinstance(world, Parking):  # elsewhere the rest of a bank costs nothing
                     begins = episode < (begun[pending] + count).repeat(banks)[:, None]
-                wave = Wave(run, episode, begins, (target.steps - played)[run], target.episodes[run])
+                wave = Wave(run, episode, begins, (target.steps - played)[run], target.episodes[run], target.group)
                 play(wave, world, policy, parameters, streams)
                 np.add.at(played, wave.run, np.where(wave.alive, wave.length, 0).sum(1))
                 np.add.at(begun, wave.run, wave.alive.sum(1))

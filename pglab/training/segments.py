@@ -1,7 +1,8 @@
 """Segments: every update takes some steps from each of N lanes, which go on where they stopped."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,7 +11,6 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from pglab.bits import SMALLEST, aligned
-from pglab.envs.spaces import as_space
 from pglab.envs.world import Replayable, World
 from pglab.models.model import Policy
 from pglab.training.episodes import Episodes
@@ -109,9 +109,8 @@ class Lanes:
         times = torch.arange(batch.steps, device=device)[:, None, None]
         action_uniform = action_uniforms(policy, fold_in(actions, times))
         step_uniform = uniforms(fold_in(transitions, times), world.step_draws, torch.float32)
-        log = _Log.empty(batch, world, len(rows), device)
+        log = _Log(self.time[rows, : batch.lanes])
         state, time = tuple(part[rows] for part in self.state), self.time[rows]
-        log.time.copy_(time[:, : batch.lanes])
         n = batch.lanes
         for j in range(batch.steps):
             obs = world.observe(state)
@@ -122,29 +121,33 @@ class Lanes:
             truncated = torch.zeros_like(step.terminated) if step.truncated is None else step.truncated
             if world.horizon is not None:
                 truncated = truncated | (time == world.horizon)
-            for logged, now in (
-                (log.obs, obs), (log.action, action), (log.reward, step.reward),
-                (log.terminated, step.terminated), (log.truncated, truncated),
-            ):  # fmt: skip
-                logged[j].copy_(now[:, :n])
+            log.steps.append((obs, action, step.reward, step.terminated, truncated))
             ended = step.terminated | truncated
             state = step.state
             if j + 1 == batch.steps or truncated.any():
                 log.seen.append((j, world.observe(state)[:, :n]))
             if ended.any():
                 run, lane = ended.nonzero(as_tuple=True)
-                begun = self._begin(keys, rows[run], lane, j + 1)
+                begun = self._begin(keys, rows[run], lane, j + 1, tuple(part[run, lane] for part in state))
                 state = tuple(part.clone().index_put_((run, lane), new) for part, new in zip(state, begun, strict=True))
                 time = time.masked_fill(ended, 0)
         log.state, log.time_after = state, time
         return log
 
-    def _begin(self, keys: Streams, run: Tensor, lane: Tensor, step: int) -> tuple[Tensor, ...]:
-        """First states of episodes that begin in lanes `[m]` of runs `[m]` before a step of an update."""
+    def _begin(
+        self, keys: Streams, run: Tensor, lane: Tensor, step: int, ended: tuple[Tensor, ...] | None = None
+    ) -> tuple[Tensor, ...]:
+        """First states of episodes that begin in lanes `[m]` of runs `[m]` before a step of an update.
+
+        Args:
+            ended: last states of the episodes before them; None: there were none.
+        """
         m = len(run)
         filled = torch.arange(m if self._replayed else aligned(m, SMALLEST), device=run.device) % m
         first = fold_in(fold_in(keys.first_states[run], lane), torch.tensor(step, device=run.device))
         uniform = reset_uniforms(self._world, keys.problems[run][filled], first[filled])
+        if self._replayed and ended:
+            return self._replayed.after(ended, uniform)
         return tuple(part[:m] for part in self._world.reset(uniform))
 
     def _keep(self, log: "_Log", rows: Tensor) -> Tensor:
@@ -161,42 +164,33 @@ class Lanes:
 
 @dataclass
 class _Log:
-    """The record of T steps of N lanes of R runs, `[T, R, N, …]` each.
+    """The record of T steps of N lanes of R runs.
 
     Attributes:
-        seen: observations after some steps, with the step: the last one, and those that a time limit cut after.
         time: of each lane before the first step, `[R, N]`.
+        steps: observation, action, reward, terminated and truncated of each step, `[R, C, …]`, of which N lanes count.
+        seen: observations after some steps, with the step: the last one, and those that a time limit cut after.
+        state, time_after: after the last step, of all lanes.
     """
 
-    obs: Tensor
-    action: Tensor
-    reward: Tensor
-    terminated: Tensor
-    truncated: Tensor
     time: Tensor
-    seen: list[tuple[int, Tensor]]
+    steps: list[tuple[Tensor, ...]] = field(default_factory=list)
+    seen: list[tuple[int, Tensor]] = field(default_factory=list)
     state: tuple[Tensor, ...] = ()
     time_after: Tensor | None = None
 
-    @classmethod
-    def empty(cls, batch: Segments, world: World, runs: int, device: torch.device) -> "_Log":
-        shape, space = (batch.steps, runs, batch.lanes), as_space(world.actions)
-        ended, cut = (torch.empty(shape, dtype=torch.bool, device=device) for _ in range(2))
-        return cls(
-            torch.empty(*shape, world.observation.stored, device=device),
-            torch.empty(*shape, *space.shape, dtype=space.dtype, device=device),
-            torch.empty(shape, device=device),
-            ended,
-            cut,
-            torch.empty(shape[1:], dtype=torch.int64, device=device),
-            [],
-        )
+    @cached_property
+    def columns(self) -> tuple[Tensor, ...]:
+        """The five, `[T, R, N, …]` each."""
+        lanes = self.time.shape[1]
+        return tuple(torch.stack([part[:, :lanes] for part in parts]) for parts in zip(*self.steps, strict=True))
 
     def earned_after(self, before: Tensor) -> Tensor:
         """The undiscounted return of each lane's episode after the last step, `[R, N]`."""
-        ended = self.terminated | self.truncated
+        _, _, reward, terminated, truncated = self.columns
+        ended = terminated | truncated
         since = ended.flip(0).to(torch.int8).cumsum(0).flip(0) == 0  # steps of the episode that goes on
-        total = torch.where(since, self.reward, 0.0).double().sum(0)
+        total = torch.where(since, reward, 0.0).double().sum(0)
         return total + torch.where(since[0], before, 0.0)
 
     def episodes(self, run: np.ndarray, earned: Tensor) -> Episodes:
@@ -206,21 +200,22 @@ class _Log:
             run: the runs' rows in the bundle, `[R]`.
             earned: returns of the lanes' episodes before the first step, `[R, N]`.
         """
-        device = self.reward.device
+        obs, action, reward, *flags = self.columns
+        device = reward.device
 
         def packed(log: Tensor) -> Tensor:
             flat = log.movedim(0, 2).flatten(0, 2)
             return torch.cat((flat, torch.zeros_like(flat[:1])))
 
-        steps, lanes = self.reward.shape[0], self.reward.shape[2]
-        terminated, truncated = (packed(log)[:-1].cpu().numpy() for log in (self.terminated, self.truncated))
+        steps, lanes = reward.shape[0], reward.shape[2]
+        terminated, truncated = (packed(log)[:-1].cpu().numpy() for log in flags)
         ended = terminated | truncated
         last = np.flatnonzero(ended | (np.arange(len(ended)) % steps == steps - 1))
         length = np.diff(last, prepend=-1)
         start = last - length + 1
         row, lane, first = start // (lanes * steps), start // steps % lanes, start % steps == 0
         before = [x.cpu().numpy()[row, lane] for x in (earned, self.time)]
-        obs = packed(self.obs)
+        obs = packed(obs)
         last_obs = torch.zeros(len(last), obs.shape[-1], device=device)
         bank = torch.from_numpy(row)
         for step, seen in self.seen:
@@ -233,8 +228,8 @@ class _Log:
             truncated=truncated[last],
             last_obs=last_obs,
             obs=obs,
-            action=packed(self.action),
-            reward=packed(self.reward),
+            action=packed(action),
+            reward=packed(reward),
             cut=~ended[last],
             earlier_return=np.where(first, before[0], 0.0),
             earlier_length=np.where(first, before[1], 0),

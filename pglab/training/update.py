@@ -80,7 +80,7 @@ class Lesson:
         """The same for some of its rows."""
         return replace(self, runs=runs)
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> list[Block]:
         """The steps of this part, in blocks of consecutive ones."""
         return self.steps.blocks(self.parameters.device, self.runs)
 
@@ -108,7 +108,8 @@ class Lesson:
         without a step in this part takes none.
         """
         k = len(self.diverged)
-        learns = np.isin(np.arange(k), self.runs) & ~self.diverged
+        learns = np.zeros(k, dtype=bool)
+        learns[self.runs] = ~self.diverged[self.runs]
         finite = (estimate.loss.isfinite() & finite_rows(estimate.gradient)).cpu().numpy()
         present = np.bincount(self.steps.run, weights=self.steps.length, minlength=k) > 0
         steps = learns & finite & present

@@ -25,6 +25,7 @@ class Wave:
         episode: number of the episode in each lane, `[B, C]`.
         begun: lanes that play, `[B, C]`.
         missing_steps, wanted_episodes: what the bank's run still lacks, in steps, and has to have, in episodes, `[B]`.
+        group: consecutive episodes that share a prompt.
         alive: lanes that still play; after the wave those that belong to the batch, `[B, C]`.
         length, terminated, truncated: of the episodes so far, `[B, C]`.
         last_obs: the observation after the last step of truncated episodes, `[B, C, D]`.
@@ -37,6 +38,7 @@ class Wave:
     begun: np.ndarray
     missing_steps: np.ndarray
     wanted_episodes: np.ndarray
+    group: int = 1
     alive: np.ndarray = field(init=False)
     length: np.ndarray = field(init=False)
     terminated: np.ndarray = field(init=False)
@@ -91,7 +93,8 @@ def play(wave: Wave, world: World, policy: Policy, parameters: Tensor, streams: 
     episode = torch.from_numpy(wave.episode).to(device)
     transitions, actions = (fold_in(key[run][:, None], episode) for key in (streams.transitions, streams.actions))
     first_keys = fold_in(streams.first_states[run][:, None], episode)
-    state = world.reset(reset_uniforms(world, streams.problems[run][:, None], first_keys))
+    prompts = None if wave.group == 1 else fold_in(streams.first_states[run][:, None], episode // wave.group)
+    state = world.reset(reset_uniforms(world, streams.problems[run][:, None], first_keys, prompts))
     flat = parameters[run]
     weights = policy.model.layout.unflatten(flat)
     wave.alive &= wave.needed

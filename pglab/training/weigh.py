@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.algorithms.batch import Batch
+from pglab.algorithms.batch import Batch, BesideGreedy
 from pglab.algorithms.losses import standardize
 from pglab.algorithms.returns import rewards_to_go
 from pglab.algorithms.rewards import RAW
@@ -113,13 +113,16 @@ class Weigher:
                 value=None if value is None else value[index],
                 memory={name: kept[rows] for name, kept in self.memory.items()},
             )
-            yield rows, index, batch
+            greedy = greedy_of(episodes, table_rows, index)
+            yield rows, index, batch if greedy is None else BesideGreedy(**vars(batch), greedy=greedy)
 
     def scaled(self, psi: Tensor, batch: Batch) -> Tensor:
         """The weights of a batch, standardised if asked for, times the reduction's factor."""
         if self.arm.estimator.normalize:
             psi = standardize(psi, batch.mask)
         scale = self.arm.estimator.scale(batch.mask.sum((-2, -1)), batch.mask[..., 0].sum(-1))
+        if self.arm.estimator.by_length:
+            psi = psi / batch.mask.sum(-1, keepdim=True).clamp(min=1)
         return torch.where(batch.mask, psi * scale[:, None, None], 0.0)
 
     def _values(self, run: np.ndarray, length: np.ndarray, obs: Tensor) -> Tensor:
@@ -170,3 +173,19 @@ class Weigher:
                     shape = (len(self.arm.seeds), *kept.shape[1:])
                     self.memory[name] = torch.zeros(shape, dtype=kept.dtype, device=kept.device)
                 self.memory[name][rows] = kept
+
+
+def greedy_of(episodes: Episodes, rows: Tensor, index: Tensor) -> Tensor | None:
+    """R(greedy) of the episodes of some runs, `[r, E]`, zero for padding; None where no such episode was played.
+
+    Args:
+        rows, index: as `pglab.bits.padded_batches` yields them.
+    """
+    if episodes.greedy is None:
+        return None
+    first = np.searchsorted(episodes.run, rows.cpu().numpy())
+    count = np.bincount(episodes.run, minlength=int(rows.max()) + 1)[rows.cpu().numpy()]
+    slot = np.arange(index.shape[1])
+    exists = slot < count[:, None]
+    found = np.where(exists, episodes.greedy[np.where(exists, first[:, None] + slot, 0)], 0.0)
+    return torch.from_numpy(found).to(episodes.reward)

@@ -12,8 +12,8 @@ from pglab.cli import command
 from pglab.errors import InputError
 from pglab.settings import name_in_full, used
 from pglab.studies.asked import Composed, keys_name
+from pglab.studies.checks import check_numbers
 from pglab.studies.notes import lacks_baseline, unused_baseline
-from pglab.studies.plan import check_numbers
 from pglab.studies.provenance import versions
 from pglab.verify.estimator import Finding, Settings, build_effort, check, found, with_variance_ratios
 from pglab.verify.parallel import in_parallel
@@ -23,6 +23,7 @@ from pglab.verify.report import show, show_summary, write
 from pglab.verify.updates import MeanUpdate
 
 WRONG = 1  # exit status
+ALWAYS = ("unbiased", "biased as declared", "wrong")  # verdicts that are counted even where there are none
 NO_BASELINE = "pglab.algorithms.baselines.NoBaseline"
 
 
@@ -61,9 +62,9 @@ def verify_all(jobs: Sequence[Composed]) -> int:
         show_summary(findings, console)
     counts = {
         verdict: sum(finding.verdict == verdict for finding in findings)
-        for verdict in ("unbiased", "biased as declared", "wrong")
+        for verdict in ("unbiased", "unbiased up to scale", "biased as declared", "wrong")
     }
-    console.print("   ".join(f"{count} {verdict}" for verdict, count in counts.items()))
+    console.print("   ".join(f"{count} {verdict}" for verdict, count in counts.items() if count or verdict in ALWAYS))
     for file in files:
         console.print(str(file), soft_wrap=True)
     return WRONG if counts["wrong"] else 0

@@ -16,6 +16,7 @@ from pglab.verify.updates import MeanUpdate
 
 Settings = Mapping[str, Any]
 REWARD_TO_GO = "pglab.algorithms.weightings.RewardToGo"
+SAME_SCALE = 1e-6  # relative
 NEARLY = 0.1  # relative: a suspicion is worth saying
 
 
@@ -30,6 +31,7 @@ class Finding:
         points: of each problem and seed.
         cosines: rows with `problem seed batch cosine low high`.
         updates: means of updates over every batch, on the problems that are small enough.
+        scale: c where it is c ∇J at every point with the same c; None: it is not, or not known.
         variance_to_rtg: the geometric mean over points of the variance's ratio to that of reward-to-go with all other
             choices the same; None where that was not asked for.
     """
@@ -42,6 +44,7 @@ class Finding:
     cosines: list[dict[str, Any]]
     updates: list[MeanUpdate]
     variance_to_rtg: float | None = None
+    scale: float | None = None
 
 
 def with_variance_ratios(findings: Sequence[Finding], settings: Mapping[str, Settings]) -> list[Finding]:
@@ -108,9 +111,14 @@ def found(
     fault = next((f"head: {setting.head_fault}" for setting in one_of_each if setting.head_fault), None)
     if fault is None and any(point.verdict == "wrong" for point in points):
         fault = _fault([solved(settings, point.problem, point.seed) for point in points], points)
-    verdict: Verdict = "wrong" if fault else points[0].verdict
-    because = fault or (_declared_bias(points, first) if first.bias else _unbiased(points))
-    return Finding(estimator, first.bias, verdict, because, points, cosines, updates)
+    alike = all(point.verdict == points[0].verdict for point in points)
+    verdict: Verdict = "wrong" if fault else points[0].verdict if alike else "biased as declared"
+    scaled = verdict == "unbiased up to scale"
+    because = fault or (
+        _scaled(points, first) if scaled else _declared_bias(points, first) if first.bias else _unbiased(points)
+    )
+    scale = _common_scale(points) if scaled else None
+    return Finding(estimator, first.bias, verdict, because, points, cosines, updates, scale=scale)
 
 
 def build_effort(settings: Settings) -> Effort:
@@ -128,9 +136,27 @@ def _unbiased(points: list[Point]) -> str:
     )
 
 
+def _common_scale(points: list[Point]) -> float | None:
+    """The factor on ∇J, where all points have the same."""
+    scales = [point.scale for point in points if point.scale is not None]
+    return scales[0] if max(scales) - min(scales) <= SAME_SCALE * max(scales) else None
+
+
+def _scaled(points: list[Point], setting: Setting) -> str:
+    """Of a mean that is a multiple of ∇J."""
+    scales, common = [point.scale for point in points if point.scale is not None], _common_scale(points)
+    factor = f"{common:.6g}" if common is not None else f"{min(scales):.6g} to {max(scales):.6g}"
+    times = f"{factor} ∇J at {len(points)} point{'s' * (len(points) > 1)}, exactly (cosine 1)"
+    differs = "" if common is not None else "; the factor goes with the policy"
+    return f"its mean is {times}{differs}: another length of step and no other direction. {', '.join(setting.bias)}"
+
+
 def _declared_bias(points: list[Point], setting: Setting) -> str:
     biases, cosines = [100 * point.relative_bias for point in points], [point.cosine for point in points]
     said = f"{', '.join(setting.bias)}; relative bias {min(biases):+.3g} to {max(biases):+.3g} %"
+    exact = [point.exact_cosine for point in points if point.exact_cosine is not None]
+    if exact:
+        said += f"; exact cosine with ∇J {min(exact):.6f}" + (f" to {max(exact):.6f}" if len(exact) > 1 else "")
     as_exact = [point.z_of_mean for point in points if point.z_of_mean is not None]
     if as_exact:
         said += f"; equal to its exact mean where that is known (largest z {max(as_exact):.1f})"

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from pglab.algorithms import baselines, weightings
+from pglab.algorithms import baselines, groups, weightings
 from pglab.algorithms.rewards import RAW
 from pglab.training.arm import Arm
+from pglab.training.prompts import group_of
 from pglab.verify.solved import Estimators, HasMoments, Known, Solved, State, Table
 
 
@@ -45,6 +46,9 @@ def expected(arm: Arm, solved: Solved, state: State, critic: Any = None) -> Expe
     if not plain or episodes is None or estimator.truncation != "end":
         return None
     problem = solved if arm.rewards == RAW else solved.with_rewards(arm.rewards)
+    if problem is not None and estimator.kl_reference and estimator.kl_in == "reward":
+        penalised = getattr(problem, "penalised", lambda form, weight: None)
+        problem = penalised(estimator.kl_form, estimator.kl_reference)
     if problem is None:
         return None
     value, memory = None if critic is None else problem.value_of(critic), _memory(state)
@@ -52,6 +56,13 @@ def expected(arm: Arm, solved: Solved, state: State, critic: Any = None) -> Expe
     if by_formula is None and by_running is None:
         return None
     bonus = estimator.entropy_bonus * problem.entropy_gradient() if estimator.entropy_bonus else 0.0
+    if estimator.kl_reference and estimator.kl_in == "loss":
+        slope = getattr(problem, "penalty_gradient", lambda form: None)(estimator.kl_form)
+        if slope is None:
+            return None
+        bonus = bonus - estimator.kl_reference * slope
+    if np.any(bonus) and (estimator.by_steps or estimator.by_length or estimator.budget != 1):
+        return None
     means = [None if known is None else known.mean + bonus for known in (by_formula, by_running)]
     variances = [known.variance for known in (by_running, by_formula) if known and np.isfinite(known.variance)]
     mean, other = means if by_formula else reversed(means)
@@ -72,11 +83,14 @@ def _memory(state: State) -> State:
 
 def _by_formula(arm: Arm, solved: Solved, n: int, value: Table | None, memory: State) -> Known | None:
     """Moments for pglab's own weightings; a variance of NaN where only the mean is known."""
-    if arm.estimator.reduction == "steps" or arm.estimator.normalize:
+    estimator, weighting = arm.estimator, arm.weighting
+    if estimator.by_steps or estimator.by_length or estimator.reduction == "budget" or estimator.normalize:
         return None
-    of, weighting = solved.estimators(arm.gamma), arm.weighting
+    of = solved.estimators(arm.gamma)
     if of is None:
         return None
+    if group_of(arm.batch) > 1:
+        return _of_groups(arm, of, group_of(arm.batch))
     kept = arm.estimator.discount_states
     kind = type(weighting)
     if kind is weightings.TotalReturn:
@@ -104,6 +118,24 @@ def _by_formula(arm: Arm, solved: Solved, n: int, value: Table | None, memory: S
     decayed = kept and weighting.returns == "rtg"
     alone = of.total_return() if weighting.returns == "total" else of.reward_to_go(discount_states=kept)
     return Known(alone.mean - share * of.return_times_score(decayed), np.nan)
+
+
+def _of_groups(arm: Arm, of: Estimators, group: int) -> Known | None:
+    """Means where the episodes of a group are independent given their prompt, and not without."""
+    weighting: Any = arm.weighting
+    kind = type(weighting)
+    if kind is weightings.RewardToGo:
+        return Known(_parts(of.reward_to_go(discount_states=arm.estimator.discount_states))[0], np.nan)
+    if kind is weightings.TotalReturn or (of.is_centred and kind in (groups.RLOO, groups.ReMax, groups.GroupMean)):
+        share = 1 / group if kind is groups.GroupMean else 0.0
+        return Known((1 - share) * _parts(of.total_return())[0], np.nan)
+    if not (of.is_centred and kind is weightings.ReturnMinusBaseline):
+        return None
+    if type(arm.baseline) is not baselines.LeaveOneOut:
+        return None
+    kept = arm.estimator.discount_states
+    alone = of.total_return() if weighting.returns == "total" else of.reward_to_go(discount_states=kept)
+    return Known(_parts(alone)[0], np.nan)
 
 
 def _advantage(

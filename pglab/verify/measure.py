@@ -8,6 +8,7 @@ import torch
 from pglab.training.arm import Arm, BatchSize
 from pglab.training.bundle import Bundle, Shapes
 from pglab.training.diagnostics import GradientDiagnostics
+from pglab.training.prompts import PromptGroups
 from pglab.training.randomness import generator
 
 STEPS_AT_ONCE = 400_000  # environment steps of the batches that are played together, roughly
@@ -19,6 +20,11 @@ def drawn(shapes: Shapes, arm: Arm, seed: int) -> dict[str, torch.Tensor]:
     model = shapes.policy().model
     flat = model.draw(arm.init, [generator(seed, "weights")], torch.device("cpu"))
     return {name: part[0] for name, part in model.layout.unflatten(flat).items()}
+
+
+def reference_of(shapes: Shapes, arm: Arm, seed: int) -> torch.Tensor:
+    """Flat parameters of the policy that a penalty compares with at the point of a seed: the next seed's, `[P]`."""
+    return shapes.policy().model.draw(arm.init, [generator(seed + 1, "weights")], torch.device("cpu"))[0]
 
 
 @dataclass(frozen=True)
@@ -39,13 +45,16 @@ class Pipeline:
     def begin(cls, shapes: Shapes, arm: Arm, seed: int) -> "Pipeline":
         """At the parameters that the seed draws, after one batch."""
         one = Bundle(shapes, [replace(arm, seeds=[seed])])
+        one.refer(reference_of(shapes, arm, seed))
         one.estimates()
         state = {name: part for name, part in one.state()[0].items() if name.startswith(OF_THE_POINT)}
         return cls(shapes, arm, seed, state)
 
     def with_batch(self, episodes: int) -> "Pipeline":
-        """The same with batches of exactly so many episodes."""
-        return replace(self, arm=replace(self.arm, batch=BatchSize(episodes=episodes)))
+        """The same with batches of exactly so many episodes, or of as many groups as have them."""
+        own = self.arm.batch
+        batch = own.with_episodes(episodes) if isinstance(own, PromptGroups) else BatchSize(episodes=episodes)
+        return replace(self, arm=replace(self.arm, batch=batch))
 
     def estimates(self, first: int, count: int, steps: float) -> np.ndarray:
         """The estimate of ∇J from each of the batches first, first + 1, …, `[count, P]`.
@@ -70,6 +79,7 @@ class Pipeline:
         (own,) = bundle.state()
         point = {name: part.expand(count, *part.shape[1:]) if part.dim() else part for name, part in self.state.items()}
         bundle.restore([{**own, **point}])
+        bundle.refer(reference_of(self.shapes, self.arm, self.seed))
         return bundle
 
     def _play(self, first: int, count: int) -> np.ndarray:

@@ -6,14 +6,15 @@ from typing import Literal
 
 import numpy as np
 
-from pglab.results.summary import mean_interval
+from pglab.results.arm_summary import mean_interval
+from pglab.verify.attribution import Share
 from pglab.verify.measure import Pipeline
 from pglab.verify.sample import cosine_to
 from pglab.verify.setting import Setting
 from pglab.verify.trial import Fault, Trial, fault_of_a_part
 from pglab.verify.updates import MeanUpdate, mean_updates
 
-Verdict = Literal["unbiased", "biased as declared", "wrong"]
+Verdict = Literal["unbiased", "unbiased up to scale", "biased as declared", "wrong"]
 
 FALSE_ALARM = 1e-3  # probability of calling an estimator wrong by chance, before a second sample must agree
 
@@ -62,6 +63,9 @@ class Point:
         cosine: between the mean and ∇J.
         exact_variance, variance: None where the exact one is not known.
         episodes_for_snr_1: episodes in a batch whose signal ‖∇J‖ equals its noise.
+        scale: c where the exact mean is c ∇J; None where it is not, or not known.
+        exact_factor, exact_cosine: m·∇J / ‖∇J‖² of the exact mean m, and its cosine with ∇J; None where m is not known.
+        attribution: the bias, choice by choice; empty where it has none, or is not known exactly.
         verdict: at this point.
         fault: what is wrong there, or None.
     """
@@ -83,6 +87,10 @@ class Point:
     exact_variance: float | None
     variance: float
     episodes_for_snr_1: float
+    scale: float | None
+    exact_factor: float | None
+    exact_cosine: float | None
+    attribution: list[Share]
     verdict: Verdict
     fault: Fault | None
 
@@ -106,6 +114,8 @@ def judge(setting: Setting, effort: Effort, points: int) -> tuple[Point, list[di
     if fault is None and declared and setting.head_fault is None and not trial.is_known:
         fault = fault_of_a_part(trial)
     verdict: Verdict = "wrong" if fault else "biased as declared" if declared else "unbiased"
+    if verdict == "biased as declared" and trial.scale is not None:
+        verdict = "unbiased up to scale"
     pipeline = trial.sample.pipeline
     updates = mean_updates(setting, pipeline, effort.epochs)
     return _point(trial, fault, verdict), _cosines(setting, pipeline, effort), updates
@@ -138,6 +148,10 @@ def _point(trial: Trial, fault: Fault | None, verdict: Verdict) -> Point:
         exact_variance=exact_variance,
         variance=variance,
         episodes_for_snr_1=(variance if exact_variance is None else exact_variance) / square if square else np.inf,
+        scale=trial.scale,
+        exact_factor=float(exact.mean @ gradient) / square if exact and square else None,
+        exact_cosine=float(cosine_to(exact.mean[None], gradient)[0]) if exact and square else None,
+        attribution=trial.attribution(),
         verdict=verdict,
         fault=fault,
     )
@@ -149,7 +163,8 @@ def _cosines(setting: Setting, pipeline: Pipeline, effort: Effort) -> list[dict[
     (The method of Ilyas et al. 2020, with the exact gradient in the place of a large batch's.)
     """
     rows = []
-    for size in effort.cosine_episodes:
+    sizes = dict.fromkeys(pipeline.with_batch(size).arm.batch.episodes for size in effort.cosine_episodes)
+    for size in filter(None, sizes):
         estimates = pipeline.with_batch(size).estimates(0, effort.cosine_batches, setting.length * size)
         mean, low, high = mean_interval(cosine_to(estimates, setting.gradient))
         rows.append(

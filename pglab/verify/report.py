@@ -19,8 +19,8 @@ from pglab.results.plots import save
 from pglab.verify.estimator import Finding
 from pglab.verify.point import Point
 
-STYLES = {"unbiased": "green", "biased as declared": "yellow", "wrong": "bold red"}
-NO_SCALARS = ("exact_gradient", "exact_mean", "mean", "standard_error", "fault")
+STYLES = {"unbiased": "green", "unbiased up to scale": "green", "biased as declared": "yellow", "wrong": "bold red"}
+NO_SCALARS = ("exact_gradient", "exact_mean", "mean", "standard_error", "attribution", "fault")
 CAPTION = """\
 |∇J|: norm of the exact gradient. z: largest difference of the mean of the
 estimates from it in any parameter, in standard errors. Relative bias: of the
@@ -46,11 +46,28 @@ def show(findings: list[Finding], console: Console) -> None:
             table.add_row(*_cells(point))
         verdict = Text.assemble((finding.verdict, STYLES[finding.verdict]), f": {finding.because}")
         console.print(Group(Text(finding.estimator, style="bold"), table, verdict, Text()))
+        if any(point.attribution for point in finding.points):
+            console.print(_attributions(finding))
         if finding.updates:
             console.print(_mean_updates(finding))
     console.print(Text(CAPTION, style="dim"))
     if any(finding.updates for finding in findings):
         console.print(Text(OF_UPDATES, style="dim"))
+
+
+def _attributions(finding: Finding) -> Group:
+    """The bias of an estimator choice by choice, where it is known exactly, as a table."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for column in ("problem\nand seed", "with"):
+        table.add_column(column, no_wrap=True)
+    for column in ("adds\nalong", "adds\naside", "factor", "cosine"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for point in finding.points:
+        for number, share in enumerate(point.attribution):
+            where = "" if number else f"{point.problem} {point.seed}"
+            added = ("", "") if not number else (f"{share.along:+.4f}", f"{share.aside:.4f}")
+            table.add_row(where, share.choice, *added, f"{share.factor:.6f}", f"{share.cosine:.6f}")
+    return Group(Text("the exact mean, with one choice more in each line; what that adds, in units of ∇J"), table)
 
 
 def _mean_updates(finding: Finding) -> Group:

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from pglab.results.summary import mean_interval
+from pglab.results.arm_summary import mean_interval
 from pglab.verify.measure import Pipeline
 from pglab.verify.setting import Setting
 

@@ -1,10 +1,12 @@
 """An arm measured at one point and held against what it should be; and, if need be, part by part."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from pglab.training.arm import Arm
+from pglab.verify.attribution import Share, attribution, scale_of
 from pglab.verify.expected import Expected, expected
 from pglab.verify.measure import Pipeline
 from pglab.verify.parts import own_declared_parts, undeclared_parts, without_bias
@@ -36,12 +38,14 @@ class Trial:
 
     Attributes:
         exact: what is known of its mean, or None.
+        critic: at the point, where it has one.
         chance: probability of a false alarm, before a second sample must agree.
     """
 
     setting: Setting
     sample: Sample
     exact: Expected | None
+    critic: Any
     chance: float
 
     @classmethod
@@ -51,7 +55,7 @@ class Trial:
         arm, observation = setting.arm, setting.shapes.world.observation
         critic = critic_of(arm, observation, pipeline.state) if arm.has_critic else None
         exact = expected(arm, setting.solved, pipeline.state, critic)
-        return cls(setting, Sample(setting, pipeline, most), exact, chance)
+        return cls(setting, Sample(setting, pipeline, most), exact, critic, chance)
 
     def of(self, arm: Arm) -> "Trial":
         """Another arm at the same point, with a head that declares no bias where it offers that."""
@@ -61,6 +65,15 @@ class Trial:
     def is_known(self) -> bool:
         """Says whether a formula of its own accounts for the mean."""
         return self.exact is not None and self.exact.is_independent
+
+    @property
+    def scale(self) -> float | None:
+        """c where the mean is known exactly and is c ∇J."""
+        return None if self.exact is None else scale_of(self.exact.mean, self.setting.gradient)
+
+    def attribution(self) -> list[Share]:
+        """The bias, choice by choice."""
+        return attribution(self.setting, self.sample.pipeline.state, self.critic)
 
     def fault(self) -> Fault | None:
         """A mean that is not ∇J, or not what the declared bias makes of it where that is known."""

@@ -12,12 +12,13 @@ from PIL import Image
 from pglab.build import build_arm, build_shapes
 from pglab.cli import compose_runs
 from pglab.envs import mujoco as module
+from pglab.envs.gymnasium import GymnasiumWorld
 from pglab.envs.mujoco import mujoco, tasks
 from pglab.envs.world import Box
 from pglab.studies.provenance import provenance
 from pglab.training.bundle import Bundle
 from pglab.watching.camera import film_policy
-from tests.mujoco_here import needs_mujoco, needs_pictures
+from tests.mujoco_here import needs_envpool, needs_mujoco, needs_pictures
 
 NO_DRAWS = torch.empty(0)
 SHORT = ("env.max_episode_steps=25", "updates=2")
@@ -45,7 +46,7 @@ def bits(trained, row):
 
 @needs_mujoco
 def test_a_task_is_played_as_gymnasium_plays_it():
-    world = mujoco("Hopper-v5")
+    world = mujoco("Hopper-v5", "gymnasium")
     assert (world.observation, world.actions, world.horizon) == (Box(11), Box(3, -1.0, 1.0), 1000)
     seeds, generator = [5, 6], torch.Generator().manual_seed(0)
     actions = torch.rand(40, 1, 2, 3, generator=generator) * 2 - 1
@@ -71,11 +72,13 @@ def test_a_task_is_played_as_gymnasium_plays_it():
 
 
 @needs_mujoco
+@pytest.mark.parametrize("backend", ["gymnasium", pytest.param("envpool", marks=needs_envpool)])
 @pytest.mark.parametrize("way", WAYS)
-def test_a_run_has_the_same_bits_alone_fused_and_after_a_stop(way):
-    alone = bits(bundle([1], *WAYS[way]), 0)
-    assert bits(bundle([0, 1, 2], *WAYS[way]), 1) == alone
-    first, second = bundle([1, 2], *WAYS[way]), bundle([1, 2], *WAYS[way])
+def test_a_run_has_the_same_bits_alone_fused_and_after_a_stop(way, backend):
+    settings = (*WAYS[way], f"env.backend={backend}")
+    alone = bits(bundle([1], *settings), 0)
+    assert bits(bundle([0, 1, 2], *settings), 1) == alone
+    first, second = bundle([1, 2], *settings), bundle([1, 2], *settings)
     first.step()
     second.restore([{name: tensor.clone() for name, tensor in state.items()} for state in first.state()])
     assert bits(second, 0)[1:] == alone[1:]
@@ -101,6 +104,16 @@ def test_what_is_missing_is_one_error_with_the_command(monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r'^MuJoCo is not installed: pip install "pglab\[mujoco\]"$'):
         mujoco("Hopper-v5")
+
+
+@needs_mujoco
+def test_without_envpool_gymnasium_steps_and_asking_for_envpool_is_one_error(monkeypatch):
+    monkeypatch.setattr(module, "find_spec", lambda name: None if name == "envpool" else name)
+    assert isinstance(mujoco("Hopper-v5"), GymnasiumWorld)
+    with pytest.raises(ValueError, match=r'^EnvPool is not installed: pip install "pglab\[envpool\]", or leave '):
+        mujoco("Hopper-v5", "envpool")
+    with pytest.raises(ValueError, match=r"^backend='brax' is not one of auto, gymnasium, envpool$"):
+        mujoco("Hopper-v5", "brax")
 
 
 @needs_mujoco

@@ -26,7 +26,7 @@ SEGMENTS = (
     "gamma=0.97",
 )  # fmt: skip
 
-MUJOCO = (*SHORT, "env=mujoco", "env.max_episode_steps=40", "batch.steps=64")
+MUJOCO = (*SHORT, "env=mujoco", "env.backend=gymnasium", "env.max_episode_steps=40", "batch.steps=64")
 
 STUDIES: dict[str, tuple[str, ...]] = {
     # Bundles of arms that differ in all but their shapes.
@@ -88,6 +88,31 @@ STUDIES: dict[str, tuple[str, ...]] = {
         "init=pytorch", "estimator.normalize=minibatch", "estimator.clip_norm=0.5", "baseline.loss=clipped",
         "weighting.lam=1.0",
     ),
+    # Groups of episodes from prompts.
+    "groups": (
+        *SHORT, "env=token_tree", "weighting=rloo,group_mean,grpo,dapo,reinforce_pp,remax,opo", "batch.group=4",
+        "estimator.reduction=sequences,budget",
+    ),
+    "stop_or_continue": (
+        *SHORT, "env=stop_or_continue", "weighting=dapo", "weighting.refill=false,true", "batch=groups",
+        "estimator.reduction=tokens", "network=tabular",
+    ),
+    "verifiable_bandit": (
+        *SHORT, "env=verifiable_bandit", "weighting=grpo", "batch=groups", "estimator.entropy_bonus=0.01",
+        "estimator.reduction=sequences",
+    ),
+    "group experiments": (
+        *SHORT, "experiment=rloo,trl_grpo,verl_grpo,dr_grpo,dapo,reinforce_pp,remax,gspo", "batch.prompts=3",
+    ),
+    "sequence_ratio": (
+        *SHORT, "env=token_tree", "weighting=grpo", "surrogate=sequence_ratio,clip", "surrogate.clip_high=0.3",
+        "reuse=epochs", "estimator.reduction=sequences",
+    ),
+    "kl reference": (
+        *SHORT, "env=token_tree", "weighting=rloo", "estimator.kl_reference=0.1", "estimator.kl_form=k1,k2,k3",
+        "estimator.kl_in=loss,reward", "estimator.reduction=sequences",
+    ),
+    "group_estimators": (*SHORT, "experiment=group_estimators", "batch.prompts=3"),
     # Every head, network and initialisation.
     "sigmoid": (*CARTPOLE, "head=sigmoid"),
     "sigmoid_action_blind": (*CARTPOLE, "head=sigmoid_action_blind"),

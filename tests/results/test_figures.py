@@ -236,3 +236,13 @@ def test_an_update_in_which_no_episode_ended_shows_the_last_known_return_of_its_
     updates = pd.DataFrame({**rows, "return_mean": [1.0, np.nan, 3.0, np.nan, 7.0, np.nan]})
     lines = [line.get_ydata() for line in plots.learning_curves(updates).axes[0].get_lines()]
     np.testing.assert_array_equal(lines[-1], [1.0, 4.0, 5.0])
+
+
+def test_so_many_updates_that_a_curve_would_be_a_band_are_averaged_a_few_together():
+    updates = frames.study(["a"], seeds=2, updates=401)
+    figure = plots.learning_curves(updates)
+    steps, mean = figure.axes[0].get_lines()[-1].get_data()
+    of_first = updates[updates["update"] <= 3]
+    assert len(mean) == 134  # ⌈401 / 3⌉
+    assert (steps[0], mean[0]) == (3005.0, pytest.approx(of_first.groupby("seed")["return_mean"].mean().mean()))
+    assert figure.axes[0].get_ylabel() == "mean return of 3 batches"

@@ -9,24 +9,6 @@ from pglab.results import plots
 from pglab.results.plots.distributions import share_interval
 from tests.results.frames import TIMES
 
-ARMS = ["weighting=total", "weighting=rtg", "weighting=gae"]
-
-
-def labels(axes):
-    return [label.get_text().replace("\n", " ") for label in axes.get_yticklabels()]
-
-
-def points(axes, marker):
-    """x and y of every mark of a kind."""
-    drawn = [line.get_xydata() for line in axes.lines if line.get_marker() == marker]
-    return np.concatenate(drawn) if drawn else np.empty((0, 2))
-
-
-def bars(axes):
-    """Both ends and the place of each horizontal interval."""
-    segments = [segment for lines in axes.collections for segment in lines.get_segments()]
-    return {round(float(segment[0, 1]), 2): (segment[0, 0], segment[1, 0]) for segment in segments}
-
 
 @pytest.mark.parametrize("n", [1, 5, 30])
 def test_the_interval_of_a_share_is_that_of_scipy(n):

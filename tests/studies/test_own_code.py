@@ -11,12 +11,10 @@ from pathlib import Path
 
 import pytest
 
-import pglab
 from pglab.studies.chip import NAMES
 from pglab.studies.provenance import changed, provenance
 
 VERSIONS = {"python", "torch", "numpy", "gymnasium", *NAMES}
-PACKAGE = Path(pglab.__file__).resolve().parent
 HASH = r"[0-9a-f]{16}"
 
 

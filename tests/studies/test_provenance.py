@@ -21,12 +21,6 @@ PACKAGE = Path(pglab.__file__).resolve().parent
 HASH = r"[0-9a-f]{16}"
 
 
-def settings_of(*targets: str) -> dict:
-    """Settings with components at several depths."""
-    weighting, *others = targets
-    return {"gamma": 0.9, "weighting": {"_target_": weighting, "parts": [{"_target_": other} for other in others]}}
-
-
 def test_an_arm_of_built_in_components_has_versions_and_one_hash():
     (composed,) = compose_runs([])
     found = provenance(composed.settings)

@@ -8,6 +8,7 @@ import yaml
 import pglab
 from pglab.cli import compose_runs
 from pglab.compose import CONF
+from pglab.errors import InputError
 from pglab.settings import DEFAULT_ENV, SHORT
 from pglab.studies.asked import earlier_names
 from pglab.studies.plan import make_plan
@@ -90,3 +91,15 @@ def test_a_study_whose_long_name_was_cut_by_an_earlier_version_goes_on(
     Path("results", earlier).rename(Path("results", now))
     plan = make_plan(compose_runs(asked))
     assert (plan.folder.name, plan.missing) == (now, 0)
+
+
+def test_a_refusal_of_what_is_stored_says_every_setting_of_an_arm_whose_folders_name_is_cut(
+    tmp_path: Path, tiny, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    arm = [*(one for one in tiny if not one.startswith(("env", "batch"))), *MANY, "baseline.optimizer.lr=0.01"]
+    pglab.run([*arm, "updates=2", "evaluation.episodes=1"])
+    with pytest.raises(InputError) as refused:
+        make_plan(compose_runs([*arm, "updates=1", "evaluation.episodes=1"]))
+    for setting in ("env=corridor", "reuse=epochs", "weighting=gae", "baseline.optimizer.lr=0.01"):
+        assert setting in str(refused.value)

@@ -36,6 +36,7 @@ STUDY = Study(
     seeds=10,
     quick=2,
     effort=2400,
+    workers=2,
 )
 
 

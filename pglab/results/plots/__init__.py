@@ -5,7 +5,7 @@ from pglab.results.plots.distributions import performance_profile, probability_o
 from pglab.results.plots.forest import effects, paired_differences
 from pglab.results.plots.per_seed import seed_scores, sensitivity
 from pglab.results.plots.saving import save
-from pglab.results.plots.surrogate import run_correlations, surrogate_and_objective
+from pglab.results.plots.surrogate_and_objective import run_correlations, surrogate_and_objective
 
 __all__ = [
     "DIAGNOSTICS",

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pglab.results.arm_names import names_in
+from pglab.results.arm_summary import mean_interval
+from pglab.results.by_problem import check_one_problem
 from pglab.results.plots.overlay import Line, every_line, overlaid
 from pglab.results.plots.style import (
     COLUMN_WIDTH,
@@ -25,11 +27,10 @@ from pglab.results.plots.style import (
     paper,
     wrapped,
 )
-from pglab.results.problems import check_one_problem
 from pglab.results.shown import as_typed
-from pglab.results.summary import mean_interval
 
 THIN: dict[str, Any] = {"lw": 0.5, "alpha": 0.35}
+POINTS = 200  # of a curve at most: more of them would be a band of noise
 LEAST_SHARE = -1.0  # shares of variance have no lower end; one early outlier would hide the rest
 
 DIAGNOSTICS = {  # column: what it is
@@ -58,11 +59,13 @@ def learning_curves(updates: pd.DataFrame) -> Figure:
     mean number of steps; the band is its pointwise 95 % Student-t interval, where there are at
     least two seeds. A run that diverged or was stopped is drawn, and counted, as far as it went.
     More than six arms get a panel each, with the means of all others in grey. An update in which no
-    episode ended shows the return of the last one in which one did.
+    episode ended shows the return of the last one in which one did. Of more than 200 updates as many
+    consecutive ones are averaged, in every run, as leave 200 points at most, and the axis says how many.
     """
     check_one_problem(updates, "learning curves")
     names = names_in(updates)
-    of = {str(arm): _carried(runs) for arm, runs in updates.groupby("arm", sort=False)}
+    together = int(-(-updates["update"].max() // POINTS))
+    of = {str(arm): _binned(_carried(runs), together) for arm, runs in updates.groupby("arm", sort=False)}
     means = {arm: runs.groupby("update")[["env_steps", "return_mean"]].mean() for arm, runs in of.items()}
 
     def detail(axes: Axes, arm: str, colour: Colour) -> None:
@@ -75,7 +78,8 @@ def learning_curves(updates: pd.DataFrame) -> Figure:
     marks = "mean, 95 % t interval (pointwise), every run"
     with paper():
         lines = {arm: (mean["env_steps"], mean["return_mean"]) for arm, mean in means.items()}
-        figure, panels = overlaid(labels, lines, detail, marks, STEPS, "mean return of the batch")
+        shown = "mean return of " + (f"{together} batches" if together > 1 else "the batch")
+        figure, panels = overlaid(labels, lines, detail, marks, STEPS, shown)
         for axes in panels:
             over_steps(axes, most=4 if len(panels) == 1 else 3)
     return finished(figure)
@@ -86,6 +90,14 @@ def _carried(runs: pd.DataFrame) -> pd.DataFrame:
     runs = runs.sort_values("update", kind="stable")
     run = [name for name in ("study", "seed") if name in runs]
     return runs.assign(return_mean=runs.groupby(run)["return_mean"].ffill())
+
+
+def _binned(runs: pd.DataFrame, together: int) -> pd.DataFrame:
+    """Rows of an arm with the mean return of so many consecutive updates of each run, at the last of these."""
+    run = [name for name in ("study", "seed") if name in runs]
+    bin_of = (runs["update"] - 1) // together
+    means = runs.groupby([*run, bin_of])["return_mean"].transform("mean")
+    return runs.assign(return_mean=means, update=bin_of + 1).drop_duplicates([*run, "update"], keep="last")
 
 
 def gradient_diagnostics(updates: pd.DataFrame) -> Figure:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from scipy.special import betaincinv
 
 from pglab.results.arm_names import names_in, short_names
+from pglab.results.by_problem import check_one_problem
 from pglab.results.censoring import censored, survival
 from pglab.results.digits import fixed
 from pglab.results.plots.overlay import overlaid
@@ -27,7 +28,6 @@ from pglab.results.plots.style import (
     paper,
     wrapped,
 )
-from pglab.results.problems import check_one_problem
 
 DARK = 0.3  # away from 0.5, from where on letters are white
 MOST_NUMBERED = 14  # arms whose numbers have room in the cells

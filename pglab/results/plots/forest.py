@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pglab.results.arm_names import short_names
+from pglab.results.by_problem import check_one_problem
 from pglab.results.digits import p_value
 from pglab.results.plots.style import GREY, LINE, colours, finished, in_words, paper, row_labels, say_under_rows
-from pglab.results.problems import check_one_problem
 
 
 def paired_differences(

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from pglab.results.arm_names import names_in, setting, without
+from pglab.results.arm_summary import mean_interval
+from pglab.results.by_problem import check_one_problem
 from pglab.results.censoring import censored, restricted
 from pglab.results.plots.overlay import overlaid
 from pglab.results.plots.style import (
@@ -24,8 +26,6 @@ from pglab.results.plots.style import (
     row_labels,
     say_under_rows,
 )
-from pglab.results.problems import check_one_problem
-from pglab.results.summary import mean_interval
 
 MOST_TICKS = 7
 MARGIN = 0.15  # left and right of the smallest and largest value, of the distance between them

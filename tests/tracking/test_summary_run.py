@@ -16,7 +16,7 @@ from pglab.report.content import Content, Question, content
 from pglab.report.page import page
 from pglab.store.folder import studies_in
 from pglab.tracking.client import MirrorError
-from pglab.tracking.summary import SummarizedStudy, summarized
+from pglab.tracking.summary_run import SummarizedStudy, summarized
 from tests.conftest import CommandLine
 from tests.report.made_study import add_twin, write_arm
 from tests.tracking.conftest import QUICK

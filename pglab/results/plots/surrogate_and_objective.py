@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pglab.results.arm_names import names_in
+from pglab.results.by_problem import check_one_problem
 from pglab.results.plots.style import (
     MOST_TOGETHER,
     PAGE_WIDTH,
@@ -15,7 +16,6 @@ from pglab.results.plots.style import (
     over_steps,
     paper,
 )
-from pglab.results.problems import check_one_problem
 from pglab.results.shown import as_typed
 
 

@@ -14,7 +14,7 @@ from pglab.store.films import film_file
 from pglab.store.folder import studies_in
 from pglab.store.reader import ArmFolder
 from pglab.store.records import LARGEST_SEED
-from pglab.tracking.runs import MOST, TrackedRun, runs_of
+from pglab.tracking.tracked_runs import MOST, TrackedRun, runs_of
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pglab.settings import Decides, decides
 from pglab.store.files import read
 from pglab.store.films import FOLDER, films_of
 from pglab.store.folder import studies_in
-from pglab.store.reader import EVALUATION, UPDATES, ArmFolder
+from pglab.store.reader import ABOUT, EVALUATION, UPDATES, ArmFolder
 from pglab.store.records import LARGEST_SEED, ArmRecord, Status
 from pglab.tracking.client import id_of
 
@@ -57,7 +57,7 @@ class TrackedRun:
         name = full_name(self.record)
         if len(name) <= MOST:
             return name
-        names = names_of(_siblings(self.study_folder))
+        names = _names(self.study_folder, tuple(sorted(self.study_folder.glob(f"*/{ABOUT}"))))
         place = f"… (arm {list(names).index(self.record.arm) + 1})"
         name = names[self.record.arm]
         return name if len(name) <= MOST else name[: MOST - len(place)] + place
@@ -134,10 +134,15 @@ def runs_of(arm: ArmFolder) -> list[TrackedRun]:
     return runs
 
 
-def _siblings(study: Path) -> list[ArmRecord]:
-    """The arms of a study that are not damaged, in their order."""
+@lru_cache(maxsize=1)
+def _names(study: Path, arms: tuple[Path, ...]) -> Mapping[str, str]:
+    """The names of the arms that are not damaged, in their order; read once while none comes or goes.
+
+    Args:
+        arms: the study's files that tell of one.
+    """
     found = [record for arm in studies_in(study)[0].arms if (record := arm.record_if_whole())]
-    return sorted(found, key=lambda record: record.order)
+    return names_of(sorted(found, key=lambda record: record.order))
 
 
 def _final_returns(evaluation: pd.DataFrame) -> dict[int, float]:
