@@ -84,7 +84,9 @@ LATER_GROUPS = {
     "rewards": {"_target_": "pglab.algorithms.rewards.Raw"},
 }
 LATER_ARGUMENTS = {
-    "pglab.algorithms.losses.Estimator": {"clip_together": False, "budget": 1.0},
+    "pglab.algorithms.losses.Estimator": {
+        "clip_together": False, "budget": 1.0, "kl_reference": 0.0, "kl_form": "k3", "kl_in": "loss",
+    },
     "pglab.algorithms.objectives.Clip": {"clip_low": None, "clip_high": None},
     "pglab.algorithms.baselines.Value": {
         "fit": "after", "target": "returns", "loss": "mse", "clip": 0.2, "coefficient": 1.0, "normalize_targets": False,

@@ -6,6 +6,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from pglab.algorithms.divergence import FORMS, KLForm
+
 Reduction = Literal["steps", "episodes", "sum", "sequences", "tokens", "budget"]
 Truncation = Literal["end", "bootstrap", "diverge"]
 Normalize = Literal[False, True, "batch", "minibatch"]
@@ -36,6 +38,9 @@ class Estimator:
             is continued by γ V(s_T) of the critic ("bootstrap"), or its run counts as diverged
             ("diverge"): for a problem whose every sensible policy ends its episodes long before.
         budget: steps of an episode that the reduction of that name divides by.
+        kl_reference: weight β ≥ 0 of a penalty on the divergence from the policy that the run began with.
+        kl_form: which estimate of it, "k1", "k2" or "k3" (see `pglab.algorithms.divergence`).
+        kl_in: added to the "loss" of each step and differentiated, or taken off its "reward".
     """
 
     reduction: Reduction = "steps"
@@ -47,6 +52,9 @@ class Estimator:
     min_episode_length: int = 0
     truncation: Truncation = "end"
     budget: float = 1.0
+    kl_reference: float = 0.0
+    kl_form: KLForm = "k3"
+    kl_in: Literal["loss", "reward"] = "loss"
 
     def __post_init__(self) -> None:
         for key, allowed in (("reduction", get_args(Reduction)), ("truncation", get_args(Truncation))):
@@ -58,6 +66,11 @@ class Estimator:
             raise ValueError(f"entropy_bonus={self.entropy_bonus} must be at least 0")
         if self.clip_norm is not None and not (type(self.clip_norm) in (int, float) and self.clip_norm > 0):
             raise ValueError(f"clip_norm={self.clip_norm} must be a number above 0 (or null for none)")
+        if not self.kl_reference >= 0:
+            raise ValueError(f"kl_reference={self.kl_reference} must be at least 0 (0: no penalty)")
+        for key, allowed in (("kl_form", FORMS), ("kl_in", ("loss", "reward"))):
+            if getattr(self, key) not in allowed:
+                raise ValueError(f"{key}={getattr(self, key)!r} is not one of {', '.join(allowed)}")
         if not self.budget > 0:
             raise ValueError(f"budget={self.budget} must be above 0")
         if self.min_episode_length < 0:
@@ -78,6 +91,7 @@ class Estimator:
             "the weights are standardised over the batch": self.normalize in (True, "batch"),
             "the weights are standardised over each minibatch": self.normalize == "minibatch",
             "the entropy bonus adds its own gradient": self.entropy_bonus > 0,
+            f"the penalty {self.kl_form} in the {self.kl_in} adds its own gradient": self.kl_reference > 0,
             "the gradient's norm is clipped": self.clip_norm is not None,
             "short episodes are left out": self.min_episode_length > 1,
             "truncated episodes are continued by the critic": self.truncation == "bootstrap",
@@ -92,6 +106,7 @@ class Estimator:
             normalize=False,
             discount_states=True,
             entropy_bonus=0.0,
+            kl_reference=0.0,
             clip_norm=None,
             min_episode_length=0,
             truncation="end" if self.truncation == "bootstrap" else self.truncation,

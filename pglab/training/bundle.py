@@ -28,6 +28,7 @@ from pglab.training.measures import Measures, measure
 from pglab.training.observations import Observed
 from pglab.training.prompts import Greedy, group_of
 from pglab.training.randomness import Streams, generator
+from pglab.training.reference import anchored
 from pglab.training.rollout import Player, Target
 from pglab.training.runs import Runs
 from pglab.training.segments import Lanes, Segments
@@ -81,6 +82,8 @@ class Bundle:
             for arm, rows in zip(arms, self._runs.arms, strict=True)
         ]
         join(trainee.weigher.critic for trainee in self._arms)
+        penalised = any(arm.estimator.kl_reference for arm in arms)
+        self._reference = self._runs.parameters.clone() if penalised else None
         batch = arms[0].batch
         standardized = isinstance(shapes.network, Normalized)
         self._observed = Observed(len(self._runs.seed), self._policy.model, device) if standardized else None
@@ -120,6 +123,11 @@ class Bundle:
         for trainees, lesson in self._lessons(self._arms, kept, *self._weigh(self._arms, kept)):
             total += first_estimate(trainees[0].arm.rule, lesson).gradient
         return -torch.cat([trainee.stepper.clipped(total) for trainee in self._arms])
+
+    def refer(self, parameters: Tensor) -> None:
+        """Takes other policies as the references of all runs, `[P]` or `[K, P]`."""
+        if self._reference is not None:
+            self._reference.copy_(parameters.expand_as(self._reference))
 
     def evaluate(self, episodes: int) -> list[Evaluation]:
         """Plays each run's present policy for as many episodes, on streams of the evaluation's own."""
@@ -193,15 +201,19 @@ class Bundle:
         entropy, reduction, strength = (torch.zeros(k, device=device) for _ in range(3))
         each = step_factors(self._column(training, lambda arm: arm.estimator.by_length), kept)
         steps, count = (torch.from_numpy(x) for x in (kept.steps(k), kept.count(k)))
-        critics, targets = [], Targets.like(psi)
+        critics, targets, anchor = [], Targets.like(psi), None
+        if self._reference is not None:
+            kept, anchor = anchored(self._policy, self._runs.parameters, self._reference, training, kept)
         for trainee in training:
             rows, arm, weigher = trainee.rows, trainee.arm, trainee.weigher
             lesson = weigher.reweigh(kept, psi, targets) if again else weigher.weigh(kept, psi, targets)
             critics += [lesson] if lesson else []
             reduction[rows] = arm.estimator.scale(steps[rows], count[rows])
             entropy[rows] = arm.estimator.entropy_bonus * reduction[rows]
+            if anchor is not None:
+                anchor.set(rows, arm.estimator, reduction[rows])
             strength[rows] = trainee.strength * arm.schedule.strength(int(self._runs.update[rows][0]))
-        return Weights(psi, entropy, reduction, strength, each), critics
+        return Weights(psi, entropy, reduction, strength, each, anchor), critics
 
     def _stop_cut_runs(self, training: Sequence[Trainee], played: Episodes) -> None:
         """Marks the runs that diverge because only the time limit ended one of their episodes."""

@@ -9,6 +9,7 @@ from pglab.algorithms.rewards import RAW
 from pglab.envs.finite import FiniteMDP
 from pglab.envs.spaces import Discrete, as_space
 from pglab.envs.world import Parking, Prompted, Replayable
+from pglab.models.networks import Normalized
 from pglab.training.arm import Arm
 from pglab.training.bundle import Shapes
 from pglab.training.departure import is_distribution
@@ -23,7 +24,7 @@ def clash(shapes: Shapes, arm: Arm) -> str | None:
     return next(
         chain(
             _of_critics(arm), _of_updates(shapes, arm), _of_steps(shapes, arm), _of_segments(shapes, arm),
-            _of_groups(shapes, arm), _of_lengths(arm),
+            _of_groups(shapes, arm), _of_lengths(arm), _of_references(shapes, arm),
         ),
         None,
     )  # fmt: skip
@@ -106,8 +107,20 @@ def _of_groups(shapes: Shapes, arm: Arm) -> Iterator[str]:
     for wanted in ("drops_equal_groups", "uses_greedy"):
         if getattr(weighting, wanted, False) and arm.rewards != RAW:
             yield f"{name} looks at the world's own rewards: choose rewards=raw"
+        if getattr(weighting, wanted, False) and arm.estimator.kl_reference and arm.estimator.kl_in == "reward":
+            yield f"{name} looks at the world's own rewards: choose estimator.kl_in=loss"
     if getattr(weighting, "uses_greedy", False) and not isinstance(as_space(shapes.world.actions), Discrete):
         yield f"{name} plays the most probable action, and actions that are numbers have none: choose another weighting"
+
+
+def _of_references(shapes: Shapes, arm: Arm) -> Iterator[str]:
+    if arm.estimator.kl_reference and isinstance(shapes.network, Normalized):
+        yield (
+            "estimator.kl_reference compares with the policy that the run began with, which knows no mean of the "
+            "observations yet: choose observations=raw"
+        )
+    if arm.estimator.kl_reference and getattr(arm.rule, "recompute", False) and arm.estimator.kl_in == "reward":
+        yield "reuse.recompute=true would penalise other rewards in each epoch: choose estimator.kl_in=loss"
 
 
 def _of_lengths(arm: Arm) -> Iterator[str]:

@@ -17,6 +17,7 @@ from pglab.algorithms.objectives import (
 )
 from pglab.bits import Block, step_blocks
 from pglab.models.model import Policy
+from pglab.training.anchor import Anchor
 from pglab.training.episodes import Episodes
 
 SMALL = 1e-8  # beside a deviation that may be 0
@@ -73,6 +74,7 @@ class Weights:
         reduction: the reduction's factor of each run, `[K]`.
         each: its factor on each packed step beside that, `[S + 1]`, in Ψ already; None: 1 everywhere.
         strength: the objective's coefficient of each run, `[K]`.
+        anchor: the reference policy, where a penalty wants it.
         share: steps of the batch that one of this part stands for, `[K]`; None: the part is the batch.
         centre, deviation: by which Ψ is standardised in this part, `[K]` each, 0 and 1 where it is not.
     """
@@ -82,6 +84,7 @@ class Weights:
     reduction: Tensor
     strength: Tensor
     each: Tensor | None = None
+    anchor: Anchor | None = None
     share: Tensor | None = None
     centre: Tensor | None = None
     deviation: Tensor | None = None
@@ -213,7 +216,12 @@ def _losses(
         by_step = policy.head.entropy(logits) * mask
         entropy = by_step.sum(-1)
         bonus = entropy if weights.each is None else (by_step * weights.each[index]).sum(-1)
-    return (objective(seen) * mask).sum(-1) - beta * bonus, entropy, mask
+    loss = objective(seen)
+    if weights.anchor is not None:
+        penalty = weights.anchor.penalty(rows, index, seen.log_prob)
+        penalty = penalty if weights.each is None else penalty * weights.each[index]
+        loss = loss + (penalty if weights.share is None else penalty * weights.share[rows, None])
+    return (loss * mask).sum(-1) - beta * bonus, entropy, mask
 
 
 def sequence_log_ratios(

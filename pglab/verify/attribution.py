@@ -100,6 +100,7 @@ def _choices(arm: Arm, now: Arm) -> Iterator[tuple[str, Arm]]:
         ("aggregation", ("reduction", "budget"), arm.estimator.reduction != now.estimator.reduction),
         ("normalisation", ("normalize",), bool(arm.estimator.normalize)),
         ("entropy bonus", ("entropy_bonus",), arm.estimator.entropy_bonus > 0),
+        ("KL form", ("kl_reference", "kl_form", "kl_in"), arm.estimator.kl_reference > 0),
         ("clip", ("clip_norm",), arm.estimator.clip_norm is not None),
         ("short episodes", ("min_episode_length",), arm.estimator.min_episode_length > 1),
         ("truncation", ("truncation",), arm.estimator.truncation == "bootstrap"),

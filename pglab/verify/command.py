@@ -12,8 +12,8 @@ from pglab.cli import command
 from pglab.errors import InputError
 from pglab.settings import name_in_full, used
 from pglab.studies.asked import Composed, keys_name
+from pglab.studies.checks import check_numbers
 from pglab.studies.notes import lacks_baseline, unused_baseline
-from pglab.studies.plan import check_numbers
 from pglab.studies.provenance import versions
 from pglab.verify.estimator import Finding, Settings, build_effort, check, found, with_variance_ratios
 from pglab.verify.parallel import in_parallel

@@ -46,6 +46,9 @@ def expected(arm: Arm, solved: Solved, state: State, critic: Any = None) -> Expe
     if not plain or episodes is None or estimator.truncation != "end":
         return None
     problem = solved if arm.rewards == RAW else solved.with_rewards(arm.rewards)
+    if problem is not None and estimator.kl_reference and estimator.kl_in == "reward":
+        penalised = getattr(problem, "penalised", lambda form, weight: None)
+        problem = penalised(estimator.kl_form, estimator.kl_reference)
     if problem is None:
         return None
     value, memory = None if critic is None else problem.value_of(critic), _memory(state)
@@ -53,6 +56,13 @@ def expected(arm: Arm, solved: Solved, state: State, critic: Any = None) -> Expe
     if by_formula is None and by_running is None:
         return None
     bonus = estimator.entropy_bonus * problem.entropy_gradient() if estimator.entropy_bonus else 0.0
+    if estimator.kl_reference and estimator.kl_in == "loss":
+        slope = getattr(problem, "penalty_gradient", lambda form: None)(estimator.kl_form)
+        if slope is None:
+            return None
+        bonus = bonus - estimator.kl_reference * slope
+    if np.any(bonus) and (estimator.by_steps or estimator.by_length or estimator.budget != 1):
+        return None
     means = [None if known is None else known.mean + bonus for known in (by_formula, by_running)]
     variances = [known.variance for known in (by_running, by_formula) if known and np.isfinite(known.variance)]
     mean, other = means if by_formula else reversed(means)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pglab.algorithms.divergence import KLForm, kl_estimate
 from pglab.envs.finite import FiniteMDP
 from pglab.exact import estimators as exact
 from pglab.exact.enumeration import Trajectories, enumerate_trajectories, estimate_moments
@@ -35,12 +36,37 @@ class Tables:
         score: ∇log_prob(a|s), `[S, A, P]`: the score of π where the head is right.
         stands_for: whether these are tables of another world, whose rewards have the same mean and variance, and
             nothing else in common.
+        reference: π_ref(a|s) that a penalty compares with, `[S, A]`; None: there is none.
     """
 
     mdp: FiniteMDP
     pi: np.ndarray
     score: np.ndarray
     stands_for: bool = False
+    reference: np.ndarray | None = None
+
+    def penalised(self, form: KLForm, weight: float) -> "Tables | None":
+        """The same with β times the estimate of KL(π ‖ π_ref) taken off the rewards."""
+        if self.stands_for or self.reference is None:
+            return None
+        penalty = weight * kl_estimate(form, *(torch.from_numpy(log) for log in self._logs)).numpy()
+        return replace(self, mdp=replace(self.mdp, reward=self.mdp.reward - penalty[..., None]))
+
+    def penalty_gradient(self, form: KLForm) -> np.ndarray | None:
+        """E[Σ_t ∇k(a_t|s_t)], `[P]`, of the estimate k in the loss."""
+        if self.reference is None:
+            return None
+        log_pi, log_reference = (torch.from_numpy(log) for log in self._logs)
+        log_pi.requires_grad_()
+        (slope,) = torch.autograd.grad(kl_estimate(form, log_pi, log_reference).sum(), log_pi)
+        visits = np.atleast_2d(visitation(self.mdp, self.pi, 1.0)).sum(0)
+        return np.einsum("s,sa,sap->p", visits, self.pi * slope.numpy(), self.score)
+
+    @property
+    def _logs(self) -> list[np.ndarray]:
+        """log π and log π_ref, `[S, A]`."""
+        assert self.reference is not None
+        return [np.log(np.where(table > 0, table, 1.0)) for table in (self.pi, self.reference)]
 
     def estimators(self, gamma: float) -> "FiniteEstimators | None":
         numbers = (self.mdp.horizon or 1) * self.pi.size * len(self._basis)
@@ -180,4 +206,7 @@ def solve_finite(shapes: Shapes, arm: Arm, seed: int) -> Solution | None:
         pi, true_score = sampled_tables(mdp, policy, named)
     gradient = gradient_by_theorem(mdp, pi, true_score, arm.gamma)
     length = float(visitation(mdp, pi, 1.0).sum())
-    return Solution(Tables(mdp, pi, score, stands_for=mdp is not world), gradient, length, fault)
+    reference = None
+    if arm.estimator.kl_reference and fault is None:
+        reference = policy_table(mdp, policy, drawn(shapes, arm, seed + 1))
+    return Solution(Tables(mdp, pi, score, mdp is not world, reference), gradient, length, fault)

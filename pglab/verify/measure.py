@@ -22,6 +22,11 @@ def drawn(shapes: Shapes, arm: Arm, seed: int) -> dict[str, torch.Tensor]:
     return {name: part[0] for name, part in model.layout.unflatten(flat).items()}
 
 
+def reference_of(shapes: Shapes, arm: Arm, seed: int) -> torch.Tensor:
+    """Flat parameters of the policy that a penalty compares with at the point of a seed: the next seed's, `[P]`."""
+    return shapes.policy().model.draw(arm.init, [generator(seed + 1, "weights")], torch.device("cpu"))[0]
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """An arm at one parameter point: the policy frozen, critic and memory as one batch left them.
@@ -40,6 +45,7 @@ class Pipeline:
     def begin(cls, shapes: Shapes, arm: Arm, seed: int) -> "Pipeline":
         """At the parameters that the seed draws, after one batch."""
         one = Bundle(shapes, [replace(arm, seeds=[seed])])
+        one.refer(reference_of(shapes, arm, seed))
         one.estimates()
         state = {name: part for name, part in one.state()[0].items() if name.startswith(OF_THE_POINT)}
         return cls(shapes, arm, seed, state)
@@ -73,6 +79,7 @@ class Pipeline:
         (own,) = bundle.state()
         point = {name: part.expand(count, *part.shape[1:]) if part.dim() else part for name, part in self.state.items()}
         bundle.restore([{**own, **point}])
+        bundle.refer(reference_of(self.shapes, self.arm, self.seed))
         return bundle
 
     def _play(self, first: int, count: int) -> np.ndarray:

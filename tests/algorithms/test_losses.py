@@ -150,6 +150,9 @@ def test_by_default_nothing_is_added_to_the_estimate():
         "min_episode_length": 0,
         "truncation": "end",
         "budget": 1.0,
+        "kl_reference": 0.0,
+        "kl_form": "k3",
+        "kl_in": "loss",
     }
 
 

@@ -108,6 +108,10 @@ STUDIES: dict[str, tuple[str, ...]] = {
         *SHORT, "env=token_tree", "weighting=grpo", "surrogate=sequence_ratio,clip", "surrogate.clip_high=0.3",
         "reuse=epochs", "estimator.reduction=sequences",
     ),
+    "kl reference": (
+        *SHORT, "env=token_tree", "weighting=rloo", "estimator.kl_reference=0.1", "estimator.kl_form=k1,k2,k3",
+        "estimator.kl_in=loss,reward", "estimator.reduction=sequences",
+    ),
     "group_estimators": (*SHORT, "experiment=group_estimators", "batch.prompts=3"),
     # Every head, network and initialisation.
     "sigmoid": (*CARTPOLE, "head=sigmoid"),

@@ -39,6 +39,9 @@ class Mutation:
 
 
 PPO, REUSE = "tests/training/test_ppo.py", "tests/training/test_reuse.py"
+GROUPS, PROMPTS = "tests/algorithms/test_groups.py", "tests/training/test_prompts.py"
+BY_DEFINITION = f"{GROUPS}::test_every_step_of_an_episode_has_the_advantage_of_the_definition"
+TOKENS = ("env=stop_or_continue", "env.positions=2", "gamma=1", "network=tabular", "init=zeros", "batch.prompts=1")
 HEADS_OF_NUMBERS = "tests/algorithms/test_heads_of_numbers.py"
 
 MUTATIONS = {
@@ -280,5 +283,51 @@ MUTATIONS = {
         ),
         ("env=continuous_bandit", "head=tanh_gaussian"),
         HEADS_OF_NUMBERS,
+    ),
+    "ddof swapped": Mutation(
+        (("algorithms/groups.py", "(self.count - ddof)", "(self.count - 1 + ddof)"),), (), BY_DEFINITION
+    ),
+    "deviation of the batch in place of the group's": Mutation(
+        (
+            (
+                "algorithms/groups.py",
+                "((self.returns - self.mean) * self.exists).square().sum(-1, keepdim=True)",
+                "((self.returns - self.mean) * self.exists).square().mean(-2, keepdim=True).sum(-1, keepdim=True)",
+            ),
+        ),
+        (),
+        BY_DEFINITION,
+    ),
+    "group index off by one": Mutation(
+        (
+            (
+                "algorithms/groups.py",
+                "pad(x, (0, -x.shape[-1] % group)).unflatten",
+                "pad(x, (0, -x.shape[-1] % group)).roll(1, -1).unflatten",
+            ),
+        ),
+        ("weighting=rloo", "batch.group=2", *TOKENS),
+        BY_DEFINITION,
+    ),
+    "prompt index off by one": Mutation(
+        (("training/wave.py", "episode // wave.group", "(episode + 1) // wave.group"),),
+        (),
+        f"{PROMPTS}::test_a_group_shares_its_prompt_and_prompts_are_the_same_in_every_arm",
+    ),
+    "1 / length missing": Mutation(
+        (("training/weigh.py", "psi = psi / batch.mask.sum(-1, keepdim=True).clamp(min=1)", "pass"),),
+        ("weighting=rloo", "batch.group=2", "estimator.reduction=sequences", *TOKENS),
+        f"{PROMPTS}::test_a_reduction_weighs_steps_as_its_formula_says",
+    ),
+    "a baseline of the others that includes the sample": Mutation(
+        (
+            (
+                "algorithms/groups.py",
+                "own.returns.sum(-1, keepdim=True) - own.returns\n",
+                "own.returns.sum(-1, keepdim=True) * (own.count - 1) / own.count\n",
+            ),
+        ),
+        ("weighting=rloo", "batch.group=2", *TOKENS),
+        BY_DEFINITION,
     ),
 }

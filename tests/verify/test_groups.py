@@ -91,6 +91,20 @@ def test_a_mean_is_a_multiple_only_if_it_points_the_same_way_and_uphill():
     assert scale_of(gradient, 0 * gradient) is None
 
 
+@pytest.mark.parametrize("form", ["k1", pytest.param("k2", marks=pytest.mark.slow), "k3"])
+def test_a_penalty_in_the_loss_is_told_by_its_form(form):
+    penalty = ("estimator.kl_reference=0.2", f"estimator.kl_form={form}", "init=wide_gaussian")
+    jobs = plain_jobs([*FOUR, "weighting=rloo", *POINT, *QUICK, *penalty], None, "verify", sweeps=False)
+    assert jobs is not None
+    point, _, _ = judge(solved(jobs[0].settings, "env", 0), build_effort(jobs[0].settings), 1)
+    assert [share.choice for share in point.attribution] == ["none", "KL form"]
+    assert point.z_of_mean is not None
+    assert point.z_of_mean < 5
+    assert point.verdict == ("unbiased up to scale" if form == "k1" else "biased as declared")
+    if form == "k1":  # its gradient has mean 0: it adds noise, and no divergence
+        assert point.scale == pytest.approx(1.0, abs=1e-9)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("problem", ["token_tree", "verifiable_bandit", "stop_or_continue"])
 def test_every_weighting_of_groups_keeps_its_verdict(tmp_path, problem):
