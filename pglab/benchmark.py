@@ -114,7 +114,7 @@ def _on_mujoco(updates: int, terminal: Terminal) -> dict[str, Callable[[], float
     for name, (module, command) in INSTALLED.items():
         if find_spec(module) is None:
             del ways[name]
-            terminal.print(f"{module} is not installed here, and not measured: {command}", markup=False)
+            terminal.print(f"{module} is not installed here, and not measured: {command}", markup=False, soft_wrap=True)
     return ways
 
 

@@ -1,9 +1,12 @@
 """An interruption in the first second shows no traceback, and leaves no child behind."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
+from importlib import import_module
 from multiprocessing import Pipe
 from pathlib import Path
 
@@ -48,6 +51,23 @@ def test_so_does_every_command(module: str, tmp_path: Path):
     finally:
         signal.signal(signal.SIGINT, handler)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_from_its_main_on_an_interruption_is_for_the_command(module: str, monkeypatch, capsys):
+    found = import_module(module)
+    starter = Path(found.__path__[0], "__main__.py") if hasattr(found, "__path__") else Path(found.__file__)
+    (begun,) = re.findall(r'^    run\("(.*)"\)$', starter.read_text(), re.MULTILINE)
+    main = import_module(begun).main
+    monkeypatch.setattr(sys, "argv", [module, "--help"])
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # as `pglab.start.run` leaves it
+    try:
+        with suppress(SystemExit):
+            main()
+        assert signal.getsignal(signal.SIGINT) not in (signal.SIG_DFL, signal.SIG_IGN)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert f"python -m {module}" in capsys.readouterr().out
 
 
 def test_every_command_is_known_to_that_test():

@@ -19,21 +19,33 @@ Played = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # observations, 
 
 
 class Pool:
-    """Environments with a seed each, made and stepped together; each call names those that it is about."""
+    """Environments with a seed each, made and stepped together; each call names those that it is about.
+
+    It calls what EnvPool's `reset` and `step` call, as these take as long around a step as a step takes.
+    """
 
     def __init__(self, id: str, seeds: Sequence[int], horizon: int) -> None:
         import envpool
 
         given = {"num_envs": len(seeds), "env_seed": list(seeds), "max_episode_steps": horizon}
         self._pool = envpool.make_gymnasium(id, num_threads=1, **given)
+        self._columns = [self._pool._state_keys.index(name) for name in ("obs", "reward", "done", "trunc")]
 
     def begin(self, which: np.ndarray) -> np.ndarray:
         """First observations of the next episodes of some, `[m, D]`."""
-        return self._pool.reset(which)[0]
+        self._pool._reset(which.astype(np.int32))
+        return self._received()[0]
 
     def step(self, which: np.ndarray, actions: np.ndarray) -> Played:
         """One step of some, with actions `[m, A]`."""
-        return self._pool.step(actions.astype(np.float64), which)[:4]
+        chosen = which.astype(np.int32)
+        self._pool._send([chosen, chosen, actions.astype(np.float64)])
+        obs, reward, done, truncated = self._received()
+        return obs, reward, done & ~truncated, truncated
+
+    def _received(self) -> list[np.ndarray]:
+        received = self._pool._recv()
+        return [received[column] for column in self._columns]
 
 
 class PooledWorld:
@@ -197,9 +209,10 @@ class PooledLanes:
     def _stepped(self, numbers: np.ndarray, actions: np.ndarray) -> Played:
         self._actions[numbers, self._steps[numbers]] = actions
         self._steps[numbers] += 1
-        parts = [
-            (there, pool.step(self._place[numbers[there]], actions[there])) for pool, there in self._by_pool(numbers)
-        ]
+        pools = self._by_pool(numbers)
+        if len(pools) == 1:
+            return pools[0][0].step(self._place[numbers], actions)
+        parts = [(there, pool.step(self._place[numbers[there]], actions[there])) for pool, there in pools]
         obs, reward, terminated, truncated = (
             _joined([(there, played[column]) for there, played in parts], len(numbers)) for column in range(4)
         )

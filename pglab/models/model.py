@@ -54,7 +54,12 @@ class Model:
 
 
 def _everywhere(free: Tensor, obs: Tensor) -> Tensor:
-    """`[B, F]` beside each of n observations, `[B, F, n]`: a layer whose only input is 1 (see `pglab.bits`)."""
+    """`[B, F]` beside each of n observations, `[B, F, n]`.
+
+    For a gradient it is a layer whose only input is 1, and summed as such (see `pglab.bits`).
+    """
+    if not free.requires_grad:
+        return free.unsqueeze(-1).expand(*free.shape, obs.shape[-2])
     return affine(free.unsqueeze(-1), torch.zeros_like(free), torch.ones_like(obs[..., :1], dtype=free.dtype).mT)
 
 

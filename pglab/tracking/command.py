@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pglab.errors import DamagedError, InputError
-from pglab.shell import BAD_INPUT, INTERRUPTED, Parser
+from pglab.shell import BAD_INPUT, INTERRUPTED, Parser, ended
 from pglab.store.folder import StudyFolder, studies_in
 from pglab.tracking.client import MirrorError, Place
 from pglab.tracking.ledger import Known, Ledger
@@ -31,6 +31,10 @@ Upload = tuple[TrackedRun | SummarizedStudy, Place, Known | None]  # what, where
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Uploads what W&B does not have yet of a study's runs, and its summary; returns the exit status."""
+    return ended(lambda: _mirrored(arguments))
+
+
+def _mirrored(arguments: Sequence[str] | None) -> int:
     console = Console(highlight=False, soft_wrap=True)
     uploaders: list[Uploader] = []
     uploaded: list[str] = []

@@ -131,8 +131,12 @@ def test_every_weighting_keeps_its_verdict_where_actions_are_numbers(tmp_path, p
     done = verify(tmp_path, "-m", problem, "weighting=rtg,baseline,gae", baselines, *quick)
     assert done.returncode == 0, done.stdout + done.stderr
     for name, finding in found(tmp_path).items():
-        fails = "weighting=gae" in name or ("weighting=baseline" in name and ("batch" in name or "inclusive" in name))
-        assert finding["verdict"] == ("biased as declared" if fails else "unbiased"), (name, finding["because"])
+        inclusive, is_gae = "batch" in name or "inclusive" in name, "weighting=gae" in name
+        fails = is_gae or ("weighting=baseline" in name and inclusive)
+        expected = "biased as declared" if fails else "unbiased"
+        if fails and problem == "env=continuous_bandit" and inclusive != is_gae:
+            expected = "unbiased up to scale"  # in one step λ means nothing, and every return is total
+        assert finding["verdict"] == expected, (name, finding["because"])
 
 
 @pytest.mark.slow
