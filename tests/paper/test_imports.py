@@ -8,11 +8,11 @@ import pytest
 import analysis.paper
 
 PAPER = Path(analysis.paper.__file__).parent
-EXACT = ("pglab.algorithms.heads", "pglab.envs.finite", "pglab.envs.problems", "pglab.exact", "pglab.models.networks")
+EXACT = ("pglab.algorithms", "pglab.envs", "pglab.exact", "pglab.models.networks")
 STORED = ("pglab.errors", "pglab.settings", "pglab.store")
 COMMAND_LINE = ("pglab.errors", "pglab.shell")
 READ_STORED = ("stored", "manifest")  # which arms a study asks for, and what computed them
-ARE_EXACT = ("exact_variance", "loss_value", "same_policy")
+ARE_EXACT = ("exact_variance", "group_estimators", "loss_value", "same_policy")
 
 
 @pytest.mark.parametrize("file", sorted(PAPER.rglob("*.py")), ids=lambda file: str(file.relative_to(PAPER)))
