@@ -187,7 +187,8 @@ def test_an_experiment_may_sweep_and_a_key_that_is_given_takes_the_place_of_its_
 
 
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
-SOME = [pytest.param(name, marks=pytest.mark.slow if name == "ppo_details" else ()) for name in EXPERIMENTS]
+SWEEPING = {"ppo_details", "weighting_ablation", "group_estimators", "continuous_heads"}
+SOME = [pytest.param(name, marks=pytest.mark.slow if name in SWEEPING else ()) for name in EXPERIMENTS]
 
 
 @pytest.mark.parametrize("experiment", SOME)

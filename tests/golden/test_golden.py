@@ -26,7 +26,10 @@ def test_every_run_has_the_bits_that_it_had(name: str):
     assert bits(STUDIES[name]) == known[name]
 
 
-@pytest.mark.parametrize("name", ["baselines", "weightings and optimizers", "diagnostics"])
+LARGE = ("baselines", "weightings and optimizers")
+
+
+@pytest.mark.parametrize("name", ["diagnostics", *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)])
 def test_a_run_alone_has_the_bits_that_it_has_in_the_bundle(name: str):
     together = bits(STUDIES[name])
     runs = {f"{run.arm.name}/{run.seed}": run for c in compose_runs(STUDIES[name]) for run in runs_of(c)}

@@ -68,10 +68,10 @@ class WorthThree:
 @pytest.mark.parametrize(
     ("reduction", "batch"),
     [
-        ("steps", BatchSize(episodes=100)),
         ("steps", BatchSize(steps=1200)),
-        ("sum", BatchSize(steps=1200)),
-        ("episodes", BatchSize(steps=1200)),
+        pytest.param("steps", BatchSize(episodes=100), marks=pytest.mark.slow),
+        pytest.param("sum", BatchSize(steps=1200), marks=pytest.mark.slow),
+        pytest.param("episodes", BatchSize(steps=1200), marks=pytest.mark.slow),
     ],
     ids=str,
 )

@@ -76,8 +76,11 @@ def every_arm(make_arm, seeds):
     return arms
 
 
-@pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("world", WORLDS)
+FIRST = [("cartpole", "softmax"), ("corridor", "sigmoid")]  # in the default run
+PAIRS = [pytest.param(*pair, marks=() if pair in FIRST else pytest.mark.slow) for pair in product(WORLDS, HEADS)]
+
+
+@pytest.mark.parametrize(("world", "head"), PAIRS)
 def test_every_run_has_the_same_bits_alone_and_in_a_bundle(make_arm, make_shapes, train, world, head):
     shapes = make_shapes(world=WORLDS[world], head=HEADS[head])
     together = train(shapes, every_arm(make_arm, seeds=[4, 1]))
@@ -101,7 +104,7 @@ def test_a_run_keeps_its_bits_at_every_row_of_a_mixed_bundle(make_arm, make_shap
     assert results(train(make_shapes(), mixed), row, 0) == results(train(make_shapes(), [run]), 0, 0)
 
 
-@pytest.mark.parametrize("episodes", [1, 33])
+@pytest.mark.parametrize("episodes", [1, pytest.param(33, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("world", "network"),
     [
