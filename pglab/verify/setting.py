@@ -59,6 +59,6 @@ def solve(shapes: Shapes, arm: Arm, problem: str, seed: int) -> Setting:
             return Setting(shapes, arm, problem, seed, *solution)
     raise ValueError(
         f"{type(shapes.world).__name__} is no finite MDP, so its gradient is not known exactly; "
-        "choose one of corridor, bandit, contextual_bandit, two_state_loop, token_tree, binary_tree, random_mdp, frozenlake, "
-        "toy_text, or with numbers as actions of lqr, continuous_bandit"
+        "choose one of corridor, bandit, contextual_bandit, two_state_loop, token_tree, binary_tree, random_mdp, "
+        "frozenlake, toy_text, or with numbers as actions of lqr, continuous_bandit"
     )
