@@ -16,7 +16,7 @@ COMPONENTS = ("algorithms", "envs", "models", "training")  # subpackages of pgla
 
 
 def build_stored(settings: Mapping[str, Any], trusted: Collection[str] = ()) -> Shapes:
-    """World, head and network, as it sees observations, from the settings of a stored study, to play one episode at a time.
+    """World, head and network (as it sees observations) of a stored study, from its settings, to play single episodes.
 
     Args:
         trusted: top-level modules whose parts may be built, beside those of pglab and torch.optim.

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pglab.compose import CONF
 from pglab.cli import compose_runs
+from pglab.compose import CONF
 from pglab.errors import InputError
 from pglab.play.command import main
 from pglab.trust import build_stored, check_trusted
