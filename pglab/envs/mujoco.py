@@ -1,5 +1,8 @@
 """MuJoCo's tasks (Todorov, Erez and Tassa 2012), as Gymnasium has them."""
 
+import sys
+from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
@@ -36,6 +39,9 @@ def mujoco(
     """
     if find_spec("mujoco") is None:
         raise ValueError(MISSING["mujoco"])
+    library = import_module("mujoco")
+    if library.get_mju_user_warning() is None:
+        library.set_mju_user_warning(_warned)
     spec = gymnasium.registry.get(id)
     if spec is None or not str(spec.entry_point).startswith(TASKS):
         raise ValueError(
@@ -57,3 +63,13 @@ def tasks() -> list[str]:
     """The ids of the newest version of each."""
     newest = {spec.name: spec.id for spec in gymnasium.registry.values() if str(spec.entry_point).startswith(TASKS)}
     return sorted(newest.values())
+
+
+@cache
+def _warned(said: str) -> None:
+    """Passes on once what MuJoCo warns of, but not that Gymnasium's models are written in a way that will go.
+
+    MuJoCo itself would say it for every environment, and into a file MUJOCO_LOG.TXT.
+    """
+    if "deprecated" not in said:
+        print(f"MuJoCo: {said}", file=sys.stderr)

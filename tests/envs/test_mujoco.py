@@ -129,3 +129,13 @@ def test_the_version_of_mujoco_belongs_to_the_provenance_of_its_arms_alone():
     on, off = (compose_runs([f"env={env}", "head=gaussian"])[0].settings for env in ("mujoco", "pendulum"))
     assert provenance(on)["mujoco"] == __import__("mujoco").__version__
     assert "mujoco" not in provenance(off)
+
+
+@needs_mujoco
+def test_what_mujoco_warns_of_is_said_once_and_leaves_no_file(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    mujoco("HalfCheetah-v5", "gymnasium")  # whose model has a deprecated attribute
+    for _ in range(2):
+        module._warned("Nan, Inf or huge value in QACC")
+    assert capfd.readouterr() == ("", "MuJoCo: Nan, Inf or huge value in QACC\n")
+    assert list(tmp_path.iterdir()) == []
