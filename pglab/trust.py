@@ -16,7 +16,7 @@ COMPONENTS = ("algorithms", "envs", "models", "training")  # subpackages of pgla
 
 
 def build_stored(settings: Mapping[str, Any], trusted: Collection[str] = ()) -> Shapes:
-    """World, head and network from the settings of a stored study, to play one episode at a time.
+    """World, head and network (as it sees observations) of a stored study, from its settings, to play single episodes.
 
     Args:
         trusted: top-level modules whose parts may be built, beside those of pglab and torch.optim.
@@ -25,6 +25,7 @@ def build_stored(settings: Mapping[str, Any], trusted: Collection[str] = ()) -> 
         InputError: something else would be built, or what is there does not fit together.
     """
     built = {group: settings.get(group) for group in ("env", "head", "network")}
+    built |= {"observations": settings["observations"]} if "observations" in settings else {}
     try:
         check_trusted(built, trusted)
         shapes = build_shapes({**built, "device": "cpu", "lanes": 1})

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from pglab.cli import compose_runs
 from pglab.compose import CONF
 from pglab.errors import InputError
 from pglab.play.command import main
-from pglab.trust import check_trusted
+from pglab.trust import build_stored, check_trusted
 from tests.results.edited import edit, rtg
 
 MARK = """
@@ -161,3 +162,10 @@ def test_settings_that_make_no_policy_are_one_error(copied_study: Path, capsys, 
 def test_lanes_that_nobody_plays_take_no_memory(copied_study: Path, capsys):
     edit(rtg(copied_study), lambda about: about["identity"].update(lanes=32 * 10**12))
     assert main([str(copied_study), "arm=rtg"]) == 0
+
+
+def test_a_stored_network_sees_observations_as_it_did_in_training():
+    for choice, buffers in (("raw", set()), ("normalized", {"observation_mean", "observation_scale"})):
+        (composed,) = compose_runs([f"observations={choice}"])
+        layout = build_stored(composed.settings).policy().model.layout
+        assert {name for name in layout.shapes if name.startswith("observation")} == buffers
