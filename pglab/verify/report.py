@@ -85,7 +85,11 @@ def _mean_updates(finding: Finding) -> Group:
         numbers = (f"{update.epochs}", f"{update.steps}", f"{update.cosine:.4f}", bias, _digits(update.kl), clipped)
         table.add_row(f"{update.problem} {update.seed}", *numbers)
     batches = f"mean update over all {first.batches:,} different batches of {first.episodes} episodes"
-    return Group(Text(batches), table)
+    last = finding.updates[-1]
+    if last.clip_adds is None:
+        return Group(Text(batches), table)
+    changed = f"the clip changes the mean update after {last.epochs} epochs by"
+    return Group(Text(batches), table, Text(f"{changed} {_digits(100 * last.clip_adds)} % of its length"))
 
 
 def show_summary(findings: list[Finding], console: Console) -> None:

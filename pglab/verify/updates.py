@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pglab.algorithms.objectives import Clip
 from pglab.exact.enumeration import Trajectories
 from pglab.training.arm import Arm, BatchSize
 from pglab.training.bundle import Bundle
@@ -27,6 +28,7 @@ from pglab.verify.setting import Setting
 
 MOST_BATCHES = 20_000  # on which the update rule is run
 AT_ONCE = 2048
+NO_CLIP = 1e6  # a range in which every ratio lies
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class MeanUpdate:
             steps of plain gradient ascent at the rate η; None for other optimizers.
         kl: mean KL(π_old ‖ π) of the update in nats.
         clip_fraction: mean share of steps with a ratio beyond the clip range; None where there is none.
+        clip_adds: ‖E[Δθ] - E[Δθ without the clip]‖ / ‖E[Δθ without the clip]‖; None where nothing is clipped.
     """
 
     problem: str
@@ -55,6 +58,7 @@ class MeanUpdate:
     relative_bias: float | None
     kl: float
     clip_fraction: float | None
+    clip_adds: float | None
 
 
 def mean_updates(setting: Setting, pipeline: Pipeline, epochs: Sequence[int]) -> list[MeanUpdate]:
@@ -98,15 +102,11 @@ def _mean_update(
     own = setting.arm.batch
     batch = own if isinstance(own, PromptGroups) else BatchSize(episodes=chosen.shape[1])
     arm = replace(setting.arm, rule=replace(rule, epochs=epochs), batch=batch, updates=1)
-    moved, kl, clipped = [], [], []
-    for first in range(0, len(chosen), AT_ONCE):
-        some = chosen[first : first + AT_ONCE]
-        change, measures = _updated(setting, replace(pipeline, arm=arm), packed(trajectories, some), first)
-        moved.append(change)
-        kl.append(measures.kl)
-        clipped.append(measures.clip_fraction)
-    mean, steps = probability @ np.concatenate(moved), epochs * getattr(rule, "minibatches", 1)
-    share = float(probability @ np.concatenate(clipped))
+    mean, kl, share = _mean_change(setting, arm, pipeline, trajectories, chosen, probability)
+    steps, plain = epochs * getattr(rule, "minibatches", 1), None
+    if isinstance(arm.objective, Clip):
+        unclipped = replace(arm, objective=replace(arm.objective, clip=NO_CLIP, clip_low=None, clip_high=None))
+        plain, _, _ = _mean_change(setting, unclipped, pipeline, trajectories, chosen, probability)
     return MeanUpdate(
         problem=setting.problem,
         seed=setting.seed,
@@ -116,9 +116,23 @@ def _mean_update(
         steps=steps,
         cosine=float(cosine_to(mean[None], setting.gradient)[0]),
         relative_bias=_relative_bias(arm, mean / steps, setting.gradient),
-        kl=float(probability @ np.concatenate(kl)),
+        kl=kl,
         clip_fraction=None if math.isnan(share) else share,
+        clip_adds=None if plain is None else float(np.linalg.norm(mean - plain) / np.linalg.norm(plain)),
     )
+
+
+def _mean_change(
+    setting: Setting, arm: Arm, pipeline: Pipeline, trajectories: Trajectories, chosen: np.ndarray, chance: np.ndarray
+) -> tuple[np.ndarray, float, float]:
+    """E[Δθ], `[P]`, and the mean KL and share of clipped steps, of an arm on every batch."""
+    total, kl, clipped = 0.0, 0.0, 0.0
+    for first in range(0, len(chosen), AT_ONCE):
+        some, own = chosen[first : first + AT_ONCE], chance[first : first + AT_ONCE]
+        change, measures = _updated(setting, replace(pipeline, arm=arm), packed(trajectories, some), first)
+        total, kl = total + own @ change, kl + float(own @ measures.kl)
+        clipped += float(own @ measures.clip_fraction)
+    return np.asarray(total), kl, clipped
 
 
 def _updated(setting: Setting, pipeline: Pipeline, batches: Episodes, first: int) -> tuple[np.ndarray, Any]:

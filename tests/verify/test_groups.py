@@ -109,7 +109,7 @@ def test_a_penalty_in_the_loss_is_told_by_its_form(form):
 @pytest.mark.parametrize("problem", ["token_tree", "verifiable_bandit", "stop_or_continue"])
 def test_every_weighting_of_groups_keeps_its_verdict(tmp_path, problem):
     weightings = "rloo,remax,group_mean,grpo,dapo,reinforce_pp,opo"
-    few = ("batch.prompts=2", "batch.group=3", f"env={problem}", "init=wide_gaussian", "seeds=2", "workers=2")
+    few = ("batch.prompts=2", "batch.group=4", f"env={problem}", "init=wide_gaussian", "seeds=2", "workers=2")
     findings, out = judged(tmp_path, "-m", f"weighting={weightings}", *few)
     assert "unbiased up to scale" in out
     verdicts = {name.rpartition("=")[2]: finding["verdict"] for name, finding in findings.items()}

@@ -75,6 +75,10 @@ def test_the_mean_update_is_that_of_every_batch_by_hand(objective, clip):
         assert update.cosine == pytest.approx(moved @ gradient / np.linalg.norm(moved) / np.linalg.norm(gradient))
         assert update.kl == pytest.approx(kl, rel=1e-4)
         assert update.clip_fraction == (None if np.isinf(clip) else pytest.approx(clipped))
+        plain, _, _ = by_hand(theta, rewards, update.epochs, np.inf)
+        adds = np.linalg.norm(moved - plain) / np.linalg.norm(plain)
+        assert update.clip_adds == (None if np.isinf(clip) else pytest.approx(adds, abs=1e-5))
+        assert update.epochs == 1 or adds > 0.1 or np.isinf(clip)
 
 
 @pytest.mark.parametrize("reduction", ["episodes", "sum"])
@@ -110,6 +114,7 @@ def test_the_report_shows_the_mean_updates_below_the_verdict(width):
     assert row[4] == f"{updates[1].cosine:.4f}"
     assert float(row[5]) == pytest.approx(100 * updates[1].relative_bias, rel=0.01)
     assert float(row[7]) == pytest.approx(100 * updates[1].clip_fraction, rel=0.01)
+    assert "the clip changes the mean update after 10 epochs by" in " ".join(shown.split())
 
 
 @pytest.mark.slow
