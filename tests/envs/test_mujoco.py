@@ -73,7 +73,9 @@ def test_a_task_is_played_as_gymnasium_plays_it():
 
 @needs_mujoco
 @pytest.mark.parametrize("backend", ["gymnasium", pytest.param("envpool", marks=needs_envpool)])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=() if way == "segments" else pytest.mark.slow) for way in WAYS]
+)
 def test_a_run_has_the_same_bits_alone_fused_and_after_a_stop(way, backend):
     settings = (*WAYS[way], f"env.backend={backend}")
     alone = bits(bundle([1], *settings), 0)

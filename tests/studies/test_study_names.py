@@ -76,6 +76,7 @@ def test_a_long_name_says_every_key_and_problem_and_each_group_once():
     assert len({name, *(folder(*other) for other in others)}) == 1 + len(others)
 
 
+@pytest.mark.slow
 def test_a_study_whose_long_name_was_cut_by_an_earlier_version_goes_on(
     tmp_path: Path, tiny, monkeypatch: pytest.MonkeyPatch
 ):

@@ -161,6 +161,7 @@ def earlier(command_line, tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_stored_arm_that_is_not_in_its_simplest_form_is_found_for_its_twin(command_line, tiny, earlier: Path):
     planned = command_line(["weighting=rtg", "seeds=3", "study=old", *tiny, "plan=true"], earlier)
     assert "one program" in planned.stdout
