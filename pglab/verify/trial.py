@@ -73,6 +73,8 @@ class Trial:
 
     def attribution(self) -> list[Share]:
         """The bias, choice by choice."""
+        if self.exact is None:  # what the state holds may be too little even for its parts
+            return []
         return attribution(self.setting, self.sample.pipeline.state, self.critic)
 
     def fault(self) -> Fault | None:

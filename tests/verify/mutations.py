@@ -129,6 +129,11 @@ MUTATIONS = {
                 "torch.where(batch.mask, psi * scale[:, None, None], 0.0)",
                 "psi * scale[:, None, None]",
             ),
+            (
+                "training/gradient.py",
+                "return (loss * mask).sum(-1) - beta",
+                "return loss.sum(-1) - beta",
+            ),
         ),
         ("weighting=baseline", "baseline=constant", "baseline.value=3.0"),
         "tests/algorithms/test_weightings.py",
