@@ -32,13 +32,13 @@ class Layout:
 
     @cached_property
     def _sizes(self) -> list[int]:
-        """Numbers of each parameter, and of the padding."""
-        sizes = [math.prod(shape) for shape in self.shapes.values()]
-        return [*sizes, self.size - sum(sizes)]
+        """Numbers of each parameter."""
+        return [math.prod(shape) for shape in self.shapes.values()]
 
     def unflatten(self, flat: Tensor) -> dict[str, Tensor]:
         """Named views `[..., *shape]` of `[..., P]`."""
-        parts, runs = flat.split(self._sizes, -1), flat.shape[:-1]
+        used, runs = self._sizes, flat.shape[:-1]
+        parts = flat.split([*used, flat.shape[-1] - sum(used)], -1)  # the rest is padding
         return {name: part.view(*runs, *shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=False)}
 
     def leaves(self, flat: Tensor) -> dict[str, Tensor]:

@@ -16,9 +16,14 @@ pytestmark = pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")
 MEASURES = ("env_steps", "episodes", "return_mean", "return_std", "length_mean", "loss", "entropy", "grad_norm")
 
 
+def called(study: Path) -> dict[str, str]:
+    """What W&B has room for of the name of each arm: the setting in which they differ."""
+    return {arm: f"lr={rate:g}" for arm, rate in load(study).groupby("arm")["optimizer.lr"].first().items()}
+
+
 def test_every_run_has_a_folder_of_its_own(diverging: Path, mirrored):
     assert len(list(diverging.glob("wandb/offline-run-*"))) == 4
-    assert set(mirrored(diverging)) == {f"{arm},seed={s}" for arm in load(diverging)["arm"].unique() for s in (0, 1)}
+    assert set(mirrored(diverging)) == {f"{name},seed={s}" for name in called(diverging).values() for s in (0, 1)}
 
 
 def test_a_run_says_what_it_belongs_to(diverging: Path, mirrored):
@@ -29,7 +34,7 @@ def test_a_run_says_what_it_belongs_to(diverging: Path, mirrored):
 
 
 def test_a_run_has_its_resolved_configuration_and_its_choices(diverging: Path, mirrored):
-    rates = load(diverging).groupby("arm")["optimizer.lr"].first()
+    rates = load(diverging).groupby("arm")["optimizer.lr"].first().rename(called(diverging))
     for name, run in mirrored(diverging).items():
         assert run.config["seed"] == int(name[-1])
         assert run.config["optimizer"]["lr"] == rates[run.group]
@@ -40,9 +45,9 @@ def test_a_run_has_its_resolved_configuration_and_its_choices(diverging: Path, m
 
 
 def test_the_history_has_the_stored_numbers_of_every_update(diverging: Path, mirrored):
-    runs = mirrored(diverging)
+    runs, names = mirrored(diverging), called(diverging)
     for (arm, seed), rows in load(diverging).groupby(["arm", "seed"]):
-        history = runs[f"{arm},seed={seed}"].history
+        history = runs[f"{names[arm]},seed={seed}"].history
         assert [row["update"] for row in history] == rows["update"].tolist()
         for here, there in zip(history, rows.to_dict("records"), strict=True):
             for measure in MEASURES:
@@ -51,9 +56,9 @@ def test_the_history_has_the_stored_numbers_of_every_update(diverging: Path, mir
 
 
 def test_a_diverged_run_is_marked_as_failed_and_with_its_update(diverging: Path, mirrored):
-    runs = mirrored(diverging)
+    runs, names = mirrored(diverging), called(diverging)
     for (arm, seed), rows in load(diverging).groupby(["arm", "seed"]):
-        run = runs[f"{arm},seed={seed}"]
+        run = runs[f"{names[arm]},seed={seed}"]
         diverged = rows["status"].iloc[0] == "diverged"
         assert run.summary["status"] == rows["status"].iloc[0]
         assert run.summary.get("diverged_at") == (rows["update"].max() if diverged else None)
