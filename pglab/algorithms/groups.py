@@ -99,12 +99,8 @@ def check_settings(group: int, ddof: int = 0, epsilon: float = 0.0) -> None:
 
 
 @dataclass(frozen=True)
-class RLOO:
-    """An episode's return less the mean of the *others* of its group: Ψ_i = R_i - Σ_{j≠i} R_j / (G - 1).
-
-    Unbiased: the others are independent of the episode, given the prompt. A group of one has no others: Ψ = R.
-    (Kool et al. 2019; Ahmadian et al. 2024.)
-    """
+class InGroup:
+    """A weighting that compares an episode with nothing but its group."""
 
     gamma: float
     group: int
@@ -115,6 +111,15 @@ class RLOO:
 
     def __post_init__(self) -> None:
         check_settings(self.group)
+
+
+@dataclass(frozen=True)
+class RLOO(InGroup):
+    """An episode's return less the mean of the *others* of its group: Ψ_i = R_i - Σ_{j≠i} R_j / (G - 1).
+
+    Unbiased: the others are independent of the episode, given the prompt. A group of one has no others: Ψ = R.
+    (Kool et al. 2019; Ahmadian et al. 2024.)
+    """
 
     def __call__(self, batch: Batch) -> Tensor:
         own = Outcomes.of(batch, self.gamma, self.group)
@@ -123,28 +128,26 @@ class RLOO:
 
 
 @dataclass(frozen=True)
-class GroupMean:
-    """An episode's return less the mean of its group, its own included: Ψ_i = R_i - m.
+class WithItself(InGroup):
+    """One whose baseline includes the episode itself; `bias` says what comes of it."""
 
-    The mean estimate is ∇J times 1 - 1/G: another learning rate and no other direction. ("Dr. GRPO", Liu et al. 2025.)
-    """
-
-    gamma: float
-    group: int
-    bias: ClassVar[str] = "the group's mean includes the episode itself (∇J times 1 - 1/G)"
-    discounted_from_start: ClassVar[bool] = True
-    whole_episodes: ClassVar[bool] = True
-    within_group: ClassVar[bool] = True
-    by_outcome: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_settings(self.group)
+    bias: ClassVar[str | tuple[str, ...]]
 
     def parts(self) -> Parts:
         return (("baseline", self),)
 
     def without_bias(self) -> RLOO:
         return RLOO(self.gamma, self.group)
+
+
+@dataclass(frozen=True)
+class GroupMean(WithItself):
+    """An episode's return less the mean of its group, its own included: Ψ_i = R_i - m.
+
+    The mean estimate is ∇J times 1 - 1/G: another learning rate and no other direction. ("Dr. GRPO", Liu et al. 2025.)
+    """
+
+    bias = "the group's mean includes the episode itself (∇J times 1 - 1/G)"
 
     def __call__(self, batch: Batch) -> Tensor:
         own = Outcomes.of(batch, self.gamma, self.group)
@@ -152,29 +155,14 @@ class GroupMean:
 
 
 @dataclass(frozen=True)
-class OPO:
+class OPO(WithItself):
     """An episode's return less the mean of its group weighted by lengths: Ψ_i = R_i - Σ_j l_j R_j / Σ_j l_j.
 
     The constant of least variance where ‖∇log π(o)‖² is proportional to the length l of a sequence; biased, as the
     episode itself is in it. (Hao et al. 2025.)
     """
 
-    gamma: float
-    group: int
-    bias: ClassVar[str] = "the group's mean by lengths includes the episode itself"
-    discounted_from_start: ClassVar[bool] = True
-    whole_episodes: ClassVar[bool] = True
-    within_group: ClassVar[bool] = True
-    by_outcome: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_settings(self.group)
-
-    def parts(self) -> Parts:
-        return (("baseline", self),)
-
-    def without_bias(self) -> RLOO:
-        return RLOO(self.gamma, self.group)
+    bias = "the group's mean by lengths includes the episode itself"
 
     def __call__(self, batch: Batch) -> Tensor:
         own = Outcomes.of(batch, self.gamma, self.group)
@@ -184,23 +172,14 @@ class OPO:
 
 
 @dataclass(frozen=True)
-class ReMax:
+class ReMax(InGroup):
     """An episode's return less that of the greedy one from the same prompt: Ψ_i = R_i - R(greedy).
 
     Unbiased: the greedy episode, of which every action is the most probable one, knows nothing of the episode's
     actions. It is played beside the batch, one for each prompt. (Li et al. 2024.)
     """
 
-    gamma: float
-    group: int
-    discounted_from_start: ClassVar[bool] = True
-    whole_episodes: ClassVar[bool] = True
-    within_group: ClassVar[bool] = True
-    by_outcome: ClassVar[bool] = True
     uses_greedy: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_settings(self.group)
 
     def __call__(self, batch: Batch) -> Tensor:
         if not isinstance(batch, BesideGreedy) or batch.greedy is None:

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from pglab.algorithms.batch import Batch
-from pglab.algorithms.groups import RLOO, GroupMean, Outcomes, Parts, at_steps, check_settings, differing
+from pglab.algorithms.groups import RLOO, GroupMean, Outcomes, Parts, WithItself, at_steps, check_settings, differing
 
 
 @dataclass(frozen=True)
-class GRPO:
+class GRPO(WithItself):
     """An episode's return standardised in its group: Ψ_i = (R_i - m) / (s + ε); 0 where all returns are equal.
 
     With rewards 0 and 1 and ddof = ε = 0 the mean estimate weighs the gradient of each prompt's success probability p
@@ -23,27 +23,18 @@ class GRPO:
         epsilon: ε.
     """
 
-    gamma: float
-    group: int
     ddof: int = 0
     epsilon: float = 1e-8
     bias: ClassVar[tuple[str, ...]] = (
         "the group's mean includes the episode itself",
         "the weights are divided by the group's deviation",
     )
-    discounted_from_start: ClassVar[bool] = True
-    whole_episodes: ClassVar[bool] = True
-    within_group: ClassVar[bool] = True
-    by_outcome: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_settings(self.group, self.ddof, self.epsilon)
 
     def parts(self) -> Parts:
         return (*GroupMean(self.gamma, self.group).parts(), ("divisor", self))
-
-    def without_bias(self) -> RLOO:
-        return RLOO(self.gamma, self.group)
 
     def __call__(self, batch: Batch) -> Tensor:
         own = Outcomes.of(batch, self.gamma, self.group)
@@ -65,7 +56,7 @@ class DAPO(GRPO):
 
     refill: bool = False
     most: int = 10
-    bias: ClassVar[tuple[str, ...]] = (*GRPO.bias, "groups of equal returns are left out")
+    bias = (*GRPO.bias, "groups of equal returns are left out")
     drops_equal_groups: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -25,7 +25,7 @@ def in_use(training: Sequence[Trainee], played: Episodes) -> np.ndarray:
     for trainee in training:
         if not _drops(trainee.arm):
             continue
-        own = (played.run >= trainee.rows.start) & (played.run < trainee.rows.stop)
+        own = _of(trainee, played)
         keep[own] = _first(_unequal(trainee.arm, played, own), played.run[own], trainee.arm.batch.episodes or 0)
     return keep
 
@@ -45,7 +45,7 @@ def refilled(play: Play, target: Target, training: Sequence[Trainee]) -> Episode
         wanted = target.episodes.copy()
         for trainee in wanting:
             size, rows = trainee.arm.batch.episodes or 0, trainee.rows
-            own = (played.run >= rows.start) & (played.run < rows.stop)
+            own = _of(trainee, played)
             there = np.bincount(played.run[own][_unequal(trainee.arm, played, own)], minlength=rows.stop)[rows]
             most = size * _most(trainee.arm)
             lacks = (there < size) & (wanted[rows] >= size) & (wanted[rows] < most)
@@ -72,9 +72,7 @@ def with_greedy(played: Episodes, play: Play, target: Target, training: Sequence
     greedy = play(Target(np.zeros_like(prompts), prompts))
     found = np.zeros(len(played.run))
     for trainee in wanting:
-        mine, theirs = (
-            (episodes.run >= trainee.rows.start) & (episodes.run < trainee.rows.stop) for episodes in (played, greedy)
-        )
+        mine, theirs = _of(trainee, played), _of(trainee, greedy)
         found[mine] = np.repeat(returns_of(greedy, trainee.arm.gamma)[theirs], target.group)
     return replace(played, greedy=found)
 
@@ -83,6 +81,11 @@ def returns_of(episodes: Episodes, gamma: float) -> np.ndarray:
     """R(τ) = Σ_t γ^t r_t of each episode, `[M]`, in double precision."""
     step = np.arange(episodes.length.sum()) - np.repeat(episodes.start, episodes.length)
     return np.add.reduceat(episodes.reward[:-1].double().cpu().numpy() * gamma**step, episodes.start)
+
+
+def _of(trainee: Trainee, episodes: Episodes) -> np.ndarray:
+    """The episodes of an arm's runs, boolean."""
+    return (episodes.run >= trainee.rows.start) & (episodes.run < trainee.rows.stop)
 
 
 def _most(arm: Arm) -> int:
