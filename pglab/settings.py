@@ -44,6 +44,7 @@ KEYS: Mapping[str, Decides] = {
     "gamma": ARM,
     "lanes": BUNDLE,
     "device": BUNDLE,
+    "backend": BUNDLE,
     "evaluation": Decides.NUMBERS | Decides.SHAPES,
     "experiment": Decides.NAME,  # a group without settings of its own
     "seed": Decides.ROW,

@@ -33,7 +33,7 @@ from pglab.training.rollout import Player, Target
 from pglab.training.runs import Runs
 from pglab.training.segments import Lanes, Segments
 from pglab.training.trainee import Trainee, alike, column
-from pglab.training.update import Lesson, first_estimate
+from pglab.training.update import Differentiate, Lesson, by_torch, first_estimate
 
 NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
 
@@ -47,6 +47,7 @@ class Shapes:
     network: Any
     player: Player
     device: torch.device
+    differentiate: Differentiate = by_torch
 
     def policy(self) -> Policy:
         """The policy of every run.
@@ -258,6 +259,7 @@ class Bundle:
                 diverged=runs.diverged,
                 noted=noted,
                 passed=passed,
+                differentiate=self._shapes.differentiate,
             )
             yield trainees, lesson.begun()
 
