@@ -1,10 +1,10 @@
 """Are these seeds enough? A group-sequential comparison, whose error holds however often one looks.
 
 The looks are at fixed numbers of paired seeds, 6, 8, 10, 13, 17, …, each a quarter more than the one before, whatever
-the data say and however many seeds one is ready to take, so that a study that is continued goes on where it stopped. At
-the look at n seeds the interval of the mean difference is Student's t at a level of its own, and all of them hold
-together (repeated confidence intervals). A comparison is decided at the first look whose interval leaves out 0, so that a
-difference is seen, or lies within ± the difference that was asked for, so that one of that size is excluded.
+the data say and however many seeds one is ready to take, so that a study that is continued goes on where it stopped.
+At the look at n seeds the interval of the mean difference is Student's t at a level of its own, and all of them hold
+together (repeated confidence intervals). A comparison is decided at the first look whose interval leaves out 0, so
+that a difference is seen, or lies within ± the difference that was asked for, so that one of that size is excluded.
 
 Where arms differ by just that size it takes about a sixth more seeds than the fixed plan, which sees it with 80 %, and
 this with 97 to 99 %; where they differ by twice as much, a third of them.
