@@ -36,6 +36,13 @@ class Console:
         if not self._terminal.is_terminal:
             self._terminal.width = 240  # a file or pipe has no width of its own
         self._live: Live | None = None
+        self._noted: set[str] = set()
+
+    def note(self, text: str) -> None:
+        """A note that a person should read, said once."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self.say(f"note: {text}")
 
     def say(self, text: str) -> None:
         """One line, or a traceback, word-wrapped to the terminal."""
