@@ -23,6 +23,7 @@ from pglab.results.one_program import load_twins
 from pglab.results.pairs import Test
 from pglab.results.planning import seeds_needed
 from pglab.results.scores import How, scores
+from pglab.results.sequential import decide
 from pglab.results.verdicts import beats, is_judged
 
 Answer = TypeVar("Answer")
@@ -114,6 +115,11 @@ def content(study: Path, question: Question) -> Content:
     over = _asked(lambda: over_problems(study, runs, question.control, question.test))
     first = [] if over is None else over.comparisons.to_dict("records")
     verdicts = [Verdict(row["verdict"], beats(row)) for row in (*first, *surest)]
+    if known.until and set(runs["better"]) == {"higher"}:
+        decided = _asked(lambda: decide(runs, known.until or 0.0, question.control))
+        verdicts = [
+            Verdict(row["verdict"], row["outcome"] in ("seen", "excluded")) for row in decided.to_dict("records")
+        ]
     described = describe_arms(runs, question.interval)
     planning, across = _planning(runs, compared, question), _across(runs, question)
     return Content(

@@ -16,6 +16,7 @@ from pglab.results.one_program import load_twins
 from pglab.results.planning import seeds_needed
 from pglab.results.remote import load_wandb
 from pglab.results.scores import scores
+from pglab.results.sequential import decide
 
 __all__ = [
     "DamagedError",
@@ -25,6 +26,7 @@ __all__ = [
     "by_problem",
     "compare",
     "compare_pairs",
+    "decide",
     "describe_across",
     "describe_arms",
     "effect_across",
