@@ -45,6 +45,24 @@ def _backend(settings: Settings) -> tuple[Player, Differentiate]:
     return Native(waves), by_compiled_code
 
 
+def why_by_torch(settings: Settings) -> str | None:
+    """Why torch computes an arm whose settings ask for compiled code, empty where that does; None: they do not ask.
+
+    What is not compiled yet is compiled here.
+    """
+    if settings.get("backend", "torch") == "torch":
+        return None
+    from pglab.training.native import why_not
+    from pglab.training.native_gradient import prepare
+
+    shapes = build_shapes(settings)
+    world, policy = shapes.world, shapes.policy()
+    why = why_not(world, policy, shapes.device) or ""
+    if not why:
+        prepare(world, policy)
+    return why
+
+
 def build_arm(settings: Settings, seeds: list[int]) -> Arm:
     """An arm's components and its seeds.
 

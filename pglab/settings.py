@@ -76,7 +76,7 @@ SHORT = 100  # letters of a folder's name
 SAID_WHOLE = frozenset({"seed", "id", "steps", "_target_"})  # endings of dotted keys that say too little alone
 RETIRED = {("weighting", "discount_states"): ("estimator", "discount_states")}  # and what says the same now
 
-# Groups and arguments that came later, at the setting that changes nothing: where a study was stored without them.
+# Groups, keys and arguments that came later, at the setting that changes nothing: where a study was stored without them.
 LATER_GROUPS = {
     "surrogate": {"_target_": "pglab.algorithms.objectives.Surrogate"},
     "reuse": {"_target_": "pglab.training.update.OneStep"},
@@ -84,6 +84,7 @@ LATER_GROUPS = {
     "schedule": {"_target_": "pglab.training.schedule.Constant"},
     "observations": {"_target_": "pglab.training.observations.Raw"},
     "rewards": {"_target_": "pglab.algorithms.rewards.Raw"},
+    "backend": "torch",
 }
 LATER_ARGUMENTS = {
     "pglab.algorithms.losses.Estimator": {

@@ -17,9 +17,18 @@ from typing import Any
 import llvmlite
 import numba
 from numba import typeof
+from numba.core.caching import FunctionCache
 
 HERE = Path(__file__).parent
-OPTIONS = {"error_model": "numpy", "fastmath": False, "cache": True}
+OPTIONS = {"error_model": "numpy", "fastmath": False}
+
+
+class _Kept(FunctionCache):
+    """Compiled code in a folder that belongs to one text of a function and its parts."""
+
+    def _index_key(self, signature: Any, codegen: Any) -> Any:
+        # Numba's own has the closure in it, pickled: that of inner functions is another one in each process.
+        return signature, codegen.magic_tuple()
 
 
 class Compiled:
@@ -35,13 +44,14 @@ class Compiled:
         self._folder.mkdir(exist_ok=True)
         with _kept_in(self._folder):
             self._dispatcher = numba.njit(function, **OPTIONS)
+            self._dispatcher._cache = _Kept(function)
         self._ready = False
 
     def __call__(self, *arguments: Any) -> Any:
         if not self._ready:
             with _alone(self._folder):
-                if not any(self._folder.glob("*.nbc")):
-                    print(f"Compiling for backend=native, once: it is kept in {cache_folder()}", file=sys.stderr)
+                if not any(self._folder.rglob("*.nbc")):
+                    _say_so()
                 self._dispatcher.compile(tuple(typeof(argument) for argument in arguments))
             self._ready = True
         return self._dispatcher(*arguments)
@@ -75,6 +85,11 @@ def _digest(function: Callable[..., Any], parts: Sequence[Any]) -> str:
     versions = [numba.__version__, llvmlite.__version__, sys.version]
     text = [function.__qualname__, *names, *versions, *(_read(file) for file in sorted(files))]
     return hashlib.sha256("\0".join(text).encode()).hexdigest()[:16]
+
+
+@cache
+def _say_so() -> None:
+    print(f"Compiling for backend=native, once: it is kept in {cache_folder()}", file=sys.stderr, flush=True)
 
 
 @cache

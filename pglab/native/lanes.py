@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,9 @@ class Kind:
         return tuple(getattr(self, one.name) for one in fields(self))
 
 
+inlined = cache(register_jitable)  # registered once, however often it is asked for
+
+
 @register_jitable
 def counted_action(taken, lanes, lane, like):  # type: ignore[no-untyped-def]
     return np.int64(at(taken, lane))
@@ -61,7 +65,7 @@ def vector_action(taken, lanes, lane, like):  # type: ignore[no-untyped-def]
 
 def begins(kind: Kind) -> Any:
     """A function that puts the first state of an episode into a lane."""
-    reset = register_jitable(kind.reset)
+    reset = inlined(kind.reset)
     like, resets, problems, prompts = (0.0,) * kind.resets, kind.resets, kind.problems, kind.prompts
 
     @register_jitable
@@ -81,7 +85,7 @@ def begins(kind: Kind) -> Any:
 
 def looks(kind: Kind) -> Any:
     """A function that puts what is observed in a lane into `seen`."""
-    observe, like = register_jitable(kind.observe), (0.0,) * kind.states
+    observe, like = inlined(kind.observe), (0.0,) * kind.states
 
     @register_jitable
     def look(state, stride, lane, seen, constants):  # type: ignore[no-untyped-def]
@@ -92,7 +96,7 @@ def looks(kind: Kind) -> Any:
 
 def steps(kind: Kind) -> Any:
     """A function that observes, acts and steps the world in every lane."""
-    observe, step = register_jitable(kind.observe), register_jitable(kind.step)
+    observe, step = inlined(kind.observe), inlined(kind.step)
     sample, action_of = kind.sample, vector_action if kind.numbers else counted_action
     state_like, action_like, step_like = (0.0,) * kind.states, (0.0,) * kind.numbers, (0.0,) * kind.steps
     forward = forwards(kind.activation, kind.counted, kind.standardized)

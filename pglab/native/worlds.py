@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numba.extending import register_jitable
 
 from pglab.native.functions import cos, sin, sine_and_cosine
 from pglab.native.world import NativeWorld
@@ -36,6 +37,7 @@ def state_itself(state: State, constants: Constants) -> State:
     return state
 
 
+@register_jitable
 def cartpole_step(state: State, action: int, uniforms: Sequence[float], constants: Constants) -> Any:
     x, x_dot, theta, theta_dot = state
     sine, cosine = sine_and_cosine(theta)
@@ -70,6 +72,7 @@ def acrobot_observe(state: State, constants: Constants) -> Any:
     return cosine1, sine1, cosine2, sine2, speed1, speed2
 
 
+@register_jitable
 def acrobot_accelerations(theta1: float, theta2: float, speed1: float, speed2: float, torque: float) -> Any:
     sine, cosine = sine_and_cosine(theta2)
     pull, bend = sine * LEVER, cosine * LEVER
@@ -102,11 +105,13 @@ def acrobot_step(state: State, action: int, uniforms: Sequence[float], constants
 ACROBOT = NativeWorld(acrobot_reset, acrobot_observe, acrobot_step, states=4)
 
 
+@register_jitable
 def wrapped(angle: float) -> float:
     """The angle plus the multiple of 2π that brings it into [-π, π]."""
     return angle - np.floor(angle * (1.0 / TURN) + 0.5) * TURN
 
 
+@register_jitable
 def within(x: float, low: float, high: float) -> float:
     x = x if x > low else low
     return x if x < high else high
@@ -116,6 +121,7 @@ def car_reset(uniforms: Sequence[float], constants: Constants) -> State:
     return uniforms[0] * 0.2 - 0.6, 0.0
 
 
+@register_jitable
 def drive(position: float, velocity: float, push: float) -> Any:
     velocity = within(velocity + (push - cos(position * 3.0) * 0.0025), -0.07, 0.07)
     position = within(position + velocity, -1.2, 0.6)
@@ -189,6 +195,7 @@ def finite(tables: Mapping[str, np.ndarray]) -> NativeWorld:
     return NativeWorld(table_reset, table_observe, table_step, states=1, constants=constants)
 
 
+@register_jitable
 def standard_normal(first: float, second: float) -> float:
     """N(0, 1) from two uniforms (Box and Muller 1958)."""
     return math.sqrt(-2.0 * math.log1p(-first)) * cos(TURN * second)

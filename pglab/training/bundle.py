@@ -83,8 +83,7 @@ class Bundle:
             for arm, rows in zip(arms, self._runs.arms, strict=True)
         ]
         join(trainee.weigher.critic for trainee in self._arms)
-        penalised = any(arm.estimator.kl_reference for arm in arms)
-        self._reference = self._runs.parameters.clone() if penalised else None
+        self._reference = self._runs.parameters.clone() if any(arm.estimator.kl_reference for arm in arms) else None
         batch = arms[0].batch
         standardized = isinstance(shapes.network, Normalized)
         self._observed = Observed(len(self._runs.seed), self._policy.model, device) if standardized else None
@@ -255,7 +254,6 @@ class Bundle:
                 weights=weights,
                 standardized=torch.from_numpy(anew),
                 weigh=partial(self._weigh, trainees, kept, again=True),
-                old=None,
                 diverged=runs.diverged,
                 noted=noted,
                 passed=passed,

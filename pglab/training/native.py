@@ -52,8 +52,10 @@ class Compiled:
     high: np.ndarray
 
 
-def why_not(world: World, policy: Policy) -> str | None:
+def why_not(world: World, policy: Policy, device: torch.device) -> str | None:
     """Why a policy on a world is not played by compiled code; None: it is."""
+    if device.type != "cpu":
+        return f"compiled code is for device=cpu, not {device}"
     if not hasattr(world, "native"):
         return f"{type(world).__name__} has no native form"
     network = policy.model.network
@@ -167,33 +169,40 @@ class Native:
         target: Target,
         expected_length: np.ndarray,
     ) -> Episodes:
-        if not isinstance(policy, Policy) or why_not(world, policy):
+        if not isinstance(policy, Policy) or why_not(world, policy, parameters.device):
             return self.otherwise(world, policy, parameters, streams, target, expected_length)
-        form = compiled(world, policy)
-        play = _player(form.kind)
-        stored, numbers = world.observation.stored, max(form.kind.numbers, 1)
-        lanes, capacity, steps = _sizes(world, target, expected_length)
-        streams_of_log, row = int(lanes.max()), stored + numbers + 1
-        # An episode has a step at least. Memory that is not written costs nothing.
-        episodes = int(np.maximum(target.steps, target.episodes).sum()) + 1
-        result = _Result(episodes, steps, stored, numbers, form.kind.numbers > 0)
-        flat = rows(policy, parameters)
-        keys = tuple(key.numpy() for key in (streams.first_states, streams.transitions, streams.actions, streams.problems))
-        horizon = FOR_EVER if world.horizon is None else world.horizon
-        run, episodes, before = 0, 0, 0
-        while True:
-            log = np.empty(streams_of_log * capacity * row, np.float32)
-            how, run, episodes, before = play(
-                flat, form.sizes, form.free, form.clip, form.low, form.high,
-                form.constants, horizon, target.group, stored, *keys, target.steps, target.episodes,
-                lanes, log, streams_of_log, run, episodes, before, *result.arrays,
-            )  # fmt: skip
-            if how == kernels.PLAYED:
-                return result.episodes(episodes, before, form.kind.numbers)
-            if how == kernels.FULL_LOG:
-                capacity *= 2
-            else:
-                result.grow()
+        return play_natively(world, policy, parameters, streams, target, expected_length)
+
+
+def play_natively(
+    world: World, policy: Policy, parameters: Tensor, streams: Streams, target: Target, expected_length: np.ndarray
+) -> Episodes:
+    """The batches that a `Player` is asked for, of a policy on a world that `why_not` has nothing against."""
+    form = compiled(world, policy)
+    play = _player(form.kind)
+    stored, numbers = world.observation.stored, max(form.kind.numbers, 1)
+    lanes, capacity, steps = _sizes(world, target, expected_length)
+    streams_of_log, row = int(lanes.max()), stored + numbers + 1
+    # An episode has a step at least. Memory that is not written costs nothing.
+    episodes = int(np.maximum(target.steps, target.episodes).sum()) + 1
+    result = _Result(episodes, steps, stored, numbers, form.kind.numbers > 0)
+    flat = rows(policy, parameters)
+    keys = tuple(key.numpy() for key in (streams.first_states, streams.transitions, streams.actions, streams.problems))
+    horizon = FOR_EVER if world.horizon is None else world.horizon
+    run, episodes, before = 0, 0, 0
+    while True:
+        log = np.empty(streams_of_log * capacity * row, np.float32)
+        how, run, episodes, before = play(
+            flat, form.sizes, form.free, form.clip, form.low, form.high,
+            form.constants, horizon, target.group, stored, *keys, target.steps, target.episodes,
+            lanes, log, streams_of_log, run, episodes, before, *result.arrays,
+        )  # fmt: skip
+        if how == kernels.PLAYED:
+            return result.episodes(episodes, before, form.kind.numbers)
+        if how == kernels.FULL_LOG:
+            capacity *= 2
+        else:
+            result.grow()
 
 
 def _sizes(world: World, target: Target, expected_length: np.ndarray) -> tuple[np.ndarray, int, int]:

@@ -6,15 +6,22 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pglab.algorithms.heads import Sigmoid, Softmax
 from pglab.algorithms.objectives import Surrogate
+from pglab.envs.world import World
+from pglab.models.model import Policy
 from pglab.native.gradients import SLOPES, policy_gradients, sigmoid_slopes, softmax_slopes
 from pglab.native.lanes import Kind
+from pglab.training.episodes import Episodes
 from pglab.training.gradient import Gradient
-from pglab.training.native import compiled, parameters_of, rows, why_not
+from pglab.training.native import compiled, parameters_of, play_natively, rows, why_not
+from pglab.training.randomness import Streams
+from pglab.training.rollout import Target
 from pglab.training.update import Lesson, by_torch
 
+CPU = torch.device("cpu")
 HEADS = {Softmax: softmax_slopes, Sigmoid: sigmoid_slopes}
 
 
@@ -22,19 +29,35 @@ def by_compiled_code(lesson: Lesson) -> Gradient:
     """The gradient of a lesson, by compiled code where that has it."""
     if not _has(lesson):
         return by_torch(lesson)
-    policy, parameters = lesson.policy, lesson.parameters
-    form, k = compiled(lesson.world, policy), len(parameters)
+    weights, runs = lesson.weights, lesson.runs
+    return _computed(lesson.world, lesson.policy, lesson.parameters, lesson.episodes, weights.psi, weights.entropy, runs)
+
+
+def prepare(world: World, policy: Policy) -> None:
+    """Has everything compiled that plays a policy on a world and differentiates it, as far as there is code for it."""
+    if why_not(world, policy, CPU):
+        return
+    parameters = torch.zeros(1, policy.model.layout.size)
+    target = Target(np.zeros(1, np.int64), np.ones(1, np.int64))
+    keys = Streams.of([0], "", CPU)
+    episodes = play_natively(world, policy, parameters, keys, target, np.full(1, np.nan))
+    if _differentiates(world, policy):
+        _computed(world, policy, parameters, episodes, episodes.reward, torch.zeros(1), np.arange(1))
+
+
+def _computed(
+    world: World, policy: Policy, parameters: Tensor, episodes: Episodes, psi: Tensor, beta: Tensor, runs: np.ndarray
+) -> Gradient:
+    """The gradient of Σ_t -log π(a_t|s_t) Ψ_t - β H, for some runs."""
+    form, k = compiled(world, policy), len(parameters)
     flat = rows(policy, parameters)
-    count = np.zeros(k, dtype=np.int64)
-    steps = lesson.episodes.steps(k)
-    count[lesson.runs] = steps[lesson.runs]
-    gradient = np.empty_like(flat)
-    loss, entropy = np.empty(k, np.float32), np.empty(k, np.float32)
+    count, steps = np.zeros(k, dtype=np.int64), episodes.steps(k)
+    count[runs] = steps[runs]
+    gradient, loss, entropy = np.empty_like(flat), np.empty(k, np.float32), np.empty(k, np.float32)
     gradients = _gradients(form.kind, HEADS[type(policy.head)])
     gradients(
-        flat, form.sizes, form.clip, np.cumsum(steps) - steps, count, lesson.episodes.obs.numpy().reshape(-1),
-        policy.model.observation.stored, lesson.episodes.action.numpy(), lesson.weights.psi.numpy(),
-        lesson.weights.entropy.numpy(), gradient, loss, entropy,
+        flat, form.sizes, form.clip, np.cumsum(steps) - steps, count, episodes.obs.numpy().reshape(-1),
+        policy.model.observation.stored, episodes.action.numpy(), psi.numpy(), beta.numpy(), gradient, loss, entropy,
     )  # fmt: skip
     mean = torch.from_numpy(entropy / np.maximum(count, 1).astype(np.float32))
     return Gradient(parameters_of(policy, gradient), torch.from_numpy(loss), mean)
@@ -42,14 +65,19 @@ def by_compiled_code(lesson: Lesson) -> Gradient:
 
 def _has(lesson: Lesson) -> bool:
     """Tells whether there is compiled code for a lesson: the plain policy gradient over a whole batch."""
-    weights, policy = lesson.weights, lesson.policy
+    weights = lesson.weights
     plain = type(lesson.objective) is Surrogate and lesson.steps.position is None
     parts = (weights.anchor, weights.share, weights.centre)
     if not plain or any(part is not None for part in parts) or (weights.each is not None and weights.entropy.any()):
         return False
-    if type(policy.head) not in HEADS or why_not(lesson.world, policy) is not None:
+    if why_not(lesson.world, lesson.policy, lesson.parameters.device):
         return False
-    return compiled(lesson.world, policy).kind.activation in SLOPES
+    return _differentiates(lesson.world, lesson.policy)
+
+
+def _differentiates(world: World, policy: Policy) -> bool:
+    """Tells of a policy that is played by compiled code whether it is differentiated by it, too."""
+    return type(policy.head) in HEADS and compiled(world, policy).kind.activation in SLOPES
 
 
 @cache
