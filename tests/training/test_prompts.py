@@ -158,7 +158,8 @@ def test_the_greedy_episode_of_each_prompt_is_played_beside_the_batch(tree, arm)
     bundle = Bundle(tree, [some])
     played = bundle._play(bundle._arms)
     table = bundle.parameters()[0]["weight"]  # [seeds, actions, states]
-    assert played.greedy is not None and played.beside is not None
+    assert played.greedy is not None
+    assert played.beside is not None
     steps = np.zeros(2)
     for episode, start in enumerate(played.start):
         state, reward = int(played.obs[start, 0]), 0.0
