@@ -149,7 +149,8 @@ def decide(
         difference: the smallest difference that matters, in the score's unit.
         control: see `compare`.
         alpha: of all comparisons together.
-        first: the seed that the looks begin with; default: the smallest there is.
+        first: the seed that the looks begin with; default: the smallest there is. Runs of other programs, whose
+            seeds are negative (`read_runs`), make no pairs, and are in no look.
 
     Raises:
         ValueError: the difference is not above 0, or lower scores are better; see also `compare`.
@@ -159,7 +160,7 @@ def decide(
     if set(scores["better"]) != {"higher"}:
         raise ValueError(f"decides on returns; these scores are {scores['unit'].iloc[0]}")
     runs, pairs = runs_by_arm(scores), list(controls(scores, control).items())
-    begin = int(scores["seed"].min()) if first is None else first
+    begin = int(scores["seed"][scores["seed"] >= 0].min()) if first is None else first
     share = alpha / max(len(pairs), 1)
     rows = [
         _row(runs, pair, labels, difference, begin, share)
@@ -214,6 +215,7 @@ def _differences(of_arm: pd.DataFrame, of_control: pd.DataFrame, begin: int) -> 
     if any(runs.empty for runs in both):
         return np.array([])
     end = min(int(runs.index.max()) + 1 for runs in both)
+    end = min(end, begin + 2 * len(both[0].index.union(both[1].index)))  # others lie far from these
     going_on = [seed for runs in both for seed in runs.index[~runs["status"].isin([*ENDED, "failed"])]]
     seeds = range(begin, min([end, *going_on]))
     scores = [runs["score"].astype(float).reindex(seeds).to_numpy() for runs in both]
