@@ -40,7 +40,7 @@ class PackedEpisodes:
         return x.repeat_interleave(self.length, output_size=len(self.reward))
 
     def to_go(self, x: Tensor, gamma: float) -> Tensor:
-        """Σ_{k≥t} γ^{k-t} x_k within each episode, `[S]`, with the bits of `pglab.algorithms.returns.discounted_sum`."""
+        """Σ_{k≥t} γ^{k-t} x_k within each episode, `[S]`: the bits of `pglab.algorithms.returns.discounted_sum`."""
         shift, factor, longest = 1, gamma, int(self.length.max()) if len(self.length) else 0
         while shift < longest:
             later = torch.where(self.left[:-shift] >= shift, x[shift:], 0.0)

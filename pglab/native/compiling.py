@@ -26,9 +26,9 @@ OPTIONS = {"error_model": "numpy", "fastmath": False}
 class _Kept(FunctionCache):
     """Compiled code in a folder that belongs to one text of a function and its parts."""
 
-    def _index_key(self, signature: Any, codegen: Any) -> Any:
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
         # Numba's own has the closure in it, pickled: that of inner functions is another one in each process.
-        return signature, codegen.magic_tuple()
+        return sig, codegen.magic_tuple()
 
 
 class Compiled:
@@ -43,7 +43,7 @@ class Compiled:
         self._folder = cache_folder() / _digest(function, parts)
         self._folder.mkdir(exist_ok=True)
         with _kept_in(self._folder):
-            self._dispatcher = numba.njit(function, **OPTIONS)
+            self._dispatcher: Any = numba.njit(function, **OPTIONS)
             self._dispatcher._cache = _Kept(function)
         self._ready = False
 

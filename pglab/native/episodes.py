@@ -20,7 +20,7 @@ from pglab.native.vector import WIDTH, at, put
 PLAYED, FULL_RESULT, FULL_LOG = range(3)  # how a call ended: with all runs, or for want of room
 CHECK = 8  # steps between two looks at which lanes are still needed
 STREAM, OFFSET, LENGTH, ENDED = range(4)  # of an episode in the log
-TERMINATED, TRUNCATED = 1, 2
+TERMINATED, TRUNCATED, BOTH = 1, 2, 3
 
 
 @register_jitable
@@ -62,7 +62,7 @@ def episodes_player(kind: Kind) -> Any:
             lanes_of: how many lanes each run is played in, a multiple of `WIDTH`.
             log, streams: room for the episodes of one run in so many streams.
             run, episodes, steps_before: the first run to play, and what the results hold of those before it.
-            of_run, length, ended, last_obs: of each episode; `ended` is `TERMINATED`, `TRUNCATED` or both.
+            of_run, length, ended, last_obs: of each episode; `ended` is `TERMINATED`, `TRUNCATED` or `BOTH`.
             obs, action, reward: of each step, flat but for the reward.
         """
         width = np.int64(0)

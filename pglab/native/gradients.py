@@ -58,7 +58,11 @@ def softmax_slopes(z, start, outputs, chosen, psi, beta, kept, loss, entropy, va
             put(values, weighted + lane, at(values, weighted + lane) + weight * shifted)
     # π_j = e^{z_j - m} / total, and H = log total - Σ_j π_j (z_j - m).
     for lane in range(lanes):
-        put(values, weighted + lane, log(at(values, total + lane)) - at(values, weighted + lane) / at(values, total + lane))
+        put(
+            values,
+            weighted + lane,
+            log(at(values, total + lane)) - at(values, weighted + lane) / at(values, total + lane),
+        )
     for j in range(outputs):
         for lane in range(lanes):
             log_pi = at(z, start + j * lanes + lane) - at(values, most + lane) - log(at(values, total + lane))
@@ -113,7 +117,7 @@ def backwards(activation: Callable[..., Any], counted: bool, standardized: bool)
             table: of the weights of symbols, `[Q]`.
         """
         layer = len(sizes) - 2
-        place, above, upper = last_offset(sizes), start, values
+        place, above = last_offset(sizes), start
         while layer >= 0:
             inputs, outputs = sizes[layer], sizes[layer + 1]
             for j in range(outputs):
@@ -141,7 +145,9 @@ def backwards(activation: Callable[..., Any], counted: bool, standardized: bool)
     return backward
 
 
-def policy_gradients(activation: Callable[..., Any], counted: bool, standardized: bool, slopes: Callable[..., Any]) -> Any:
+def policy_gradients(
+    activation: Callable[..., Any], counted: bool, standardized: bool, slopes: Callable[..., Any]
+) -> Any:
     """The compiled gradient of Σ_t -log π(a_t|s_t) Ψ_t - β H for many runs.
 
     Args:

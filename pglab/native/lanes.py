@@ -50,7 +50,7 @@ class Kind:
         return tuple(getattr(self, one.name) for one in fields(self))
 
 
-inlined = cache(register_jitable)  # registered once, however often it is asked for
+inlined: Any = cache(register_jitable)  # registered once, however often it is asked for
 
 
 @register_jitable

@@ -7,9 +7,10 @@ a processor's vectors are.
 from typing import Any
 
 from llvmlite import ir
+from numba import extending
 from numba.core import cgutils, types
-from numba.extending import intrinsic
 
+intrinsic: Any = extending.intrinsic  # what it makes is called without the first argument
 WIDTH = 16  # lanes that are computed at once: numbers of single precision in the widest vector
 
 _LANES = ir.VectorType(ir.FloatType(), WIDTH)

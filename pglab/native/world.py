@@ -14,10 +14,10 @@ class NativeWorld:
     """A world as three functions of scalars, which numba compiles; each belongs to a module, and has no closure.
 
     States and observations are tuples of floats, always of the same length. A state's numbers are those of the state in
-    torch, part by part, and are kept in double precision; an observation is put into single. Functions for them that are the same on every processor, and fast, are in
-    `pglab.native.functions`; `math` is at hand, too. A function that they call needs
-    `numba.extending.register_jitable` before it. An `if` that chooses between values (`a if x > 0 else b`) costs
-    less than one around statements.
+    torch, part by part, and are kept in double precision; an observation is put into single. Functions for them that
+    are fast, and the same on every processor, are in `pglab.native.functions`; `math` is at hand, too. A function that
+    they call needs `numba.extending.register_jitable` before it. An `if` that chooses between values
+    (`a if x > 0 else b`) costs less than one around statements.
 
     Attributes:
         reset: (uniforms, constants) → state, from a tuple of `reset_draws` uniforms.

@@ -268,5 +268,5 @@ def _tried(plan: Plan, pool: Pool) -> Tried:
     checked = pool.check([arm.settings for arm in plan.asked], [as_now(record.identity) for record in stored])
     programs = dict(zip([*names, *(record.arm for record in stored)], checked.programs, strict=True))
     shown = dict(zip([arm.name for arm in plan.arms], plan.names, strict=True))
-    by_torch = {shown.get(name, name): why for name, why in zip(names, checked.by_torch, strict=True) if why is not None}
-    return Tried(programs, by_torch)
+    why = {shown.get(name, name): why for name, why in zip(names, checked.by_torch, strict=True)}
+    return Tried(programs, {name: reason for name, reason in why.items() if reason is not None})

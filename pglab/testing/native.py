@@ -96,7 +96,7 @@ def _compiled(native: NativeWorld, numbers: int, resets: int, draws: int) -> tup
     @compiled
     def step(state, taken, uniforms, reward, ended, constants):  # type: ignore[no-untyped-def]
         for lane in range(LANES):
-            following, earned, over = move(
+            following, earned, over = move(  # type: ignore[misc]
                 load(state, LANES, lane, state_like),
                 action_of(taken, LANES, lane, action_like),
                 load(uniforms, LANES, lane, step_like),
@@ -134,6 +134,6 @@ def _same(name: str, what: str, native: np.ndarray, expected: Tensor) -> None:
     if wrong.any():
         lane, number = first(wrong)
         raise AssertionError(
-            f"{name}: {what}, number {number} in lane {lane}, is {found[lane, number].item():.9g} in the native form and "
-            f"{wanted[lane, number].item():.9g} in torch"
+            f"{name}: {what}, number {number} in lane {lane}, is {found[lane, number].item():.9g} in the native form "
+            f"and {wanted[lane, number].item():.9g} in torch"
         )

@@ -121,7 +121,7 @@ class Arm:
         return psi
 
     def weigh_packed(self, episodes: PackedEpisodes) -> Tensor:
-        """Ψ of episodes that lie end to end, `[S]`, of a weighting that has `packed`; times γ^t where it is asked for."""
+        """Ψ of episodes that lie end to end, `[S]`, by a weighting that has `packed`; times γ^t where that is asked."""
         psi = self.weighting.packed(episodes)  # type: ignore[attr-defined]
         if not self.estimator.discount_states or discounted_from_start(self.weighting):
             return psi

@@ -1,7 +1,7 @@
 """The player of `backend=native`: whole episodes by compiled code, where it can play them, and by torch elsewhere."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -244,8 +244,8 @@ class _Result:
         return Episodes(
             run=run[:count],
             length=length[:count],
-            terminated=(ended[:count] & kernels.TERMINATED) > 0,
-            truncated=(ended[:count] & kernels.TRUNCATED) > 0,
+            terminated=np.isin(ended[:count], (kernels.TERMINATED, kernels.BOTH)),
+            truncated=np.isin(ended[:count], (kernels.TRUNCATED, kernels.BOTH)),
             last_obs=torch.from_numpy(last_obs[: count * self._stored]).view(count, self._stored),
             obs=torch.from_numpy(obs[: (steps + 1) * self._stored]).view(-1, self._stored),
             action=taken.view(-1, self._numbers) if numbers else taken,

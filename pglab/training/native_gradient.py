@@ -29,8 +29,8 @@ def by_compiled_code(lesson: Lesson) -> Gradient:
     """The gradient of a lesson, by compiled code where that has it."""
     if not _has(lesson):
         return by_torch(lesson)
-    weights, runs = lesson.weights, lesson.runs
-    return _computed(lesson.world, lesson.policy, lesson.parameters, lesson.episodes, weights.psi, weights.entropy, runs)
+    psi, beta = lesson.weights.psi, lesson.weights.entropy
+    return _computed(lesson.world, lesson.policy, lesson.parameters, lesson.episodes, psi, beta, lesson.runs)
 
 
 def prepare(world: World, policy: Policy) -> None:

@@ -112,7 +112,8 @@ class Weigher:
         weight = arm.weigh_packed(packed)
         runs = rows.stop - rows.start
         count, steps = np.bincount(run, minlength=runs), np.bincount(run, lengths, minlength=runs)
-        scale = arm.estimator.scale(*(torch.from_numpy(n.astype(np.int64)).to(self._device) for n in (steps, count)))
+        counts = [torch.from_numpy(n.astype(np.int64)).to(self._device) for n in (steps, count)]
+        scale = arm.estimator.scale(counts[0], counts[1])
         if arm.estimator.by_length:
             weight = weight / packed.everywhere(length)
         psi[own] = weight * packed.everywhere(scale[torch.from_numpy(run).to(self._device)])

@@ -75,6 +75,5 @@ CASES = {
     "testbed": Case(GaussianTestbed(), Tabular(), Softmax(), episodes=40),
     "vector bandit": Case(ContinuousBandit([0.5, -0.2], [1.0, 2.0], noise=0.3), Tabular(), Gaussian(), episodes=40),
 }
-EVERY_CASE = pytest.mark.parametrize(
-    "case", [pytest.param(case, id=name, marks=() if name in FIRST else pytest.mark.slow) for name, case in CASES.items()]
-)
+MARKS = {name: () if name in FIRST else pytest.mark.slow for name in CASES}
+EVERY_CASE = pytest.mark.parametrize("case", [pytest.param(CASES[name], id=name, marks=MARKS[name]) for name in CASES])

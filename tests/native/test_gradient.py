@@ -30,8 +30,9 @@ POLICIES = {
     "symbols": {"network": MLP((8,)), "head": Softmax(), "world": frozen_lake()},
 }
 FIRST = ("mlp", "sigmoid", "tabular")  # in the default run: each is compiled for some seconds
+MARKS = {name: () if name in FIRST else pytest.mark.slow for name in POLICIES}
 EVERY_POLICY = pytest.mark.parametrize(
-    "policy", [pytest.param(p, id=name, marks=() if name in FIRST else pytest.mark.slow) for name, p in POLICIES.items()]
+    "policy", [pytest.param(POLICIES[name], id=name, marks=MARKS[name]) for name in POLICIES]
 )
 
 

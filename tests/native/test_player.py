@@ -91,14 +91,10 @@ def test_episodes_longer_than_there_was_room_for_are_played_again_with_more():
     calm = Case(CartPole(20_000), CASES["cartpole"].network, CASES["cartpole"].head, episodes=MOST_LANES + 5)
     policy = calm.policy
     # It pushes against the fall, and so goes on for long.
-    parameters = policy.model.layout.flatten(
-        {
-            "weight_1": torch.zeros(1, 32, 4).index_put_((torch.tensor(0), torch.tensor(0)), torch.tensor([0.05, 0.2, 3.0, 1.0])),
-            "bias_1": torch.zeros(1, 32),
-            "weight_2": torch.zeros(1, 2, 32).index_put_((torch.tensor(0), torch.tensor(1), torch.tensor(0)), torch.tensor(50.0)),
-            "bias_2": torch.zeros(1, 2),
-        }
-    )
+    named = {name: torch.zeros(1, *shape) for name, shape in policy.model.layout.shapes.items()}
+    named["weight_1"][0, 0] = torch.tensor([0.05, 0.2, 3.0, 1.0])
+    named["weight_2"][0, 1, 0] = 50.0
+    parameters = policy.model.layout.flatten(named)
     target = type("Sizes", (), {"steps": np.array([0]), "episodes": np.array([calm.episodes]), "group": 1})
     keys = Streams.of([0], "", CPU)
     batch = NATIVE(calm.world, policy, parameters, keys, target, np.array([1.0]))
