@@ -1,7 +1,7 @@
 """One command, from what was composed to what was found."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +16,8 @@ from pglab.settings import as_now
 from pglab.store.lock import claimed, holder
 from pglab.store.writer import prepare
 from pglab.studies.asked import Composed
+from pglab.studies.checks import dials_in
+from pglab.studies.cluster.door import Door
 from pglab.studies.console import Console
 from pglab.studies.ending import say_next, say_results, say_what_became
 from pglab.studies.execute import execute
@@ -98,7 +100,7 @@ def train(composed: Sequence[Composed], command: str = "") -> Trained:
             console.say(line)
         return Trained(plan, Outcome())
     if plan.missing:
-        pool, programs = ready_pool(plan)
+        pool, programs = ready_pool(plan, console.say)
         plan = make_plan(composed, command, programs)
     _say_notes(plan, console)
     follower = Follower(_followed(plan))
@@ -189,14 +191,22 @@ def _train_claimed(plan: Plan, console: Console, follower: Follower, pool: Pool 
     return Trained(replace(plan, arms=tuple(arms)), outcome)
 
 
-def ready_pool(plan: Plan) -> tuple[Pool, Programs]:
-    """As many workers as the plan asks for, once they have tried its components; and the program of each arm.
+def ready_pool(plan: Plan, say: Callable[[str], None] = print) -> tuple[Pool, Programs]:
+    """As many workers as the plan asks for, once its components were tried here; and the program of each arm.
 
     Also of arms that the study has besides.
 
+    Args:
+        say: tells a person of what workers on other machines do.
+
     Raises:
-        InputError: an arm could not be trained, or its results not be written.
+        InputError: an arm could not be trained, its results not be written, or workers not be started.
     """
+    if dials_in(plan.settings):
+        door = Door(plan.settings["cluster"])
+        programs = _programs(plan)
+        prepare(plan.folder)
+        return door.open(plan, say), programs
     pool = LocalPool(plan.workers)
     try:
         programs = _tried(plan, pool)
@@ -222,7 +232,7 @@ def _programs(plan: Plan) -> Programs:
         pool.stop()
 
 
-def _tried(plan: Plan, pool: Pool) -> Programs:
+def _tried(plan: Plan, pool: LocalPool) -> Programs:
     names = [arm.name for arm in plan.asked]
     stored = stored_besides(plan.folder, names)
     programs = pool.check([arm.settings for arm in plan.asked], [as_now(record.identity) for record in stored])
