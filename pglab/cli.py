@@ -23,7 +23,7 @@ from pglab.manual import manual
 from pglab.overrides import parsed
 from pglab.shell import ended, told
 from pglab.studies.asked import Composed
-from pglab.studies.train import train
+from pglab.studies.until import train_as_asked
 from pglab.sweep import compose_runs, config_folders, explained, plain_jobs
 
 
@@ -33,7 +33,7 @@ def main() -> int:
     given = shlex.join(["python", "-m", "pglab", *sys.argv[1:]])
 
     def here(job: Composed) -> float | None:
-        study = train([job], given)
+        study = train_as_asked([job], given)
         if study.plan.settings["plan"]:
             return None
         if study.outcome.interrupted:
@@ -42,7 +42,7 @@ def main() -> int:
             raise RuntimeError(f"this job's training failed:\n{study.outcome.failures[0]}")
         return study.objective()
 
-    return command(CONFIG, lambda jobs: train(jobs, given).exit_status, here)
+    return command(CONFIG, lambda jobs: train_as_asked(jobs, given).exit_status, here)
 
 
 def command(
@@ -179,7 +179,7 @@ def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> 
         RuntimeError: a component raised; the other runs are trained and stored.
     """
     arguments = ", ".join([repr(list(overrides)), *([f"config_dir={str(config_dir)!r}"] if config_dir else [])])
-    study = train(compose_runs(overrides, config_dir), f"pglab.run({arguments})")
+    study = train_as_asked(compose_runs(overrides, config_dir), f"pglab.run({arguments})")
     if study.plan.settings["plan"]:
         return pd.DataFrame()
     if study.outcome.failures:

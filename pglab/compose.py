@@ -110,6 +110,10 @@ def _names_of_choices(group: str) -> list[str]:
     return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
 
 
+def _text(group: str, choice: str) -> str:
+    return "\n" + (CONF / group / f"{choice}.yaml").read_text(encoding="utf-8")
+
+
 def _check_complete(expected: Mapping[str, Any], settings: Mapping[str, Any], path: str = "") -> None:
     """Raises InputError where a key was taken away that only a component's own default could replace."""
     for name, content in expected.items():
@@ -178,7 +182,11 @@ def _parameters(target: Any) -> Mapping[str, inspect.Parameter] | None:
 
 
 def _unknown(key: str, known: Iterable[str]) -> str:
-    plain = [name for name in known if not name.endswith(("_target_", "_partial_"))]
+    group, _, ending = key.partition(".")
+    if belongs := [choice for choice in _names_of_choices(group) if f"\n{ending}:" in _text(group, choice)]:
+        choices = " or ".join(f"{group}={choice}" for choice in belongs)
+        return f"unknown key {key}: it belongs to {choices} (`python -m pglab --help {group}` tells more)"
+    plain = [name for name in known if not name.rpartition(".")[2].startswith("_")]
     same_ending = [name for name in plain if name.endswith(f".{key}")]
     guesses = same_ending[:3] or difflib.get_close_matches(key, plain, n=3)
     hint = f"; did you mean {' or '.join(guesses)}?" if guesses else ""

@@ -26,7 +26,7 @@ from pglab.store.reader import ABOUT
 from pglab.store.records import ArmRecord
 from pglab.studies.asked import Composed, arm_name
 from pglab.studies.console import Console
-from pglab.studies.train import train
+from pglab.studies.until import train_as_asked
 from pglab.sweep import compose_runs
 
 WHY = (
@@ -50,7 +50,7 @@ def _confirmed(arguments: Sequence[str]) -> int:
         composed = [_composed(study, best, asked.settings, asked.config_dir) for best in chosen]
         if said := _chosen_before(composed):
             Console().say(said)
-    return train(composed, command).exit_status
+    return train_as_asked(composed, command).exit_status
 
 
 def _parser() -> Parser:

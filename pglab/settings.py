@@ -53,6 +53,7 @@ KEYS: Mapping[str, Decides] = {
     # refused nor trained again to be measured.
     "diagnostics": Decides.COMMAND,
     "render_every": Decides.COMMAND,
+    "until": Decides.COMMAND,
     "logger": Decides.COMMAND,
     "study": Decides.COMMAND,
     "results_dir": Decides.COMMAND,

@@ -78,11 +78,11 @@ def _plan(path: Path, given: Sequence[str], config_dir: Path | None) -> None:
     one_study(path, "--plan is for")
     from pglab.arguments import parse
     from pglab.cli import compose_runs  # these bring Hydra along, which the table does without
-    from pglab.studies.train import train
+    from pglab.studies.until import train_as_asked
 
     here = {"study": path.resolve().name, "results_dir": str(from_here(path.resolve().parent)), "plan": True}
     composed = compose_runs(parse(given).overrides, config_dir)
-    train([replace(one, settings={**one.settings, **here}) for one in composed])
+    train_as_asked([replace(one, settings={**one.settings, **here}) for one in composed])
 
 
 def _names(arms: Sequence[ArmOverview]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from analysis.paper.figures import (
     cartpole,
+    code_level,
+    continuous_control,
     corridor,
     exact_variance,
     gradient_bandit,
@@ -27,4 +29,6 @@ FIGURES = (
     group_estimators.FIGURE,
     sensitivity.FIGURE,
     ppo_details.FIGURE,
+    continuous_control.FIGURE,
+    code_level.FIGURE,
 )

@@ -29,7 +29,12 @@ def _reported(arguments: Sequence[str] | None) -> int:
     asked = _parser().parse_args(arguments)
     if (asked.score == "steps_to") != (asked.threshold is not None):
         raise InputError("--score steps_to and --threshold RETURN belong together: steps until a return of so much")
-    question = Question(asked.score, asked.threshold, asked.control, asked.interval, asked.test, asked.difference)
+    if asked.columns and not asked.others:
+        raise InputError("--columns names the columns of --with FILE, which is not there")
+    question = Question(
+        asked.score, asked.threshold, asked.control, asked.interval, asked.test, asked.difference,
+        tuple(asked.others), dict(asked.columns),
+    )  # fmt: skip
     file = _place(asked.study, asked.output)
     if asked.watch is not None:
         _wait_for(asked.study, asked.watch)
@@ -121,6 +126,23 @@ def _parser() -> Parser:
     parser.add_argument("--test", choices=get_args(Test), default="t", help="of a difference (t)")
     parser.add_argument("--difference", type=_number, metavar="D", help="are there seeds enough to see it?")
     parser.add_argument(
+        "--with",
+        dest="others",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="runs of another program as further arms, not paired: a CSV file, a folder with TensorBoard's event "
+        "files, or wandb:entity/project; may be given again",
+    )
+    parser.add_argument(
+        "--columns",
+        type=_column,
+        nargs="+",
+        default=[],
+        metavar="OURS=THEIRS",
+        help="what such a file calls return_mean, env_steps, arm, seed, status (see pglab.results.read_runs)",
+    )
+    parser.add_argument(
         "--watch",
         type=_seconds,
         nargs="?",
@@ -139,6 +161,13 @@ def _number(text: str) -> float:
     if not math.isfinite(number):
         raise argparse.ArgumentTypeError(f"{text} is no number")
     return number
+
+
+def _column(text: str) -> tuple[str, str]:
+    ours, equals, theirs = text.partition("=")
+    if not (ours and equals and theirs):
+        raise argparse.ArgumentTypeError(f"{text} is no OURS=THEIRS, such as return_mean=reward")
+    return ours, theirs
 
 
 def _seconds(text: str) -> int:

@@ -1,6 +1,6 @@
 """The content of a report, before it is a page: frames, sentences, figures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -20,9 +20,11 @@ from pglab.results.incomplete import IncompleteStudy
 from pglab.results.intervals import Method
 from pglab.results.load import load, load_evaluation
 from pglab.results.one_program import load_twins
+from pglab.results.others import read_runs
 from pglab.results.pairs import Test
 from pglab.results.planning import seeds_needed
 from pglab.results.scores import How, scores
+from pglab.results.sequential import decide
 from pglab.results.verdicts import beats, is_judged
 
 Answer = TypeVar("Answer")
@@ -39,6 +41,8 @@ class Question:
         interval: of an arm's mean.
         test: of a comparison.
         difference: in the score's unit, that the study is meant to see.
+        others: files with runs of other programs, see `pglab.results.read_runs`.
+        columns: what these call ours.
     """
 
     how: How | None = None
@@ -47,6 +51,8 @@ class Question:
     interval: Method = "t"
     test: Test = "t"
     difference: float | None = None
+    others: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,8 @@ def content(study: Path, question: Question) -> Content:
     if updates.empty:
         nothing = pd.DataFrame()
         return Content(updates, nothing, nothing, nothing, [], [], [], known, None, question)
+    for source in question.others:
+        updates = read_runs(source, question.columns, beside=updates)
     runs = _asked(lambda: scores(updates, evaluation, question.how, question.threshold))
     compared = _asked(lambda: compare(runs, question.control, question.test))
     by_p = compared.sort_values("p", kind="stable") if len(compared) else compared
@@ -114,11 +122,19 @@ def content(study: Path, question: Question) -> Content:
     over = _asked(lambda: over_problems(study, runs, question.control, question.test))
     first = [] if over is None else over.comparisons.to_dict("records")
     verdicts = [Verdict(row["verdict"], beats(row)) for row in (*first, *surest)]
+    if known.until and set(runs["better"]) == {"higher"}:
+        verdicts = _decided(runs, known.until, question) + [v for v in verdicts if "not paired" in v.sentence]
     described = describe_arms(runs, question.interval)
     planning, across = _planning(runs, compared, question), _across(runs, question)
     return Content(
         updates, runs, described, compared, planning, verdicts, across, known, over, question, load_twins(study)
     )
+
+
+def _decided(runs: pd.DataFrame, difference: float, question: Question) -> list[Verdict]:
+    """The verdicts that seeds were added for; runs of other programs have no part in them."""
+    rows = _asked(lambda: decide(runs[runs["seed"] >= 0], difference, question.control)).to_dict("records")
+    return [Verdict(row["verdict"], row["outcome"] in ("seen", "excluded")) for row in rows]
 
 
 def _across(runs: pd.DataFrame, question: Question) -> list[str]:

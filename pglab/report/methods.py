@@ -7,6 +7,7 @@ from pglab.report.figures import together
 from pglab.results.coverage import real_coverage
 from pglab.results.digits import counted
 from pglab.results.pairs import FEWEST
+from pglab.results.sequential import METHOD
 
 SEED = """The seed is the unit of replication: episodes and updates of a run are not independent, and enter no \
 statistic by themselves."""
@@ -47,6 +48,13 @@ def methods(content: Content) -> list[tuple[str, str]]:
         said.append(("Difference", f"{PAIRS} Interval: {interval}"))
         said.append(("p", f"Two-sided: {_several(compared['test'])}. {decides}"))
         said.append(("Effect, p better, correlation", f"{_several(compared['effect_name'])}; {better}"))
+    if content.origin.until:
+        said.append(
+            (
+                "Seeds until decided",
+                f"{METHOD[0].upper() + METHOD[1:]} (Jennison and Turnbull 1989, Lan and DeMets 1983).",
+            )
+        )
     if arms["capped"].any():
         said.append(("Steps to a threshold", CENSORED))
     if content.planning:

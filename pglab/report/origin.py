@@ -1,6 +1,7 @@
 """The origin of a study, as its files tell it: states, failures, commands, settings, machines."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -69,6 +70,12 @@ class Origin:
     @property
     def running(self) -> bool:
         return bool(self.states.get("running"))
+
+    @property
+    def until(self) -> float | None:
+        """The difference that the last command went on to decide, `until.difference`; None where it did not."""
+        found = re.search(r"until\.difference=([-+.\deE]+)", self.commands[-1]) if self.commands else None
+        return float(found[1]) if found and "until=decided" in self.commands[-1] else None
 
     @property
     def complete(self) -> bool:

@@ -13,9 +13,11 @@ from pglab.results.incomplete import IncompleteStudy
 from pglab.results.load import load, load_evaluation
 from pglab.results.normalised import load_references, normalized
 from pglab.results.one_program import load_twins
+from pglab.results.others import read_runs
 from pglab.results.planning import seeds_needed
 from pglab.results.remote import load_wandb
 from pglab.results.scores import scores
+from pglab.results.sequential import decide
 
 __all__ = [
     "DamagedError",
@@ -25,6 +27,7 @@ __all__ = [
     "by_problem",
     "compare",
     "compare_pairs",
+    "decide",
     "describe_across",
     "describe_arms",
     "effect_across",
@@ -38,6 +41,7 @@ __all__ = [
     "mean_interval",
     "normalized",
     "problems",
+    "read_runs",
     "scores",
     "seeds_needed",
     "summarize",

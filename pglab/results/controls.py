@@ -27,8 +27,8 @@ def controls(scores: pd.DataFrame, control: str | None) -> dict[ArmKey, ArmKey]:
     """For every arm that is no control the one it is compared with, which is on the same problem.
 
     Where several arms are meant (`weighting=total` in a grid with learning rates) it is the one that
-    shares most of the arm's other choices. On a problem where none is, it is the arm that is alike but for its problem,
-    and where there is none either the first.
+    shares most of the arm's other choices; for runs of other programs, which have none, the first. On a problem where
+    none is, it is the arm that is alike but for its problem, and where there is none either the first.
 
     Args:
         scores: the frame of `scores`.
@@ -48,12 +48,12 @@ def controls(scores: pd.DataFrame, control: str | None) -> dict[ArmKey, ArmKey]:
         if not set(there) & set(found):
             alike = [one for one in there if tuple(arms[one][key] for key in factors) in meant]
             found = [*found, *(alike or _with_choice_of(scores, there[0], there))]
-    nearest = {}
+    nearest, foreign = {}, _of_other_programs(scores)
     for arm in [arm for arm in arms if arm not in found]:
         eligible = [one for one in found if of_arm[one] == of_arm[arm]]
         shared = {one: sum(arms[one][key] == arms[arm][key] for key in arms[arm]) for one in eligible}
         best = [one for one in eligible if shared[one] == max(shared.values())]
-        if len(best) > 1:
+        if len(best) > 1 and arm not in foreign:
             labels = arm_labels(scores)
             raise ValueError(
                 f"{control!r} names several controls for {labels[arm]}: {'; '.join(labels[one] for one in best)}. "
@@ -61,6 +61,12 @@ def controls(scores: pd.DataFrame, control: str | None) -> dict[ArmKey, ArmKey]:
             )
         nearest[arm] = best[0]
     return nearest
+
+
+def _of_other_programs(scores: pd.DataFrame) -> set[ArmKey]:
+    """The arms of `pglab.results.read_runs`, whose seeds are negative."""
+    arms = scores[scores["seed"] < 0].drop_duplicates(["study", "arm"])
+    return {(str(study), str(arm)) for study, arm in zip(arms["study"], arms["arm"], strict=True)}
 
 
 def _with_choice_of(scores: pd.DataFrame, arm: ArmKey, among: Sequence[ArmKey]) -> list[ArmKey]:

@@ -121,17 +121,17 @@ def _needs(
     if np.isnan(difference):
         nothing = dict.fromkeys(["needed", "needed_high", "power_now"], np.nan)
         return {**nothing, "detectable": detectable, "enough": pd.NA}
-    needed = _fewest(difference / sd, alpha, in_pairs, power)
+    needed = fewest_seeds(difference / sd, alpha, in_pairs, power)
     return {
         "needed": needed,
-        "needed_high": _fewest(difference / sd_high, alpha, in_pairs, power),
+        "needed_high": fewest_seeds(difference / sd_high, alpha, in_pairs, power),
         "power_now": power_of_t(difference / sd, n, alpha, in_pairs),
         "detectable": detectable,
         "enough": n >= needed,
     }
 
 
-def _fewest(effect: float, alpha: float, in_pairs: bool, power: float) -> float:
+def fewest_seeds(effect: float, alpha: float, in_pairs: bool, power: float) -> float:
     """The smallest n with that power; infinite above ten million."""
     low, high = 1, 2  # too few, perhaps enough
     while power_of_t(effect, high, alpha, in_pairs) < power:

@@ -18,6 +18,7 @@ from pglab.studies.plan import Plan
 
 EVERY = 2.0  # seconds between two plain lines at first; a fifth of the time so far later on
 MOST_ARMS = 20  # arms shown while training; the final table shows all
+MOST_IN_LINE = 4  # arms in a plain line: of more, the range
 
 
 class _Terminal(Terminal):
@@ -36,6 +37,13 @@ class Console:
         if not self._terminal.is_terminal:
             self._terminal.width = 240  # a file or pipe has no width of its own
         self._live: Live | None = None
+        self._noted: set[str] = set()
+
+    def note(self, text: str) -> None:
+        """A note that a person should read, said once."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self.say(f"note: {text}")
 
     def say(self, text: str) -> None:
         """One line, or a traceback, word-wrapped to the terminal."""
@@ -79,10 +87,10 @@ class Console:
         now = time.monotonic()
         if self._live is None and now - self._said >= max(EVERY, (now - self._began) / 5):
             self._said = now
-            task = self._progress.tasks[0]
-            left = (self._said - self._began) * ((task.total or 1) / max(task.completed, 1) - 1)
-            arms = "; ".join(f"{self._plan.names[number]} {self._mean(number)}" for number in self._shown())
-            self.say(f"{task.percentage:3.0f} %  {left:.0f} s left  mean return now: {arms}")
+            task, left = self._progress.tasks[0], "time left unknown"
+            if task.completed:
+                left = f"{(now - self._began) * ((task.total or 1) / task.completed - 1):.0f} s left"
+            self.say(f"{task.percentage:3.0f} %  {left}  mean return now: {self._means()}")
 
     def stop(self) -> None:
         if self._live:
@@ -94,6 +102,18 @@ class Console:
 
     def _shown(self) -> list[int]:
         return [number for number, missing in enumerate(self._missing) if missing][:MOST_ARMS]
+
+    def _means(self) -> str:
+        """Of each arm that trains or, where these are many, of the lowest and the highest."""
+        names, training = self._plan.names, [number for number, missing in enumerate(self._missing) if missing]
+        if len(training) <= MOST_IN_LINE:
+            return "; ".join(f"{names[number]} {self._mean(number)}" for number in training)
+        known = {number: np.mean(list(last.values())) for number, last in enumerate(self._last) if last}
+        if not known:
+            return NOTHING
+        ends = (min(known, key=known.__getitem__), max(known, key=known.__getitem__))
+        low, high = (f"{self._mean(number)} ({names[number]})" for number in ends)
+        return f"{low} to {high}, {len(training)} arms"
 
     def _mean(self, number: int) -> str:
         return measured(float(np.mean(list(self._last[number].values())))) if self._last[number] else NOTHING

@@ -28,7 +28,9 @@ def say_what_became(console: Console, plan: Plan, outcome: Outcome) -> bool:
     """Tells of failures, of what was there before, and of an interruption; returns true where there is a result."""
     for failure in dict.fromkeys(outcome.failures):
         console.say(failure.rstrip())
-    done = sum(len(arm.standing.done) for arm in plan.arms)
+    done = sum(
+        (number, seed) not in outcome.status for number, arm in enumerate(plan.arms) for seed in arm.standing.done
+    )
     if done:
         asked = sum(len(arm.seeds) for arm in plan.arms)
         console.say(f"Finished before and kept as they are: {done} of {asked} runs.")
@@ -41,8 +43,18 @@ def say_what_became(console: Console, plan: Plan, outcome: Outcome) -> bool:
     return bool(done or outcome.status)
 
 
-def say_results(console: Console, plan: Plan, updates: pd.DataFrame, evaluation: pd.DataFrame) -> None:
-    """Shows the table and the verdicts of the runs that were asked for; both go by one score, which is named."""
+def say_results(
+    console: Console,
+    plan: Plan,
+    updates: pd.DataFrame,
+    evaluation: pd.DataFrame,
+    verdicts: Sequence[str] | None = None,
+) -> None:
+    """Shows the table and the verdicts of the runs that were asked for; both go by one score, which is named.
+
+    Args:
+        verdicts: in place of those of a fixed number of seeds.
+    """
     end = closing(updates, evaluation, load_references(plan.folder))
     end = replace(end, summary=with_every_run(end.summary, {arm.full_name: _runs(arm) for arm in plan.arms}))
     if end.summary.empty:
@@ -55,7 +67,7 @@ def say_results(console: Console, plan: Plan, updates: pd.DataFrame, evaluation:
         console.say(line)
     if said := told_twins(plan):
         console.say(said)
-    for verdict in end.verdicts:
+    for verdict in end.verdicts if verdicts is None else verdicts:
         console.say(verdict)
 
 
@@ -72,8 +84,15 @@ def _failures(arm: PlannedArm) -> list[str]:
     return [f"{shown(said)} {where}" for said in failures(failed)]
 
 
-def say_next(console: Console, plan: Plan, outcome: Outcome, statuses: Sequence[str], mirrored: str | None) -> None:
-    """Names the commands that go on from here."""
+def say_next(
+    console: Console,
+    plan: Plan,
+    outcome: Outcome,
+    statuses: Sequence[str],
+    mirrored: str | None,
+    hints: bool = True,
+) -> None:
+    """Names the commands that go on from here; with a hint at more seeds, or without."""
     if joins_other_problems(plan):
         console.say("The study is on other problems, too: its report has the verdict over all of them.")
     console.say(f"Report: `python -m pglab.report {shlex.quote(str(plan.folder))}`")
@@ -84,7 +103,7 @@ def say_next(console: Console, plan: Plan, outcome: Outcome, statuses: Sequence[
     hint = next_hint(plan.command, asked, _in_every_arm(plan), statuses)
     if outcome.failures:
         console.say(f"{outcome.count('failed')} runs failed; the same command again tries them anew.")
-    elif hint and not outcome.interrupted:
+    elif hints and hint and not outcome.interrupted:
         console.say(hint)
 
 

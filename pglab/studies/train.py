@@ -87,7 +87,7 @@ def train(composed: Sequence[Composed], command: str = "") -> Trained:
     Raises:
         InputError: bad input; nothing was trained or written.
     """
-    plan, console, pool = make_plan(composed, command), Console(), None
+    plan, console = make_plan(composed, command), Console()
     if plan.settings["plan"]:
         doubt = ""
         try:
@@ -99,6 +99,22 @@ def train(composed: Sequence[Composed], command: str = "") -> Trained:
         for line in filter(None, (told_twins(plan), doubt)):
             console.say(line)
         return Trained(plan, Outcome())
+    trained, mirrored = carry_out(plan, composed, command, console)
+    say_how_it_went(trained, console, mirrored)
+    report_to_sweep(trained, console)
+    return trained
+
+
+def carry_out(plan: Plan, composed: Sequence[Composed], command: str, console: Console) -> tuple[Trained, str | None]:
+    """Trains what is missing; returns what became of it, and a line on what W&B has, where there is one.
+
+    Args:
+        plan: of what was composed.
+
+    Raises:
+        InputError: bad input; nothing was trained or written.
+    """
+    pool = None
     if plan.missing:
         pool, programs = ready_pool(plan, console.say)
         plan = make_plan(composed, command, programs)
@@ -106,19 +122,9 @@ def train(composed: Sequence[Composed], command: str = "") -> Trained:
     follower = Follower(_followed(plan))
     try:
         trained = _train_claimed(plan, console, follower, pool)
-        mirrored = follower.finish(trained.outcome.interrupted)
+        return trained, follower.finish(trained.outcome.interrupted)
     finally:
         follower.stop()
-    try:
-        _say_how_it_went(trained, console, mirrored)
-    except KeyboardInterrupt:
-        trained.outcome.interrupted = True
-        console.say(f"Interrupted. Everything is stored in {plan.folder}; the same command again says what came of it.")
-    logger = plan.settings["logger"]
-    sweeps = trained.exit_status == 0 and logger["mode"] != "disabled"
-    if lost := sweeps and report_objective(trained.objective, logger["timeout"]):
-        console.say(lost)
-    return trained
 
 
 def _say_notes(plan: Plan, console: Console) -> None:
@@ -131,14 +137,35 @@ def _say_notes(plan: Plan, console: Console) -> None:
         outside({target for settings in begun for target in foreign_targets(settings)}),
     ]
     for note in filter(None, notes):
-        console.say(f"note: {note}")
+        console.note(note)
 
 
-def _say_how_it_went(trained: Trained, console: Console, mirrored: str | None) -> None:
+def say_how_it_went(
+    trained: Trained, console: Console, mirrored: str | None, verdicts: Sequence[str] | None = None
+) -> None:
+    """Says what became of the runs, the score of each arm, the verdicts, and what to do next.
+
+    Args:
+        mirrored: a line on what W&B has.
+        verdicts: in place of those of a fixed number of seeds, and of the hint at more.
+    """
     plan, outcome = trained.plan, trained.outcome
-    if say_what_became(console, plan, outcome):
-        say_results(console, plan, trained.rows, trained.evaluation)
-        say_next(console, plan, outcome, trained.rows["status"].unique().tolist(), mirrored)
+    try:
+        if say_what_became(console, plan, outcome):
+            say_results(console, plan, trained.rows, trained.evaluation, verdicts)
+            statuses = trained.rows["status"].unique().tolist()
+            say_next(console, plan, outcome, statuses, mirrored, hints=verdicts is None)
+    except KeyboardInterrupt:
+        outcome.interrupted = True
+        console.say(f"Interrupted. Everything is stored in {plan.folder}; the same command again says what came of it.")
+
+
+def report_to_sweep(trained: Trained, console: Console) -> None:
+    """Gives the mean score to the W&B sweep that started this command, where one did."""
+    logger = trained.plan.settings["logger"]
+    sweeps = trained.exit_status == 0 and logger["mode"] != "disabled"
+    if lost := sweeps and report_objective(trained.objective, logger["timeout"]):
+        console.say(lost)
 
 
 def _followed(plan: Plan) -> Followed:
@@ -169,7 +196,7 @@ def _train_claimed(plan: Plan, console: Console, follower: Follower, pool: Pool 
                 for number in mine:
                     for note in now.arms[number].standing.notes:
                         if note not in arms[number].standing.notes:
-                            console.say(f"note: {plan.names[number]}: {note}")
+                            console.note(f"{plan.names[number]}: {note}")
                     arms[number] = now.arms[number]
                 if now.shards:
                     outcome.add(execute(now, pool, console))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.waiting import until
 
-PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "ip", "unshare")
+PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "ip", "unshare", "setpriv")
 NODES = ("node1", "node2")
 CONFIGURATION = """
 ClusterName=pglab
@@ -152,7 +152,7 @@ class Slurm:
     def _begin(self, name: str, *command: str) -> None:
         with open(self.folder / f"{name}.out", "ab") as out:
             self._processes[name] = subprocess.Popen(
-                command, env={**os.environ, **self.variables}, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+                ["setpriv", "--pdeathsig", "KILL", *command], env={**os.environ, **self.variables}, stdin=subprocess.DEVNULL, stdout=out, stderr=out
             )
 
 
