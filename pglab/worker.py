@@ -56,6 +56,8 @@ def _parser() -> Parser:
         allow_abbrev=False,
     )
     parser.add_argument("address", metavar="ADDRESS", help="folder of the study; or HOST:PORT, as the study says")
-    parser.add_argument("--key", type=Path, metavar="FILE", help=f"the study's key, with HOST:PORT; default: ${VARIABLE}")
+    parser.add_argument(
+        "--key", type=Path, metavar="FILE", help=f"the study's key, with HOST:PORT; default: ${VARIABLE}"
+    )
     parser.add_argument("--hired", action="store_true", help=argparse.SUPPRESS)
     return parser

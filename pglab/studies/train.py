@@ -230,10 +230,10 @@ def ready_pool(plan: Plan, say: Callable[[str], None] = print) -> tuple[Pool, Pr
         InputError: an arm could not be trained, its results not be written, or workers not be started.
     """
     if dials_in(plan.settings):
-        door = Door(plan.settings["cluster"])
-        programs = _programs(plan)
-        prepare(plan.folder)
-        return door.open(plan, say), programs
+        with Door(plan.settings["cluster"]) as door:
+            programs = _programs(plan)
+            prepare(plan.folder)
+            return door.open(plan, say), programs
     pool = LocalPool(plan.workers)
     try:
         programs = _tried(plan, pool)

@@ -1,5 +1,6 @@
 """A SLURM of its own on this machine: a controller, and nodes in network namespaces with addresses of their own."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -93,7 +94,9 @@ class Slurm:
         self._begin("slurmctld", "slurmctld", "-D")
         for node in NODES:
             self.start_node(node)
-        ready = until(lambda: self("sinfo", "--noheader", "--format=%T").split() == ["idle"], self._processes["node1"], 0.2)
+        ready = until(
+            lambda: self("sinfo", "--noheader", "--format=%T").split() == ["idle"], self._processes["node1"], 0.2
+        )
         assert ready, "".join(file.read_text() for file in self.folder.glob("*.out"))
 
     def start_node(self, node: str) -> None:
@@ -113,7 +116,9 @@ class Slurm:
 
     def processes(self, node: str) -> list[int]:
         """All that run there."""
-        told = subprocess.run(["ip", "netns", "pids", self._namespace(node)], check=True, capture_output=True, text=True)
+        told = subprocess.run(
+            ["ip", "netns", "pids", self._namespace(node)], check=True, capture_output=True, text=True
+        )
         return [int(process) for process in told.stdout.split()]
 
     def __call__(self, *command: str) -> str:
@@ -152,7 +157,11 @@ class Slurm:
     def _begin(self, name: str, *command: str) -> None:
         with open(self.folder / f"{name}.out", "ab") as out:
             self._processes[name] = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", *command], env={**os.environ, **self.variables}, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+                ["setpriv", "--pdeathsig", "KILL", *command],
+                env={**os.environ, **self.variables},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
             )
 
 
@@ -165,7 +174,5 @@ def _ip(arguments: str) -> None:
 
 
 def _kill(process: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
-    except ProcessLookupError:
-        pass

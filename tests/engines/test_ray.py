@@ -49,7 +49,9 @@ def test_a_node_that_is_lost_leaves_the_study_to_the_other(
     command_line, nodes, grid, alone: Path, same_bits, own_weightings, tmp_path: Path
 ):
     lost = nodes.add_node(num_cpus=1)
-    with command_line.started([*grid, "cluster=ray", "cluster.workers=3"], tmp_path, RAY_ADDRESS=nodes.address) as process:
+    with command_line.started(
+        [*grid, "cluster=ray", "cluster.workers=3"], tmp_path, RAY_ADDRESS=nodes.address
+    ) as process:
         assert until(lambda: list(tmp_path.glob("called-*")), process)
         nodes.remove_node(lost, allow_graceful=False)
         out, err = process.communicate(timeout=HANG)

@@ -78,7 +78,9 @@ def test_a_node_that_is_lost_with_no_spare_leaves_the_study_to_the_other(
     command_line, slurm: Slurm, on, grid, alone: Path, same_bits, own_weightings, tmp_path: Path
 ):
     try:
-        with command_line.started([*grid, *on, "cluster.options.exclusive=True"], tmp_path, **slurm.variables) as process:
+        with command_line.started(
+            [*grid, *on, "cluster.options.exclusive=True"], tmp_path, **slurm.variables
+        ) as process:
             told = Told(process)
             assert until(lambda: trained(tmp_path), process)
             number = int(trained(tmp_path)[0].name.partition("-")[2])
@@ -157,9 +159,7 @@ def test_one_arm_of_200_seeds_uses_both_nodes(command_line, slurm: Slurm, on, ti
 
 
 @pytest.mark.engines
-def test_what_sbatch_refuses_is_said_before_anything_is_trained(
-    command_line, slurm: Slurm, on, tiny, tmp_path: Path
-):
+def test_what_sbatch_refuses_is_said_before_anything_is_trained(command_line, slurm: Slurm, on, tiny, tmp_path: Path):
     done = command_line([*tiny, *on, "cluster.options.partition=gpus", "study=s"], tmp_path, **slurm.variables)
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch("error: cluster: no workers could be started: .*partition.*\n", done.stderr)

@@ -143,9 +143,11 @@ def test_workers_that_would_compute_otherwise_are_refused_by_name_and_the_study_
             assert "another key" in err if why == "it has another key" else why in err, err
             assert until(lambda why=why: told.says(f"is refused[^\n]*{why}"), process), told.text
         workers()
-        out, err = process.communicate(timeout=HANG)
+        _, err = process.communicate(timeout=HANG)
         assert (process.returncode, err) == (0, "")
     assert_same_bits(tmp_path / "results" / "s", undisturbed)
 
 
-MAKE_KEY = "import sys; from pathlib import Path; from pglab.studies.cluster.key import make_key; make_key(Path(sys.argv[1]))"
+MAKE_KEY = (
+    "import sys; from pathlib import Path; from pglab.studies.cluster.key import make_key; make_key(Path(sys.argv[1]))"
+)

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pglab.store.sessions import Session, SessionRecord
 from pglab.studies.cluster.address import Address
@@ -18,6 +18,8 @@ from pglab.studies.provenance import targets
 class Door:
     """An engine and a socket that listens, to which nobody answers before it is opened.
 
+    As a context it is closed where it was not opened.
+
     Args:
         cluster: the settings of the group.
 
@@ -29,6 +31,14 @@ class Door:
         self._engine = engine_of(cluster)
         asked = cluster["address"]
         self._listener, self._address = (Address.of_here() if asked is None else Address.read(str(asked))).listen()
+        self._opened = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._opened:
+            self._listener.close()
 
     def open(self, plan: Plan, say: Callable[[str], None]) -> ClusterPool:
         """Makes a key in the study's folder, which can be written to, and has the workers started.
@@ -36,6 +46,7 @@ class Door:
         Raises:
             InputError: they cannot be.
         """
+        self._opened = True
         session = Session(plan.folder)
         make_key(session.key)
         here = tuple(str(Path(place or ".").resolve()) for place in sys.path)
