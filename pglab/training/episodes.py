@@ -26,6 +26,7 @@ class Episodes:
         cut: pieces whose episode goes on beyond the batch, `[M]`; None: there are none.
         earlier_return, earlier_length: of a piece's episode before it, `[M]` each; None: nothing.
         greedy: the return of the greedy episode from each one's prompt, `[M]`; None: it was not played.
+        beside: steps that each of K runs took in episodes that are no part of the batch, `[K]`; None: it took none.
         lane: in which a piece was played, `[M]`; None: of no account.
     """
 
@@ -42,6 +43,7 @@ class Episodes:
     earlier_length: np.ndarray | None = None
     lane: np.ndarray | None = None
     greedy: np.ndarray | None = None
+    beside: np.ndarray | None = None
 
     @property
     def start(self) -> np.ndarray:

@@ -74,7 +74,7 @@ def with_greedy(played: Episodes, play: Play, target: Target, training: Sequence
     for trainee in wanting:
         mine, theirs = _of(trainee, played), _of(trainee, greedy)
         found[mine] = np.repeat(returns_of(greedy, trainee.arm.gamma)[theirs], target.group)
-    return replace(played, greedy=found)
+    return replace(played, greedy=found, beside=greedy.steps(len(prompts)))
 
 
 def returns_of(episodes: Episodes, gamma: float) -> np.ndarray:

@@ -15,11 +15,11 @@ from pglab.training.runs import Runs
 class Measures:
     """One update of some runs: `[R]` each, a row of the results a run.
 
-    `seed`, `update`, `env_steps` and `episodes` count: the seed, the updates, steps and episodes
-    of all batches so far. The others are of this update: mean and deviation of the undiscounted
-    return and mean length over the batch's episodes (those that ended in it), the surrogate's value, the policy's mean
-    entropy in nats, the norm of the gradient before clipping. `noted` has by name what the arm's own rules
-    measured (see `StepRule`), NaN where they did not.
+    `seed`, `update`, `env_steps` and `episodes` count: the seed, the updates, steps and episodes of all batches so far
+    (steps also those of greedy episodes beside them). The others are of this update: mean and deviation of the
+    undiscounted return and mean length over the batch's episodes (those that ended in it), the surrogate's value, the
+    policy's mean entropy in nats, the norm of the gradient before clipping. `noted` has by name what the arm's own
+    rules measured (see `StepRule`), NaN where they did not.
     """
 
     seed: np.ndarray

@@ -24,7 +24,7 @@ class Runs:
         keys: random keys of training, `[K]` each.
         minibatches: a key of each run's, `[K]`.
         update: updates of the run's arm so far, `[K]`.
-        env_steps, episodes: how many in all batches so far, `[K]`.
+        env_steps, episodes: how many in all batches so far, `[K]`; steps also those of episodes beside them.
         length: mean length of the last batch's episodes, NaN before the first, `[K]`.
         diverged: runs that stay as they are for good, `[K]`.
         parameters: flat policy parameters, `[K, P]`.
@@ -90,7 +90,7 @@ class Runs:
         k, run = len(self.seed), played.run[played.ended]
         count, steps = np.bincount(run, minlength=k), np.bincount(run, played.lengths()[played.ended], minlength=k)
         self.episodes[:] += count
-        self.env_steps[:] += played.steps(k)
+        self.env_steps[:] += played.steps(k) + (0 if played.beside is None else played.beside)
         self.length[:] = np.where(count > 0, steps / np.maximum(count, 1), self.length)
 
     def counters(self, arm: slice) -> dict[str, Tensor]:

@@ -32,7 +32,8 @@ NARROW = 34  # columns of an estimator's name
 OF_UPDATES = """\
 Mean update: of the parameters' change Δθ over every batch there can be, with its probability, by the rule
 and the optimizer that train. Its first step follows the mean above; cosine: with ∇J; relative bias: along ∇J,
-beside as many steps along ∇J itself (of plain gradient ascent); clipped: steps beyond the clip range."""
+beside as many steps along ∇J itself (of plain gradient ascent); clipped: steps beyond the clip range; natural:
+cosine with F⁻¹∇J, of a step that follows a natural gradient."""
 
 
 def show(findings: list[Finding], console: Console) -> None:
@@ -75,14 +76,16 @@ def _mean_updates(finding: Finding) -> Group:
     first = finding.updates[0]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("problem\nand seed", no_wrap=True)
-    for column in ("epochs", "steps", "cosine", "relative\nbias, %", "KL,\nnats", "clipped,\n%"):
+    last = "clipped,\n%" if first.natural_cosine is None else "natural"
+    for column in ("epochs", "steps", "cosine", "relative\nbias, %", "KL,\nnats", last):
         table.add_column(column, justify="right", no_wrap=True)
     for update in finding.updates:
         bias, clipped = (
             "-" if share is None else _digits(100 * share, sign)
             for share, sign in ((update.relative_bias, "+"), (update.clip_fraction, ""))
         )
-        numbers = (f"{update.epochs}", f"{update.steps}", f"{update.cosine:.4f}", bias, _digits(update.kl), clipped)
+        shown = clipped if update.natural_cosine is None else f"{update.natural_cosine:.4f}"
+        numbers = (f"{update.epochs}", f"{update.steps}", f"{update.cosine:.4f}", bias, _digits(update.kl), shown)
         table.add_row(f"{update.problem} {update.seed}", *numbers)
     batches = f"mean update over all {first.batches:,} different batches of {first.episodes} episodes"
     last = finding.updates[-1]

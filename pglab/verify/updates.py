@@ -14,11 +14,13 @@ import numpy as np
 import torch
 
 from pglab.algorithms.objectives import Clip
+from pglab.envs.finite import FiniteMDP
 from pglab.exact.enumeration import Trajectories
 from pglab.training.arm import Arm, BatchSize
 from pglab.training.bundle import Bundle
 from pglab.training.diagnostics import GradientDiagnostics
 from pglab.training.episodes import Episodes
+from pglab.training.natural import exact_natural_gradient
 from pglab.training.prompts import PromptGroups
 from pglab.training.update import FIRST_ORDER
 from pglab.verify.measure import Pipeline
@@ -46,6 +48,7 @@ class MeanUpdate:
         kl: mean KL(π_old ‖ π) of the update in nats.
         clip_fraction: mean share of steps with a ratio beyond the clip range; None where there is none.
         clip_adds: ‖E[Δθ] - E[Δθ without the clip]‖ / ‖E[Δθ without the clip]‖; None where nothing is clipped.
+        natural_cosine: between E[Δθ] and the natural gradient F⁻¹∇J; None where steps follow the gradient.
     """
 
     problem: str
@@ -59,17 +62,20 @@ class MeanUpdate:
     kl: float
     clip_fraction: float | None
     clip_adds: float | None
+    natural_cosine: float | None
 
 
 def mean_updates(setting: Setting, pipeline: Pipeline, epochs: Sequence[int]) -> list[MeanUpdate]:
     """The mean update after each of several numbers of epochs, where the batches can be enumerated; otherwise none.
 
-    Batches have the arm's number of episodes, or a few whole ones where it cuts them by steps. Minibatches are
-    shuffled anew for every batch, once.
+    An arm that uses its batch once is asked where its step is another than along the estimate. Batches have the arm's
+    number of episodes, or a few whole ones where it cuts them by steps. Minibatches are shuffled anew for every
+    batch, once.
     """
     arm = setting.arm
     episodes = arm.batch.episodes or FEW_EPISODES
-    if not hasattr(arm.rule, "epochs") or arm.estimator.truncation == "bootstrap":
+    again = hasattr(arm.rule, "epochs")
+    if not (again or arm.step_rule != FIRST_ORDER) or arm.estimator.truncation == "bootstrap":
         return []
     trajectories = setting.solved.trajectories(MOST_BATCHES)
     if trajectories is None or not _is_one_group(arm, trajectories):
@@ -79,7 +85,8 @@ def mean_updates(setting: Setting, pipeline: Pipeline, epochs: Sequence[int]) ->
         return []
     chosen = np.array(list(combinations_with_replacement(range(kinds), episodes)))
     probability = trajectories.probability[chosen].prod(-1) * [_orders(batch) for batch in chosen]
-    return [_mean_update(setting, pipeline, trajectories, chosen, probability, number) for number in epochs]
+    numbers = epochs if again else [1]
+    return [_mean_update(setting, pipeline, trajectories, chosen, probability, number) for number in numbers]
 
 
 def _is_one_group(arm: Arm, trajectories: Trajectories) -> bool:
@@ -101,7 +108,8 @@ def _mean_update(
     rule: Any = setting.arm.rule
     own = setting.arm.batch
     batch = own if isinstance(own, PromptGroups) else BatchSize(episodes=chosen.shape[1])
-    arm = replace(setting.arm, rule=replace(rule, epochs=epochs), batch=batch, updates=1)
+    rule = replace(rule, epochs=epochs) if hasattr(rule, "epochs") else rule
+    arm = replace(setting.arm, rule=rule, batch=batch, updates=1)
     mean, kl, share = _mean_change(setting, arm, pipeline, trajectories, chosen, probability)
     steps, plain = epochs * getattr(rule, "minibatches", 1), None
     if isinstance(arm.objective, Clip):
@@ -119,7 +127,17 @@ def _mean_update(
         kl=kl,
         clip_fraction=None if math.isnan(share) else share,
         clip_adds=None if plain is None else float(np.linalg.norm(mean - plain) / np.linalg.norm(plain)),
+        natural_cosine=_natural_cosine(setting, pipeline, mean) if arm.step_rule != FIRST_ORDER else None,
     )
+
+
+def _natural_cosine(setting: Setting, pipeline: Pipeline, mean: np.ndarray) -> float | None:
+    world = setting.shapes.world
+    if not isinstance(world, FiniteMDP):
+        return None
+    parameters = pipeline.state["policy/parameters"][0]
+    natural = exact_natural_gradient(world, setting.shapes.policy(), parameters, setting.arm.gamma)
+    return float(cosine_to(mean[None], natural)[0])
 
 
 def _mean_change(

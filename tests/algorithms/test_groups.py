@@ -13,7 +13,7 @@ from pglab.algorithms.groups import OPO, RLOO, GroupMean, ReMax, in_groups
 from pglab.algorithms.standardized import DAPO, GRPO, ReinforcePlusPlus
 from pglab.algorithms.weightings import declared_bias
 from pglab.testing import check_weighting
-from tests.algorithms.episodes import batch_of, numbers, padded, random_batch
+from tests.algorithms.episodes import batch_of, numbers, padded
 
 GROUP, GAMMA = 3, 0.9
 EPISODES = st.lists(st.lists(numbers, min_size=1, max_size=5), min_size=1, max_size=8)
@@ -127,27 +127,3 @@ def test_an_episode_belongs_to_the_group_of_its_place_and_the_last_one_is_filled
 def test_a_setting_without_meaning_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_advantages_are_those_of_a_published_package(seed):
-    advantages = pytest.importorskip(
-        "polgrad.advantages", reason="polgrad, whose definitions these are, is not installed"
-    )
-    batch = random_batch(episodes=12, steps=5, seed=seed)
-    real = torch.ones(12, dtype=torch.bool)
-    batch = replace(batch, mask=batch.mask | (torch.arange(5) == 0), reward=batch.reward * 10)
-    returns, ids = batch.reward.sum(-1), torch.arange(12) // 4
-
-    def close(weighting, expected):
-        torch.testing.assert_close(weighting(batch)[real, 0], expected, rtol=1e-10, atol=1e-10)
-
-    close(RLOO(1.0, 4), advantages.rloo_advantages(returns, ids))
-    close(GroupMean(1.0, 4), advantages.grpo_advantages(returns, ids, advantages.GroupNormConfig(scale="none")))
-    for ddof, epsilon in ((0, 1e-8), (1, 1e-4), (1, 1e-6)):
-        config = advantages.GroupNormConfig(eps=epsilon, unbiased=ddof == 1)
-        close(GRPO(1.0, 4, ddof, epsilon), advantages.grpo_advantages(returns, ids, config))
-    for group_mean in (False, True):
-        config = advantages.ReinforcePPConfig(batch_norm=True)
-        expected = advantages.reinforce_pp_advantages(returns, ids if group_mean else None, config=config)
-        close(ReinforcePlusPlus(1.0, 4, "episodes", group_mean, ddof=1), expected)

@@ -159,14 +159,20 @@ def test_the_greedy_episode_of_each_prompt_is_played_beside_the_batch(tree, arm)
     played = bundle._play(bundle._arms)
     table = bundle.parameters()[0]["weight"]  # [seeds, actions, states]
     assert played.greedy is not None
+    assert played.beside is not None
+    steps = np.zeros(2)
     for episode, start in enumerate(played.start):
         state, reward = int(played.obs[start, 0]), 0.0
         while not TREE.terminal[state]:
             action = int(table[played.run[episode]].reshape(3, -1)[:, state].argmax())
             following = int(TREE.transition[state, action].argmax())
             state, reward = following, reward + TREE.reward[state, action, following]
+            steps[played.run[episode]] += 1
         assert played.greedy[episode] == pytest.approx(reward, abs=1e-6)
     assert in_use(bundle._arms, played).all()
+    assert played.beside.tolist() == (steps / some.batch.group).tolist()
+    ((_, measures),) = bundle.step()
+    assert measures.env_steps.tolist() == (played.steps(2) + played.beside).tolist()
 
 
 @pytest.mark.parametrize("reduction", MEANS)

@@ -20,8 +20,11 @@ from pglab.models.networks import Tabular
 from pglab.models.parameters import Gaussian
 from pglab.training.arm import Arm, BatchSize
 from pglab.training.bundle import Shapes
+from pglab.training.natural import Natural
 from pglab.training.reuse import Epochs
 from pglab.training.rollout import Waves
+from pglab.training.trust_region import TrustRegion
+from pglab.training.update import ONE_STEP
 from pglab.verify.estimator import Finding
 from pglab.verify.measure import Pipeline
 from pglab.verify.report import show
@@ -90,6 +93,19 @@ def test_one_step_on_the_whole_batch_has_the_mean_of_its_estimate_and_later_ones
     assert first.cosine == pytest.approx(1.0, abs=1e-7)
     assert abs(fourth.relative_bias) > 0.01
     assert fourth.cosine < 1 - 1e-5
+
+
+def test_a_natural_step_leads_along_the_natural_gradient_and_one_by_the_own_batch_nearly_so():
+    mdp, off = random_mdp(1, states=2, actions=2, branching=1, end=0.3, horizon=2), []
+    for step in (Natural(exact=True), Natural(), TrustRegion()):
+        setting, pipeline = on(mdp, rule=ONE_STEP, step_rule=step, objective=o.Ratio())
+        (update,) = mean_updates(setting, pipeline, [1, 4])
+        assert (update.epochs, update.steps, update.relative_bias) == (1, 1, None)
+        off.append(1 - update.natural_cosine)
+    exact, batch, scaled = off
+    assert abs(exact) < 1e-12
+    assert 1e-5 < batch < 1e-3 < scaled < 1e-2  # a batch is scaled by its own length of step, too
+    assert mean_updates(*on(mdp, rule=ONE_STEP), [1]) == []
 
 
 def test_where_batches_are_too_many_or_used_once_there_is_no_mean_update():

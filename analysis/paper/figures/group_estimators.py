@@ -21,7 +21,8 @@ from pglab.results import mean_interval
 from pglab.results.plots.style import PAGE_WIDTH, colours, finished, legend_above, paper
 
 SIZES = (2, 3, 4, 6, 8, 12, 16)
-POSITIONS = 4
+SUCCESS = (0.01, 0.02, 0.04, 0.08, 0.15, 0.25, 0.4, 0.6, 0.8, 0.95)  # probabilities of a right sequence
+POSITIONS, GROUP = 4, 4
 CURVES: dict[str, tuple[Callable[[int], Any], Reduction]] = {
     "RLOO": (lambda group: RLOO(1.0, group), "episodes"),
     "RLOO, mean over each sequence": (lambda group: RLOO(1.0, group), "sequences"),
@@ -56,17 +57,23 @@ STUDY = Study(
 )  # fmt: skip
 
 
-def uniform(mdp: FiniteMDP) -> tuple[FiniteMDP, np.ndarray, np.ndarray]:
-    """The problem, π and ∇log π of a softmax over a table at θ = 0."""
+def playing(mdp: FiniteMDP, first: float | None) -> tuple[FiniteMDP, np.ndarray, np.ndarray]:
+    """A problem, π that takes the first action with this probability, and ∇log π of a softmax over a table.
+
+    All other actions are equally likely; None: all are.
+    """
     states, actions = mdp.transition.shape[:2]
-    pi = np.full((states, actions), 1 / actions)
-    score = np.einsum("st,ab->satb", np.eye(states), np.eye(actions) - 1 / actions)
-    return mdp, pi, score.reshape(states, actions, -1)
+    first = 1 / actions if first is None else first
+    pi = np.append(first, np.full(actions - 1, (1 - first) / (actions - 1)))
+    score = np.einsum("st,ab->satb", np.eye(states), np.eye(actions) - pi)
+    return mdp, np.tile(pi, (states, 1)), score.reshape(states, actions, -1)
 
 
-def exact(mdp: FiniteMDP, weighting: Any, group: int, reduction: Reduction = "episodes") -> tuple[float, float, float]:
+def exact(
+    mdp: FiniteMDP, weighting: Any, group: int, reduction: Reduction = "episodes", first: float | None = None
+) -> tuple[float, float, float]:
     """Cosine with ∇J, length beside it, and total variance times G beside ‖∇J‖² of an estimate from one group."""
-    tables = uniform(mdp)
+    tables = playing(mdp, first)
     found = group_moments(*tables, weighting, group, estimator=Estimator(reduction))
     gradient = gradient_by_theorem(*tables, 1.0)
     size, length = np.linalg.norm(gradient), np.linalg.norm(found.mean)
@@ -77,19 +84,24 @@ def exact(mdp: FiniteMDP, weighting: Any, group: int, reduction: Reduction = "ep
 def make(frames: Frames) -> Made:
     """Exact but for the two panels of lengths, which are measured."""
     with paper():
-        figure, axes = plt.subplots(2, 3, figsize=(PAGE_WIDTH, 4.6), layout="constrained")
-        styles = colours(len(CURVES))
+        figure, axes = plt.subplots(3, 3, figsize=(PAGE_WIDTH, 6.4), layout="constrained")
+        problem, styles = stop_or_continue(POSITIONS), colours(len(CURVES))
         for (name, (weighting, reduction)), (colour, dashes) in zip(CURVES.items(), styles, strict=True):
-            found = np.array([exact(stop_or_continue(POSITIONS), weighting(n), n, reduction) for n in SIZES])
-            for column, ax in zip(found.T, axes[0], strict=True):
-                width = 2.4 if name in WIDE else 1.2
-                ax.plot(SIZES, column, dashes, color=colour, lw=width, label=name if ax is axes[0, 0] else None)
+            by_size = [exact(problem, weighting(n), n, reduction) for n in SIZES]
+            stops = [1 - p ** (1 / POSITIONS) for p in SUCCESS]
+            by_success = [exact(problem, weighting(GROUP), GROUP, reduction, stop) for stop in stops]
+            style = {"color": colour, "lw": 2.4 if name in WIDE else 1.2}
+            for row, x, found in zip(axes, (SIZES, SUCCESS), (by_size, by_success), strict=False):
+                for column, ax in zip(np.transpose(found), row, strict=True):
+                    ax.plot(x, column, dashes, **style, label=name if ax is axes[0, 0] else None)
         labels = ("cosine with ∇J", "length of the mean, × |∇J|", "variance of one, ÷ |mean|²")
-        for ax, label in zip(axes[0], labels, strict=True):
-            ax.set(xlabel="G, sequences of a prompt", ylabel=label, xticks=[2, 4, 8, 12, 16])
+        for above, under, label in zip(*axes[:2], labels, strict=True):
+            above.set(xlabel="G, sequences of a prompt", ylabel=label, xticks=[2, 4, 8, 12, 16])
+            under.set(xlabel=f"p, right answers (G = {GROUP})", ylabel=label, xticks=[0, 0.5, 1])
+        axes[1, 2].set_yscale("log")
         axes[0, 2].set_ylim(bottom=0)
-        _weights(axes[1, 0])
-        for ax, weighting in zip(axes[1, 1:], ("rloo", "grpo"), strict=True):
+        _weights(axes[2, 0])
+        for ax, weighting in zip(axes[2, 1:], ("rloo", "grpo"), strict=True):
             _lengths(ax, frames[STUDY.name], weighting)
         n = frames[STUDY.name]["seed"].nunique()
         said = f"exact; below, middle and right: trained, difference to a fixed budget (95 % t interval, {n} pairs)"
@@ -199,7 +211,8 @@ FIGURE = Figure(
     "group_estimators",
     "Which GRPO: what each divides by, exactly",
     "Shao et al. (2024), Ahmadian et al. (2024), Liu et al. (2025), Yu et al. (2025); exact values by enumeration",
-    "Above: stop_or_continue with four positions at the uniform policy, one prompt, every group enumerated. Taking the "
+    "Above: stop_or_continue with four positions at the uniform policy, one prompt, every group enumerated; in the "
+    "middle with policies that continue more or less often. Taking the "
     "group's mean or dividing by its deviation changes the length of the mean gradient at one prompt and not its "
     "direction; the mean over each sequence changes the direction. Below, left: with several prompts the deviation "
     "weighs them otherwise than ∇J does, the more the larger the group. Below, middle and right: token_tree with five "
