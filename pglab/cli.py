@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 
@@ -68,6 +69,9 @@ def _done(
         stopped = _listen_for_interruption()
         with _undisguised(stopped):
             asked = parse(sys.argv[1:])
+            if asked.options.get("version"):
+                print(f"pglab {version('pglab')}")
+                return 0
             if asked.options.get("help"):
                 with explained(config_name, ()):
                     print(manual(asked.overrides, config_name, config_folders(config_name, asked.config_dir)), end="")
