@@ -188,7 +188,9 @@ def _unknown(key: str, known: Iterable[str]) -> str:
         return f"unknown key {key}: it belongs to {choices} (`python -m pglab --help {group}` tells more)"
     plain = [name for name in known if not name.rpartition(".")[2].startswith("_")]
     same_ending = [name for name in plain if name.endswith(f".{key}")]
-    guesses = same_ending[:3] or difflib.get_close_matches(key, plain, n=3)
+    of_group = re.findall(r"^([a-z]\w*):", "".join(_text(group, choice) for choice in _names_of_choices(group)), re.M)
+    near = [f"{group}.{name}" for name in difflib.get_close_matches(ending, of_group, n=3)]
+    guesses = (same_ending or list(dict.fromkeys(near)))[:3] or difflib.get_close_matches(key, plain, n=3)
     hint = f"; did you mean {' or '.join(guesses)}?" if guesses else ""
     return f"unknown key {key}{hint} (`python -m pglab --cfg job` prints every key)"
 

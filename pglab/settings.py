@@ -59,6 +59,7 @@ KEYS: Mapping[str, Decides] = {
     "study": Decides.COMMAND,
     "results_dir": Decides.COMMAND,
     "workers": Decides.COMMAND,
+    "cluster": Decides.COMMAND,
     "fuse": Decides.COMMAND,
     "on_mismatch": Decides.COMMAND,
     "fail_fast": Decides.COMMAND,

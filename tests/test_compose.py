@@ -216,3 +216,9 @@ def test_a_users_own_choice_joins_those_there_are(own_folder: Path):
 def test_keys_of_a_users_own_choice_are_checked_like_any(own_folder: Path):
     with pytest.raises(InputError, match=r"unknown key weighting\.gama; did you mean weighting\.gamma"):
         compose_runs(["weighting=own", "weighting.gama=1"], own_folder)
+
+
+@pytest.mark.parametrize("chosen", ["surrogate=clip", "surrogate=pg"])
+def test_a_misspelt_key_is_sought_among_those_of_its_groups_choices(chosen: str):
+    with pytest.raises(InputError, match=r"unknown key surrogate\.clp; did you mean surrogate\.clip\b"):
+        compose_runs([chosen, "surrogate.clp=0.3"])

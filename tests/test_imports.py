@@ -53,6 +53,7 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "sweep": ("compose", "errors", "overrides", "studies"),
     "cli": ("arguments", "compose", "errors", "manual", "overrides", "shell", "studies", "sweep"),
     "confirm": ("cli", "errors", "results", "settings", "shell", "start", "store", "studies", "sweep"),
+    "worker": ("errors", "shell", "start", "store", "studies"),
     "study": ("arguments", "cli", "errors", "results", "shell", "start", "store", "studies"),
     "verify": (*MATHEMATICS, *COMMAND, "build", "exact", "processes", "results", "settings", "start", "training"),
     "play": (*MATHEMATICS, "errors", "results", "shell", "start", "store", "trust", "watching"),

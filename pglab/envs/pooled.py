@@ -25,7 +25,7 @@ class Pool:
     """
 
     def __init__(self, id: str, seeds: Sequence[int], horizon: int) -> None:
-        import envpool
+        import envpool  # pyright: ignore[reportMissingImports]
 
         given = {"num_envs": len(seeds), "env_seed": list(seeds), "max_episode_steps": horizon}
         self._pool = envpool.make_gymnasium(id, num_threads=1, **given)

@@ -65,30 +65,38 @@ class Picture:
     width: int
 
 
-def page(content: Content, refresh: int | None = None) -> str:
-    """The page's HTML.
-
-    Args:
-        refresh: seconds after which a browser is to read the page anew; None: never.
-    """
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """The templates of all pages."""
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("pglab.report", "."),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def page(content: Content, refresh: int | None = None) -> str:
+    """The page's HTML.
+
+    Args:
+        refresh: seconds after which a browser is to read the page anew; None: never.
+    """
     scored = not content.runs.empty
-    return environment.get_template("page.html").render(
-        content=content,
-        origin=content.origin,
-        pictures=[_picture(one, len(content.runs)) for one in figures(content)] if scored else [],
-        arms=_arms(content) if scored else None,
-        comparisons=_comparisons(content) if len(content.comparisons) else None,
-        problems=_problems(content.over) if content.over else None,
-        methods=methods(content) if scored else [],
-        refresh=refresh,
-        most=MOST_TOLD,
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            content=content,
+            origin=content.origin,
+            pictures=[_picture(one, len(content.runs)) for one in figures(content)] if scored else [],
+            arms=_arms(content) if scored else None,
+            comparisons=_comparisons(content) if len(content.comparisons) else None,
+            problems=_problems(content.over) if content.over else None,
+            methods=methods(content) if scored else [],
+            refresh=refresh,
+            most=MOST_TOLD,
+        )
     )
 
 

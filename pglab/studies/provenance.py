@@ -99,6 +99,11 @@ def _processor() -> str:
     return model[1].strip() if model else platform.processor() or platform.machine()
 
 
+def targets(settings: Mapping[str, Any]) -> set[str]:
+    """The dotted names of all components that take part in training."""
+    return set(_targets(settings))
+
+
 def _targets(tree: Any) -> Iterator[str]:
     """The dotted names of the components in a configuration."""
     if isinstance(tree, Mapping):

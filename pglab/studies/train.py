@@ -1,7 +1,7 @@
 """One command, from what was composed to what was found."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,6 +16,8 @@ from pglab.settings import as_now
 from pglab.store.lock import claimed, holder
 from pglab.store.writer import prepare
 from pglab.studies.asked import Composed
+from pglab.studies.checks import dials_in
+from pglab.studies.cluster.door import Door
 from pglab.studies.console import Console
 from pglab.studies.ending import say_next, say_results, say_what_became
 from pglab.studies.execute import execute
@@ -128,7 +130,7 @@ def carry_out(plan: Plan, composed: Sequence[Composed], command: str, console: C
     """
     pool, tried = None, Tried()
     if plan.missing:
-        pool, tried = ready_pool(plan)
+        pool, tried = ready_pool(plan, console.say)
         plan = make_plan(composed, command, tried.programs)
     _say_notes(plan, console, tried)
     follower = Follower(_followed(plan))
@@ -231,12 +233,20 @@ def _train_claimed(plan: Plan, console: Console, follower: Follower, pool: Pool 
     return Trained(replace(plan, arms=tuple(arms)), outcome)
 
 
-def ready_pool(plan: Plan) -> tuple[Pool, Tried]:
-    """As many workers as the plan asks for, once they have tried its components; and what came of it.
+def ready_pool(plan: Plan, say: Callable[[str], None] = print) -> tuple[Pool, Tried]:
+    """As many workers as the plan asks for, once its components were tried here; and what came of that.
+
+    Args:
+        say: tells a person of what workers on other machines do.
 
     Raises:
-        InputError: an arm could not be trained, or its results not be written.
+        InputError: an arm could not be trained, its results not be written, or workers not be started.
     """
+    if dials_in(plan.settings):
+        with Door(plan.settings["cluster"]) as door:
+            tried = _tried_alone(plan)
+            prepare(plan.folder)
+            return door.open(plan, say), tried
     pool = LocalPool(plan.workers)
     try:
         tried = _tried(plan, pool)
@@ -262,7 +272,7 @@ def _tried_alone(plan: Plan) -> Tried:
         pool.stop()
 
 
-def _tried(plan: Plan, pool: Pool) -> Tried:
+def _tried(plan: Plan, pool: LocalPool) -> Tried:
     names = [arm.name for arm in plan.asked]
     stored = stored_besides(plan.folder, names)
     checked = pool.check([arm.settings for arm in plan.asked], [as_now(record.identity) for record in stored])
