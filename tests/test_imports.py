@@ -60,6 +60,7 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "start": (),
     "mirror": ("start",),
     "benchmark": None,
+    "measuring": None,
     "textbook": (),
     "__main__": ("start",),
     "__init__": ("cli", "results"),
