@@ -20,10 +20,11 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "bits": (),  # what keeps a run's bits needs nothing but torch
     "algorithms": (*MATHEMATICS, "bits"),
     "models": (*MATHEMATICS, "bits"),
-    "envs": MATHEMATICS,
+    "native": (),  # arrays in, arrays out
+    "envs": (*MATHEMATICS, "native"),
     "exact": (*MATHEMATICS, "bits"),
-    "testing": (*MATHEMATICS, "exact"),
-    "training": (*MATHEMATICS, "bits", "exact"),
+    "testing": (*MATHEMATICS, "exact", "native"),
+    "training": (*MATHEMATICS, "bits", "exact", "native"),
     "build": (*MATHEMATICS, "errors", "training"),
     "trust": ("build", "errors", "training"),
     "watching": (*MATHEMATICS, "errors", "training"),

@@ -32,8 +32,9 @@ def check_numbers(settings: Mapping[str, Any]) -> None:
         rate = optimizer.get("lr")
         if isinstance(rate, int | float) and rate <= 0:
             raise InputError(f"{group}optimizer.lr={rate} must be above 0")
-    if settings["device"] not in ("cpu", "cuda"):
-        raise InputError(f"device={settings['device']} is not one of cpu, cuda")
+    for key, allowed in (("device", ("cpu", "cuda")), ("backend", ("torch", "native"))):
+        if settings[key] not in allowed:
+            raise InputError(f"{key}={settings[key]} is not one of {', '.join(allowed)}")
     if not settings["results_dir"].strip():
         raise InputError(f"results_dir={settings['results_dir']} names no folder; results is one")
     if settings["results_dir"].startswith("~"):

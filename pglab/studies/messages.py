@@ -29,10 +29,15 @@ class Checked:
     """The fault of the first arm that could not be trained, if any, or the program of each, and of each stored one.
 
     Programs are texts, equal for arms that are one program: what is built of them has the same simplest form.
+
+    Attributes:
+        by_torch: of each arm that is asked for under `backend=native`, why torch computes it; empty where compiled
+            code does, None where nobody asks.
     """
 
     problem: str | None
     programs: tuple[str, ...] = ()
+    by_torch: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,8 @@ class LocalPool:
     def idle(self) -> int:
         return len(self._idle)
 
-    def check(self, settings: Sequence[Mapping[str, Any]], stored: Sequence[Mapping[str, Any]] = ()) -> Sequence[str]:
-        """Has the components of arms built and tried, and returns each arm's program (see `Checked`).
+    def check(self, settings: Sequence[Mapping[str, Any]], stored: Sequence[Mapping[str, Any]] = ()) -> Checked:
+        """Has the components of arms built and tried, and returns what came of it.
 
         Args:
             settings: of the arms.
@@ -76,7 +76,7 @@ class LocalPool:
         assert isinstance(answer, Checked)
         if answer.problem:
             raise InputError(answer.problem)
-        return answer.programs
+        return answer
 
     def send(self, shard: Shard, job: Job) -> None:
         worker = self._idle.pop()

@@ -51,7 +51,7 @@ def serve(connection: Connection) -> None:
 
 
 def _check(order: Check) -> Checked:
-    from pglab.build import build_component, check_components, simplest
+    from pglab.build import build_component, check_components, simplest, why_by_torch
     from pglab.watching.stage import FILMED, check_drawn
 
     try:
@@ -62,8 +62,9 @@ def _check(order: Check) -> Checked:
     except InputError as error:
         return Checked(str(error))
     asked = [used(simplest(identity(settings))) for settings in order.settings]
+    by_torch = tuple(why_by_torch(settings) for settings in order.settings)
     trusted = {name.partition(".")[0] for settings in order.settings for name in foreign_targets(settings)}
-    return Checked(None, (*asked, *(_program(stored, trusted) for stored in order.stored)))
+    return Checked(None, (*asked, *(_program(stored, trusted) for stored in order.stored)), by_torch)
 
 
 def _program(stored: Mapping[str, Any], trusted: Collection[str]) -> str:
