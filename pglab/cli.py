@@ -27,6 +27,8 @@ from pglab.studies.asked import Composed
 from pglab.studies.until import train_as_asked
 from pglab.sweep import compose_runs, config_folders, explained, plain_jobs
 
+SCHEDULER = (signal.SIGTERM, signal.SIGUSR2)  # by which one stops a job
+
 
 def main() -> int:
     """Composes the runs of the command line, trains them, and returns the exit status."""
@@ -141,13 +143,15 @@ def _listen_for_interruption() -> threading.Event:
     def interrupt(number: int, frame: FrameType | None) -> None:
         # Further ones must not disturb the storing of what there is.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for scheduler in SCHEDULER:
+            signal.signal(scheduler, signal.SIG_IGN)
         stopped.set()
         raise KeyboardInterrupt
 
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a shell's background jobs have it
         signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
+    for scheduler in SCHEDULER:
+        signal.signal(scheduler, interrupt)
     return stopped
 
 

@@ -19,6 +19,7 @@ from pglab.results.coverage import coverage_of_differences
 from pglab.results.effects import main_effects
 from pglab.results.normalised import NORMALISED
 from pglab.results.plots.style import PAGE_WIDTH
+from pglab.results.tuning import plain
 
 ENDS = ("low", "high")
 MOST_PAIRED = 20  # arms; a matrix of more is unreadable, and slow
@@ -122,12 +123,14 @@ def _of_problem(content: Content) -> Iterator[Drawn]:
             plots.probability_of_improvement(_both_ways(compare(runs, all_pairs=True)), names),
         )
     for key in _numeric(runs) if scored else []:
+        others = [other for other in content.tuned if other != key] if key in content.tuned else []
+        vary = f" The other tuned keys vary along: {', '.join(others)}." if others else ""
         yield Drawn(
-            "settings",
+            "tuning" if key in content.tuned else "settings",
             f"sensitivity_{key}",
             f"Sensitivity to {key}",
-            "One line for each set of arms that differ in nothing else.",
-            plots.sensitivity(runs, key, content.score),
+            f"One line for each set of arms that differ in nothing else.{vary}",
+            plots.sensitivity(runs.assign(arm=[plain(arm, others) for arm in runs["arm"]]), key, content.score),
         )
     if scored and len(compared_factors(runs)) > 1:
         table = main_effects(runs, control=_known_here(runs, content.question.control), twins=content.twins)
