@@ -120,7 +120,7 @@ def test_a_time_limit_ends_in_a_checkpoint_and_another_worker(
 ):
     """SLURM's shortest limit is a minute, so the workers are told 53 seconds before it."""
     limit = "cluster.options.time=1", "cluster.options.signal_delay_s=53"
-    longer = [key.replace("updates=60", "updates=2000") for key in grid]
+    longer = [key.replace("updates=60", "updates=800") for key in grid]
     with command_line.started([*longer, *on, *limit], tmp_path, **slurm.variables) as process:
         told = Told(process)
         assert until(lambda: told.says("was told to go; its runs go on elsewhere"), process)
@@ -128,9 +128,9 @@ def test_a_time_limit_ends_in_a_checkpoint_and_another_worker(
     assert (process.returncode, err) == (0, "")
     assert "failed" not in told.text + out
     assert re.search(r"trains from update [1-9]", logs(tmp_path / "results" / "s"))
-    done = command_line([*longer, "workers=2", "study=t"], tmp_path)
+    done = command_line([*longer, "workers=2", "results_dir=alone"], tmp_path)
     assert done.returncode == 0
-    same_bits(tmp_path / "results" / "s", tmp_path / "results" / "t")
+    same_bits(tmp_path / "results" / "s", tmp_path / "alone" / "s")
 
 
 @pytest.mark.engines

@@ -1,5 +1,7 @@
 """Workers as tasks of SLURM's array jobs, by way of submitit."""
 
+import contextlib
+import io
 import subprocess
 from collections import Counter
 from inspect import signature
@@ -33,7 +35,8 @@ class Submitit:
     def start(self, worker: Worker, count: int) -> None:
         executor = self._executor(worker.folder / "submitit")
         executor.update_parameters(**{"array_parallelism": count, **self._options})
-        first, *_ = executor.submit_array([worker] * count)
+        with contextlib.redirect_stderr(io.StringIO()):  # what sbatch says of a failure is in the exception, too
+            first, *_ = executor.submit_array([worker] * count)
         self._jobs.append(first.job_id.partition("_")[0])
 
     def stop(self) -> None:
