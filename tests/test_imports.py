@@ -19,7 +19,7 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "processes": (),
     "bits": (),  # what keeps a run's bits needs nothing but torch
     "algorithms": (*MATHEMATICS, "bits"),
-    "models": (*MATHEMATICS, "bits"),
+    "models": (*MATHEMATICS, "bits", "native"),
     "native": (),  # arrays in, arrays out
     "envs": (*MATHEMATICS, "native"),
     "exact": (*MATHEMATICS, "bits"),

@@ -31,7 +31,7 @@ from pglab.training.randomness import Streams, generator
 from pglab.training.reference import anchored
 from pglab.training.rollout import Player, Target
 from pglab.training.runs import Runs
-from pglab.training.segments import Lanes, Segments
+from pglab.training.segments import PlaysSegments, Segments, lanes_in_torch
 from pglab.training.trainee import Trainee, alike, column
 from pglab.training.update import Differentiate, Lesson, by_torch, first_estimate
 
@@ -48,6 +48,7 @@ class Shapes:
     player: Player
     device: torch.device
     differentiate: Differentiate = by_torch
+    lanes: Callable[[Segments, World, Streams, Policy], PlaysSegments] = lanes_in_torch
 
     def policy(self) -> Policy:
         """The policy of every run.
@@ -84,10 +85,10 @@ class Bundle:
         ]
         join(trainee.weigher.critic for trainee in self._arms)
         self._reference = self._runs.parameters.clone() if any(arm.estimator.kl_reference for arm in arms) else None
-        batch = arms[0].batch
         standardized = isinstance(shapes.network, Normalized)
         self._observed = Observed(len(self._runs.seed), self._policy.model, device) if standardized else None
-        self._lanes = Lanes(batch, shapes.world, self._runs.coming) if isinstance(batch, Segments) else None
+        begun = isinstance(batch := arms[0].batch, Segments)
+        self._lanes = shapes.lanes(batch, shapes.world, self._runs.coming, self._policy) if begun else None
 
     @property
     def finished(self) -> bool:
