@@ -50,9 +50,9 @@ class Door:
         session = Session(plan.folder)
         make_key(session.key)
         here = tuple(str(Path(place or ".").resolve()) for place in sys.path)
-        worker = Worker(self._address, session.key.resolve(), session.logs.resolve(), here)
+        worker = Worker(self._address, session.key.resolve(), session.logs.resolve(), here, Path.cwd())
         record = SessionRecord(str(self._address), type(self._engine).__name__, plan.workers)
-        roster = Roster(session, record, plan.names)
+        roster = Roster(session, record, plan.names, [arm.name for arm in plan.arms])
         components = {name for arm in plan.arms for name in targets(arm.settings)}
         pool = ClusterPool(self._engine, plan.workers, self._listener, worker, components, roster, say)
         try:
