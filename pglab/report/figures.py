@@ -18,6 +18,7 @@ from pglab.results.controls import find_arms
 from pglab.results.coverage import coverage_of_differences
 from pglab.results.effects import main_effects
 from pglab.results.normalised import NORMALISED
+from pglab.results.plots.style import PAGE_WIDTH
 from pglab.results.tuning import plain
 
 ENDS = ("low", "high")
@@ -83,7 +84,7 @@ def _of_problem(content: Content) -> Iterator[Drawn]:
         "Learning curves",
         "Every run is a thin line; bold is the mean over seeds. The band is the 95 % Student-t interval of that "
         "mean at each update by itself (pointwise): it does not hold for the whole curve at once.",
-        plots.learning_curves(updates),
+        plots.learning_curves(updates, PAGE_WIDTH),
     )
     scored = bool(np.isfinite(runs["score"].to_numpy(dtype=float)).any())
     finite = compared[compared["low"].notna()] if len(compared) else compared
