@@ -51,11 +51,7 @@ class Shapes:
     lanes: Callable[[Segments, World, Streams, Policy], PlaysSegments] = lanes_in_torch
 
     def policy(self) -> Policy:
-        """The policy of every run.
-
-        Raises:
-            ValueError: head or network does not fit the world.
-        """
+        """The policy of every run; a ValueError where head or network does not fit the world."""
         return Policy.of(self.network, self.head, self.world.observation, self.world.actions)
 
 
@@ -87,8 +83,9 @@ class Bundle:
         self._reference = self._runs.parameters.clone() if any(arm.estimator.kl_reference for arm in arms) else None
         standardized = isinstance(shapes.network, Normalized)
         self._observed = Observed(len(self._runs.seed), self._policy.model, device) if standardized else None
-        begun = isinstance(batch := arms[0].batch, Segments)
-        self._lanes = shapes.lanes(batch, shapes.world, self._runs.coming, self._policy) if begun else None
+        self._lanes, batch = None, arms[0].batch
+        if isinstance(batch, Segments):
+            self._lanes = shapes.lanes(batch, shapes.world, self._runs.coming, self._policy)
 
     @property
     def finished(self) -> bool:
