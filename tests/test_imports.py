@@ -166,9 +166,15 @@ def test_results_can_be_read_as_the_final_line_of_a_study_says():
 
 def test_planning_a_study_imports_neither_torch_nor_wandb(tmp_path: Path):
     plan = f"make_plan(compose_runs(['weighting=total,rtg', 'results_dir={tmp_path}']))"
-    loaded = modules_after(f"from pglab.cli import compose_runs\nfrom pglab.studies.plan import make_plan\n{plan}")
+    loaded = modules_after(f"from pglab.cli import compose_runs\nfrom pglab.studies.train import make_plan\n{plan}")
     assert "pglab.studies.train" in loaded
     assert not {"torch", "wandb", "gymnasium"} & loaded
+
+
+def test_help_imports_neither_torch_nor_what_reads_results():
+    loaded = modules_after("import pglab.cli, pglab.manual")
+    assert "pglab.manual" in loaded
+    assert not {"torch", "wandb", "gymnasium", "pandas", "scipy", "pglab.results", "pglab.studies.train"} & loaded
 
 
 def test_looking_at_a_study_imports_neither_torch_nor_hydra_nor_wandb():
