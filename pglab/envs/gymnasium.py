@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box as BoxSpace
 from gymnasium.spaces import Discrete as DiscreteSpace
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from torch import Tensor
 
 from pglab.envs.classic import SOLVED
@@ -16,6 +16,7 @@ from pglab.envs.replayed import Replayed
 from pglab.envs.spaces import Box, Discrete
 from pglab.envs.world import State, Step
 
+WHOLE = {np.dtype(np.uint8): torch.uint8, np.dtype(np.int8): torch.int8}  # kept as they are
 SUPPORTED = "only Discrete and Box action spaces are supported, such as those of CartPole-v1 and Pendulum-v1"
 
 
@@ -70,7 +71,7 @@ class GymnasiumWorld:
         if max_episode_steps is not None:
             self._kwargs["max_episode_steps"] = max_episode_steps
         try:
-            env = gymnasium.make(id, **self._kwargs)
+            env = self.make()
         except Exception as error:  # an environment's own code raises what it likes
             raise ValueError(f"Gymnasium cannot make {id!r}: {error}") from error
         observed, acted = env.observation_space, env.action_space
@@ -90,8 +91,9 @@ class GymnasiumWorld:
         self.horizon = spec.max_episode_steps if spec else None
         self.best_return = spec.reward_threshold if spec else None
         self._first_symbol = 0
+        self._image_last = False
         if isinstance(observed, BoxSpace):
-            self.observation: Box | Discrete = Box(int(np.prod(observed.shape)))
+            self.observation: Box | Discrete = self._observed(observed)
         else:
             self.observation = Discrete(int(observed.n))
             self._first_symbol = int(observed.start)
@@ -102,16 +104,7 @@ class GymnasiumWorld:
         if self._banks and self._banks[0].num_envs != lanes:
             self.close()
         while len(self._banks) < banks:
-            self._banks.append(
-                gymnasium.make_vec(
-                    self.id,
-                    num_envs=lanes,
-                    vectorization_mode="sync",
-                    vector_kwargs={"autoreset_mode": AutoresetMode.NEXT_STEP},
-                    wrappers=[Parked],
-                    **self._kwargs,
-                )
-            )
+            self._banks.append(SyncVectorEnv([self._parked] * lanes, autoreset_mode=AutoresetMode.NEXT_STEP))
         seeds = (uniform[..., 0] * 2**32).long().tolist()
         obs = [bank.reset(seed=seed)[0] for bank, seed in zip(self._banks, seeds, strict=False)]
         number = torch.arange(banks, device=uniform.device)
@@ -156,10 +149,28 @@ class GymnasiumWorld:
         """A single environment."""
         return gymnasium.make(self.id, **self._kwargs)
 
+    def _parked(self) -> gymnasium.Env:
+        return Parked(self.make())
+
+    def _observed(self, space: BoxSpace) -> Box:
+        """Numbers in single precision, but images of bytes as these, their channels first."""
+        axes, dtype = tuple(space.shape), WHOLE.get(space.dtype)
+        if dtype is None:
+            return Box(int(np.prod(axes)))
+        self._image_last = len(axes) == 3 and axes[-1] in (1, 3, 4) and axes[0] not in (1, 3, 4)
+        if len(axes) == 2:
+            axes = (1, *axes)
+        return Box((axes[2], *axes[:2]) if self._image_last else axes, dtype=dtype)
+
     def encode(self, observations: Any) -> Tensor:
         """Observations of some environments, `[m, D]`."""
-        stacked = np.stack(observations).astype(np.float32)
-        return torch.from_numpy(stacked.reshape(len(stacked), -1) - self._first_symbol)
+        stacked = np.stack(observations)
+        if self._image_last:
+            stacked = np.moveaxis(stacked, -1, 1)
+        rows = stacked.reshape(len(stacked), -1)
+        if isinstance(self.observation, Box) and not self.observation.dtype.is_floating_point:
+            return torch.from_numpy(np.ascontiguousarray(rows))
+        return torch.from_numpy(rows.astype(np.float32) - self._first_symbol)
 
     def decode(self, action: Tensor) -> np.ndarray:
         """Actions `[...]` as the environment takes them."""
