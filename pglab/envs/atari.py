@@ -111,6 +111,7 @@ class AtariWorld(GymnasiumWorld):
         import ale_py
 
         gymnasium.register_envs(ale_py)
+        ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # else every process greets
         self._preprocessing = Preprocessing(**seen)
         game = id if "/" in id else f"ALE/{id}-v5"
         if game not in gymnasium.registry:
@@ -134,6 +135,8 @@ class _Seen(gymnasium.ObservationWrapper):
     def __init__(self, env: gymnasium.Env, how: Preprocessing) -> None:
         super().__init__(env)
         self._how, self._before = how, np.zeros(0)
+        self._something = np.ones(256, np.int8)
+        self._something[list(how.background)] = 0
         low, dtype = (0, np.uint8) if not how.background else (-1 if how.difference else 0, np.int8)
         shape = self._shown(np.zeros(env.observation_space.shape, np.uint8)).shape
         self.observation_space = Box(low, 1 if how.background else 255, shape, dtype)
@@ -155,7 +158,7 @@ class _Seen(gymnasium.ObservationWrapper):
         shown = picture[rows][:: how.stride, :: how.stride]
         if shown.ndim == 3:
             shown = (shown @ GREY).astype(np.uint8) if how.grey else shown[..., 0]
-        return (~np.isin(shown, how.background)).astype(np.int8) if how.background else shown
+        return self._something[shown] if how.background else shown
 
 
 class _Fired(gymnasium.Wrapper):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pglab.bits import IMAGE, keep_company
 from pglab.envs.spaces import as_space, type_of
-from pglab.envs.world import Parking, World
+from pglab.envs.world import Parking, Preparing, World
 from pglab.models.model import Policy
 from pglab.training.episodes import Episodes
 from pglab.training.randomness import Streams, fold_in, reset_uniforms, uniform, uniforms
@@ -109,6 +109,8 @@ def play(wave: Wave, world: World, policy: Policy, parameters: Tensor, streams: 
     transitions, actions = (fold_in(key[run][:, None], episode) for key in (streams.transitions, streams.actions))
     first_keys = fold_in(streams.first_states[run][:, None], episode)
     prompts = None if wave.group == 1 else fold_in(streams.first_states[run][:, None], episode // wave.group)
+    if isinstance(world, Preparing):
+        world.prepare(torch.from_numpy(wave.begun))
     state = world.reset(reset_uniforms(world, streams.problems[run][:, None], first_keys, prompts))
     flat = parameters[run]
     weights = policy.model.layout.unflatten(flat)

@@ -74,6 +74,15 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "mujoco/engstrom_m": (*MUJOCO, "experiment=ppo_m_engstrom", "reuse.epochs=2", "reuse.minibatches=2"),
     "mujoco/trust_region": (*MUJOCO, "experiment=trpo_engstrom,trpo_plus_engstrom"),
     "mujoco/reinforce": (*MUJOCO, "experiment=reinforce_mujoco"),
+    # Pictures.
+    "pong_from_pixels": (
+        *SHORT, "experiment=pong_from_pixels", "env.max_episode_steps=40", "batch.episodes=2",
+        "weighting.reset=true,false",
+    ),
+    "convolutions": (
+        *SHORT, "env=atari", "env.id=Breakout", "env.max_episode_steps=6", "batch=episodes", "batch.episodes=2",
+        "network=conv,conv_impala",
+    ),
     # How a batch is cut and used.
     "surrogates": (*SEGMENTS, "surrogate=pg,ratio,clip,kl,kl_adaptive", "reuse=epochs"),
     "reuse": (*SEGMENTS, "surrogate=clip", "reuse=once,epochs", "schedule=constant,linear", "init=orthogonal_scaled"),
