@@ -1,6 +1,14 @@
-"""`python -m pglab`: train a study."""
+"""`python -m pglab`, or `pglab`: train a study."""
+
+from typing import NoReturn
 
 from pglab.start import run
 
-if __name__ == "__main__":
+
+def main() -> NoReturn:
+    """Runs the command line."""
     run("pglab.cli")
+
+
+if __name__ == "__main__":
+    main()

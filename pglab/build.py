@@ -16,7 +16,8 @@ from pglab.training.clashes import clash
 from pglab.training.diagnostics import GradientDiagnostics, NoDiagnostics
 from pglab.training.observations import Raw
 from pglab.training.randomness import generator
-from pglab.training.rollout import Waves
+from pglab.training.rollout import Player, Waves
+from pglab.training.update import Differentiate, by_torch
 
 Settings = Mapping[str, Any]
 
@@ -26,9 +27,40 @@ def build_shapes(settings: Settings) -> Shapes:
     device = torch.device(settings["device"])
     with device:
         world = build_component(settings, "env")
-    player = Waves(settings["lanes"])
+    player, differentiate = _backend(settings)
     network = _observations(settings).of(build_component(settings, "network"))
-    return Shapes(world, build_component(settings, "head"), network, player, device)
+    return Shapes(world, build_component(settings, "head"), network, player, device, differentiate)
+
+
+def _backend(settings: Settings) -> tuple[Player, Differentiate]:
+    """The parts that play and differentiate: by torch in what was stored before there was a choice."""
+    waves = Waves(settings["lanes"])
+    if settings.get("backend", "torch") == "torch":
+        return waves, by_torch
+    try:
+        from pglab.training.native import Native
+        from pglab.training.native_gradient import by_compiled_code
+    except ImportError as error:
+        raise InputError(f"backend=native needs numba ({error}): pip install 'pglab[native]'") from error
+    return Native(waves), by_compiled_code
+
+
+def why_by_torch(settings: Settings) -> str | None:
+    """Why torch computes an arm whose settings ask for compiled code, empty where that does; None: they do not ask.
+
+    What is not compiled yet is compiled here.
+    """
+    if settings.get("backend", "torch") == "torch":
+        return None
+    from pglab.training.native import why_not
+    from pglab.training.native_gradient import prepare
+
+    shapes = build_shapes(settings)
+    world, policy = shapes.world, shapes.policy()
+    why = why_not(world, policy, shapes.device) or ""
+    if not why:
+        prepare(world, policy)
+    return why
 
 
 def build_arm(settings: Settings, seeds: list[int]) -> Arm:

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 
@@ -25,6 +26,8 @@ from pglab.shell import ended, told
 from pglab.studies.asked import Composed
 from pglab.studies.until import train_as_asked
 from pglab.sweep import compose_runs, config_folders, explained, plain_jobs
+
+SCHEDULER = (signal.SIGTERM, signal.SIGUSR2)  # by which one stops a job
 
 
 def main() -> int:
@@ -66,6 +69,9 @@ def _done(
         stopped = _listen_for_interruption()
         with _undisguised(stopped):
             asked = parse(sys.argv[1:])
+            if asked.options.get("version"):
+                print(f"pglab {version('pglab')}")
+                return 0
             if asked.options.get("help"):
                 with explained(config_name, ()):
                     print(manual(asked.overrides, config_name, config_folders(config_name, asked.config_dir)), end="")
@@ -137,13 +143,15 @@ def _listen_for_interruption() -> threading.Event:
     def interrupt(number: int, frame: FrameType | None) -> None:
         # Further ones must not disturb the storing of what there is.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for scheduler in SCHEDULER:
+            signal.signal(scheduler, signal.SIG_IGN)
         stopped.set()
         raise KeyboardInterrupt
 
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a shell's background jobs have it
         signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
+    for scheduler in SCHEDULER:
+        signal.signal(scheduler, interrupt)
     return stopped
 
 

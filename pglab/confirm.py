@@ -38,10 +38,15 @@ SEEDS = 20
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Chooses, trains and judges what the command line asks for; returns the exit status."""
-    return ended(lambda: _confirmed(sys.argv[1:] if arguments is None else arguments))
+    return ended(lambda: confirmed(sys.argv[1:] if arguments is None else arguments))
 
 
-def _confirmed(arguments: Sequence[str]) -> int:
+def confirmed(arguments: Sequence[str]) -> int:
+    """Does what the command line asks for; returns the exit status.
+
+    Raises:
+        InputError: bad input; nothing was trained or written.
+    """
     asked = _parser().parse_intermixed_args(arguments)
     command = shlex.join(["python", "-m", "pglab.confirm", *arguments])
     with interruptible():

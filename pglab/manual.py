@@ -63,6 +63,8 @@ def _overview(config_name: str, known: Sequence[Entry], console: Console) -> Non
         f"{program} --help weighting": "more about a group, a choice (weighting=gae) or a key (optimizer.lr)",
         f"{program} --config-dir DIR …": "with YAML files of your own beside those of pglab",
         f"{program} --cfg job": "prints every key with its value, and does nothing",
+        f"{program} --version": "prints the version",
+        'eval "$(pglab -sc install=bash)"': "completes groups, choices and keys by the tab key; also fish, zsh",
     }
     console.print(Text(about))
     _section(console, "", [(name, Text(text)) for name, text in uses.items()])

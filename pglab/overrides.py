@@ -14,6 +14,7 @@ KEY = re.compile(r"[+~]*[\w$][\w$/.@:-]*", re.ASCII)
 CALL = re.compile(r"\s*\w+\(.*\)\s*")
 QUOTED = r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\""
 INTERPOLATED = r"\$\{[^}]*\}"
+OPEN = "cluster.options."  # takes any key, and needs no + for one that is new
 PIECE = re.compile(rf"{QUOTED}|{INTERPOLATED}|(?P<bare>(?:\\.|[^,()\[\]{{}}'\"\\])+)")
 PLAIN = re.compile(r"(?:\\.|[\w/+.$%*@?|: \t\\-])*", re.ASCII)  # letters that Hydra takes without quotation marks
 
@@ -31,6 +32,8 @@ def parsed(overrides: Iterable[str], loader: ConfigLoader | None = None) -> list
 def quoted(override: str) -> str:
     """The same with quotation marks around every piece of the value that Hydra would not read without."""
     key, equals, value = override.partition("=")
+    if key.startswith(OPEN):
+        return quoted(f"++{override}")
     if CALL.fullmatch(value):  # its equals signs name arguments
         return override
     return key + equals + PIECE.sub(lambda piece: piece[0] if _is_plain(piece["bare"]) else f"'{piece[0]}'", value)

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 SINGLE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-STOPS = (signal.SIGINT, signal.SIGTERM)
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 PARENT_CHECK = 0.5  # seconds between two looks at whether the parent is still there
 
 
@@ -56,7 +56,7 @@ def start(module: str, variables: Mapping[str, str], **options: Any) -> tuple[su
 def be_child(module: str, descriptor: int, parent: int) -> None:
     """Serves the pipe with this descriptor, in a child, for as long as the process `parent` lives.
 
-    A Ctrl-C or a scheduler's SIGTERM reaches children too; the parent alone decides what becomes of them.
+    A Ctrl-C or a scheduler's SIGTERM or SIGUSR2 reaches children too; the parent alone decides what becomes of them.
     """
     for stop in STOPS:
         signal.signal(stop, signal.SIG_IGN)

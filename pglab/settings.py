@@ -44,6 +44,7 @@ KEYS: Mapping[str, Decides] = {
     "gamma": ARM,
     "lanes": BUNDLE,
     "device": BUNDLE,
+    "backend": BUNDLE,
     "evaluation": Decides.NUMBERS | Decides.SHAPES,
     "experiment": Decides.NAME,  # a group without settings of its own
     "seed": Decides.ROW,
@@ -58,6 +59,7 @@ KEYS: Mapping[str, Decides] = {
     "study": Decides.COMMAND,
     "results_dir": Decides.COMMAND,
     "workers": Decides.COMMAND,
+    "cluster": Decides.COMMAND,
     "fuse": Decides.COMMAND,
     "on_mismatch": Decides.COMMAND,
     "fail_fast": Decides.COMMAND,
@@ -83,6 +85,7 @@ LATER_GROUPS = {
     "schedule": {"_target_": "pglab.training.schedule.Constant"},
     "observations": {"_target_": "pglab.training.observations.Raw"},
     "rewards": {"_target_": "pglab.algorithms.rewards.Raw"},
+    "backend": "torch",
 }
 LATER_ARGUMENTS = {
     "pglab.algorithms.losses.Estimator": {

@@ -15,12 +15,13 @@ from pglab.studies.plan import make_plan
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+GUIDE = (ROOT / "pglab" / "GUIDE.md").read_text()
 QUICK = ["updates=2", "batch.steps=200", "evaluation.episodes=3", "logger.mode=disabled"]
 
 
-def block(language, beginning):
-    """The README's code block of a language that begins like this."""
-    blocks = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def block(language, beginning, page=GUIDE):
+    """A page's code block of a language that begins like this."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
     return next(code for code in blocks if code.startswith(beginning))
 
 
@@ -55,7 +56,7 @@ def test_a_confirmation_is_asked_of_the_study_that_the_command_above_it_fills():
 def test_arms_with_settings_of_their_own_join_a_grid_as_experiments(tmp_path):
     (tmp_path / "my_conf/experiment").mkdir(parents=True)
     (tmp_path / "my_conf/experiment/slow_rtg.yaml").write_text(block("yaml", "# @package _global_"))
-    (command,) = re.findall(r"`python -m pglab --config-dir my_conf -m (experiment=[^`]*)`", README)
+    (command,) = re.findall(r"`python -m pglab --config-dir my_conf -m (experiment=[^`]*)`", GUIDE)
     own, other = make_plan(compose_runs(command.split(), tmp_path / "my_conf")).arms
     assert (own.settings["optimizer"]["lr"], own.settings["batch"]["steps"]) == (0.003, 20000)
     assert [arm.name for arm in (own, other)] == ["experiment=slow_rtg", "experiment=ppo"]
@@ -156,7 +157,7 @@ def test_a_part_of_ones_own_trains_beside_the_built_in_ones(tmp_path, group):
 
 
 def test_the_figure_is_that_of_the_command_beneath_it_and_has_its_score():
-    first_screen = README[: README.index("On a terminal")]
+    first_screen = README[: README.index("## A tour")]
     figure = re.search(r"!\[.*\]\((.*)\)", first_screen)[1]
     caption, command = re.findall(r"python -m pglab -m ([\w=,]+) seeds?=", first_screen)[:2]
     assert caption == command == "weighting=total,rtg"
@@ -169,19 +170,86 @@ def test_the_figure_is_that_of_the_command_beneath_it_and_has_its_score():
 
 def test_the_one_bias_that_is_on_by_default_is_named():
     assert Estimator().bias == ("the sum is divided by the batch's steps, whose number is random",)
-    (sentence,) = re.findall(r"a key of `estimator`, (.*?)\.\n", README, re.DOTALL)
+    (sentence,) = re.findall(r"a key of `estimator`, (.*?)\.\n", GUIDE, re.DOTALL)
     assert "but for one:\n`estimator.reduction=steps`" in sentence
     assert "a declared bias" in sentence
 
 
-def test_the_table_of_choices_names_every_choice_there_is():
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", README, re.MULTILINE))
-    groups = {
-        folder.name: {file.stem for file in folder.iterdir()} for folder in (ROOT / "conf").iterdir() if folder.is_dir()
-    }
-    for group, choices in groups.items():
-        if group != "logger":
-            assert choices <= set(re.findall(r"`(\w+)`", rows[group])), group
+PAGES = [ROOT / "README.md", *(ROOT / name for name in ("conf/README.md", "analysis/README.md", "tests/README.md"))]
+PAGES += [ROOT / "pglab" / "README.md", ROOT / "pglab" / "GUIDE.md", ROOT / "analysis" / "exercises" / "README.md"]
+
+
+def test_readme_is_short():
+    assert len(README.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page):
+    text = page.read_text()
+    titles = [line.lstrip("# ").lower() for line in text.splitlines() if line.startswith("#")]
+    headings = {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles}
+    for target in re.findall(r"\]\(([^)#]*)(?:#([\w-]+))?\)", text):
+        file, anchor = target
+        assert (page.parent / file).exists(), file
+        if not file:
+            assert anchor in headings, anchor
+
+
+def shown_on_readme(beginning):
+    return block("bash", beginning, README)
+
+
+FIRST, FIGURE, OWN = "(python3 -c", "python -m pglab -m weighting=total,rtg seeds=12", "mkdir -p my_conf"
+
+
+def as_a_user(commands, folder):
+    """Runs commands as README prints them, in a folder with this repository's parts; the output of all."""
+    for name in ("analysis", "conf", "pglab", "pyproject.toml", "README.md", "LICENSE"):
+        (folder / name).symlink_to(ROOT / name)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "WANDB_MODE": "offline"}
+    command = ["bash", "-euo", "pipefail", "-c", commands]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def without_setup(commands):
+    """The commands but for the first line, which makes the environment that tests run in already."""
+    setup, rest = commands.split("\n", 1)
+    assert setup.endswith("pip install -q -e .")
+    return rest
+
+
+@pytest.mark.slow
+def test_the_first_verdict_comes_as_printed(tmp_path):
+    said = as_a_user(without_setup(shown_on_readme(FIRST)), tmp_path)
+    table = README.split("```\n arm ")[1].split("```")[0]
+    assert [line.split() for line in table.splitlines() if line] == [
+        line.split() for line in said[said.index(" arm ") + 5 : said.index("Report:")].splitlines() if line.strip()
+    ]
+
+
+@pytest.mark.slow
+def test_the_figure_for_a_paper_comes_as_printed(tmp_path):
+    as_a_user(shown_on_readme(FIGURE), tmp_path)
+    content = (tmp_path / "learning_curves.pdf").read_bytes()
+    (width,) = re.findall(rb"/MediaBox \[ ?0 0 ([\d.]+)", content)
+    assert float(width) == pytest.approx(3.5 * 72, rel=0.02)
+
+
+@pytest.mark.slow
+def test_the_weighting_of_ones_own_is_proven_as_printed(tmp_path):
+    said = as_a_user(shown_on_readme(OWN), tmp_path)
+    assert "biased as declared: later rewards are left out" in said
+    assert "near_sighted" in said.partition("biased as declared")[2]
+
+
+def test_the_paths_of_readme_compose_and_what_they_write_is_what_guide_explains(tmp_path):
+    own = shown_on_readme(OWN)
+    assert block("python", "from dataclasses").strip() in own
+    for commands in map(shown_on_readme, (FIRST, FIGURE, OWN)):
+        for line in re.findall(r"^python -m pglab (?:--config-dir \w+ )?-m (.*)$", commands, re.MULTILINE):
+            assert len(compose_runs([part for part in line.split() if "near_sighted" not in part])) > 0
 
 
 def test_the_test_line_is_what_continuous_integration_runs():

@@ -15,6 +15,9 @@ the start of the episode, as the total return is, says so in an attribute `disco
 and never takes the factor. One that means nothing on a piece of an episode (see `pglab.training.segments`)
 says so in a true attribute `whole_episodes`, and so does such a baseline.
 
+A weighting whose Ψ is a function of the rewards alone may have a method `packed`, which returns the same bits for
+episodes that lie end to end (`pglab.algorithms.packed`): most of the time that weights take is then saved.
+
 A weighting or baseline that at some setting gives the bits of another one that is simpler returns that from an
 optional method `simplest()`, and itself at any other setting: arms that are the same by it are trained once.
 """
@@ -27,6 +30,7 @@ from torch import Tensor
 
 from pglab.algorithms.baselines import NoBaseline
 from pglab.algorithms.batch import Batch
+from pglab.algorithms.packed import PackedEpisodes
 from pglab.algorithms.returns import (
     discount_powers,
     discounted_sum,
@@ -75,6 +79,9 @@ class TotalReturn:
     def __call__(self, batch: Batch) -> Tensor:
         return (total_returns(batch.reward, self.gamma) * batch.mask).detach()
 
+    def packed(self, episodes: PackedEpisodes) -> Tensor:
+        return episodes.total(episodes.reward, self.gamma)
+
 
 @dataclass(frozen=True)
 class RewardToGo:
@@ -88,6 +95,9 @@ class RewardToGo:
 
     def __call__(self, batch: Batch) -> Tensor:
         return (rewards_to_go(batch.reward, self.gamma) * batch.mask).detach()
+
+    def packed(self, episodes: PackedEpisodes) -> Tensor:
+        return episodes.to_go(episodes.reward, self.gamma)
 
 
 @dataclass(frozen=True)
@@ -110,6 +120,9 @@ class ExponentSlip:
 
     def __call__(self, batch: Batch) -> Tensor:
         return (rewards_to_go(self.gamma**batch.reward * batch.reward, 1.0) * batch.mask).detach()
+
+    def packed(self, episodes: PackedEpisodes) -> Tensor:
+        return episodes.to_go(self.gamma**episodes.reward * episodes.reward, 1.0)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pglab.envs.classic import SOLVED, Classic
 from pglab.envs.drawing import Action, Twin
 from pglab.envs.spaces import Box, Discrete
 from pglab.envs.world import State, Step
+from pglab.native.world import NativeWorld
 
 DT = 0.2  # seconds between steps, one Runge-Kutta step each
 GRAVITY = 9.8
@@ -53,6 +54,11 @@ class Acrobot(Classic):
     twin: ClassVar[Twin] = Twin("Acrobot-v1", _put)
     best_return: ClassVar[float] = -100.0
     best_source: ClassVar[str] = SOLVED
+
+    def native(self) -> NativeWorld:
+        from pglab.native import worlds  # needs numba, which only backend=native asks for
+
+        return worlds.ACROBOT
 
     def reset(self, uniform: Tensor) -> State:
         return tuple((uniform * 0.2 - 0.1).float().unbind(-1))

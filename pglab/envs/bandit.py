@@ -12,6 +12,7 @@ from torch import Tensor
 from pglab.envs.finite import FiniteMDP
 from pglab.envs.spaces import Discrete
 from pglab.envs.world import State, Step
+from pglab.native.world import NativeWorld
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ class Bandit:
 
     def best_action(self, state: State) -> Tensor:
         return torch.full_like(state[0], int(np.argmax(self.means)), dtype=torch.int64)
+
+    def native(self) -> NativeWorld:
+        from pglab.native import worlds  # needs numba, which only backend=native asks for
+
+        return worlds.bandit(self.means, self.noise)
 
     def reset(self, uniform: Tensor) -> State:
         return (torch.zeros(uniform.shape[:-1], device=uniform.device),)

@@ -12,6 +12,7 @@ from pglab.envs.classic import Classic
 from pglab.envs.drawing import Action, Twin
 from pglab.envs.spaces import Box, Discrete
 from pglab.envs.world import State, Step
+from pglab.native.world import NativeWorld
 
 GRAVITY = 9.8
 MASS_POLE = 0.1
@@ -55,6 +56,11 @@ class CartPole(Classic):
     @property
     def best_return(self) -> float:
         return float(self.horizon)
+
+    def native(self) -> NativeWorld:
+        from pglab.native import worlds  # needs numba, which only backend=native asks for
+
+        return worlds.CARTPOLE
 
     def reset(self, uniform: Tensor) -> State:
         return tuple((uniform * 0.1 - 0.05).unbind(-1))

@@ -11,6 +11,7 @@ from torch import Tensor
 from pglab.envs.bandit import standard_normal
 from pglab.envs.spaces import Box, Discrete
 from pglab.envs.world import State, Step
+from pglab.native.world import NativeWorld
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class ContinuousBandit:
     @property
     def actions(self) -> Box:
         return Box(len(self.target), self.low, self.high)
+
+    def native(self) -> NativeWorld:
+        from pglab.native import worlds  # needs numba, which only backend=native asks for
+
+        return worlds.vector_bandit(self.target, self.curvature, self.noise)
 
     def reset(self, uniform: Tensor) -> State:
         return (torch.zeros(uniform.shape[:-1], device=uniform.device),)

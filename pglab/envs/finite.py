@@ -12,6 +12,7 @@ from torch import Tensor
 from pglab.envs.drawing import Action, Drawing, Twin
 from pglab.envs.spaces import Discrete
 from pglab.envs.world import State, Step
+from pglab.native.world import NativeWorld
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +110,11 @@ class FiniteMDP:
         if self.twin is None:
             raise ValueError("tables alone have no picture; those of a Gymnasium environment do")
         return self.twin.drawing(self, mode)
+
+    def native(self) -> NativeWorld:
+        from pglab.native import worlds  # needs numba, which only backend=native asks for
+
+        return worlds.finite({name: table.numpy(force=True) for name, table in self._tables.items()})
 
     def reset(self, uniform: Tensor) -> State:
         return ((uniform >= self._on(uniform, "start")).sum(-1),)

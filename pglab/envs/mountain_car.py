@@ -10,6 +10,7 @@ from pglab.envs.classic import SOLVED, Classic
 from pglab.envs.drawing import Action, Twin
 from pglab.envs.spaces import Box, Discrete
 from pglab.envs.world import State, Step
+from pglab.native.world import NativeWorld
 
 MIN_POSITION, MAX_POSITION = -1.2, 0.6
 MAX_SPEED = 0.07
@@ -43,6 +44,11 @@ class MountainCar(Classic):
     best_return: ClassVar[float] = -110.0
     best_source: ClassVar[str] = SOLVED
 
+    def native(self) -> NativeWorld:
+        from pglab.native import worlds  # needs numba, which only backend=native asks for
+
+        return worlds.MOUNTAIN_CAR
+
     def reset(self, uniform: Tensor) -> State:
         return _at_rest(uniform)
 
@@ -69,6 +75,11 @@ class MountainCarContinuous(Classic):
     reset_draws: ClassVar[int] = 1
     step_draws: ClassVar[int] = 0
     twin: ClassVar[Twin] = Twin("MountainCarContinuous-v0", _put)
+
+    def native(self) -> NativeWorld:
+        from pglab.native import worlds  # needs numba, which only backend=native asks for
+
+        return worlds.MOUNTAIN_CAR_CONTINUOUS
 
     def reset(self, uniform: Tensor) -> State:
         return _at_rest(uniform)

@@ -12,6 +12,7 @@ from pglab.envs.classic import Classic
 from pglab.envs.drawing import Action, Twin
 from pglab.envs.spaces import Box
 from pglab.envs.world import State, Step
+from pglab.native.world import NativeWorld
 
 MAX_SPEED = 8.0
 MAX_TORQUE = 2.0
@@ -44,6 +45,11 @@ class Pendulum(Classic):
     reset_draws: ClassVar[int] = 2
     step_draws: ClassVar[int] = 0
     twin: ClassVar[Twin] = Twin("Pendulum-v1", _put)
+
+    def native(self) -> NativeWorld:
+        from pglab.native import worlds  # needs numba, which only backend=native asks for
+
+        return worlds.PENDULUM
 
     def reset(self, uniform: Tensor) -> State:
         theta, theta_dot = (uniform * 2.0 - 1.0).unbind(-1)

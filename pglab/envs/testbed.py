@@ -9,6 +9,7 @@ from torch import Tensor
 from pglab.envs.bandit import standard_normal
 from pglab.envs.spaces import Discrete
 from pglab.envs.world import State, Step
+from pglab.native.world import NativeWorld
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class GaussianTestbed:
 
     def best_action(self, state: State) -> Tensor:
         return state[0].argmax(-1)
+
+    def native(self) -> NativeWorld:
+        from pglab.native import worlds  # needs numba, which only backend=native asks for
+
+        return worlds.testbed(self.actions, self.mean, self.deviation, self.noise)
 
     def reset(self, uniform: Tensor) -> State:
         """One tensor: q, `[..., actions]`."""

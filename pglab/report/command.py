@@ -3,6 +3,7 @@
 import argparse
 import math
 import time
+import webbrowser
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import get_args
 
 from pglab.errors import InputError
 from pglab.report.content import Question, content
+from pglab.report.index import index_page
 from pglab.report.page import page
 from pglab.results.intervals import Method
 from pglab.results.pairs import Test
@@ -18,6 +20,7 @@ from pglab.results.shown import shown
 from pglab.shell import Parser, ended
 from pglab.store.atomic import write
 from pglab.store.folder import studies_in
+from pglab.store.reader import ABOUT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,12 +38,22 @@ def _reported(arguments: Sequence[str] | None) -> int:
         asked.score, asked.threshold, asked.control, asked.interval, asked.test, asked.difference,
         tuple(asked.others), dict(asked.columns),
     )  # fmt: skip
+    if _holds_studies(asked.study):
+        if question != Question() or asked.watch is not None:
+            raise InputError(
+                f"{asked.study} holds several studies, whose page takes no options but --output and --open"
+            )
+        return _indexed(asked.study, _page_in(asked.output or asked.study), asked.open)
     file = _place(asked.study, asked.output)
     if asked.watch is not None:
         _wait_for(asked.study, asked.watch)
     while True:
         seen = _state(asked.study)  # before it is read: what changes meanwhile is not missed
-        if report(asked.study, question, file, asked.watch) or asked.watch is None:
+        complete = report(asked.study, question, file, asked.watch)
+        if asked.open:
+            _open(file)
+            asked.open = False  # a browser reads it anew by itself
+        if complete or asked.watch is None:
             return 0
         while _state(asked.study) == seen:
             time.sleep(asked.watch)
@@ -59,14 +72,43 @@ def report(study: Path, question: Question, file: Path, watch: int | None = None
     """
     found = content(study, question)
     complete = found.origin.complete
-    text = page(found, refresh=None if complete else watch)
+    _write(file, page(found, refresh=None if complete else watch))
+    print(f"{shown(str(file))}   ({found.origin.runs}{'' if complete else '; the study is incomplete'})", flush=True)
+    return complete
+
+
+def _write(file: Path, text: str) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write(file, text.encode())
     except OSError as error:
         raise InputError(f"cannot write {file} ({error.strerror}); --output PATH writes the page elsewhere") from error
-    print(f"{shown(str(file))}   ({found.origin.runs}{'' if complete else '; the study is incomplete'})", flush=True)
-    return complete
+
+
+def _holds_studies(path: Path) -> bool:
+    """True for a folder of studies that is none itself."""
+    if not path.is_dir() or (path / ABOUT).exists():
+        return False
+    try:
+        return path.resolve() not in {study.path for study in studies_in(path)}
+    except FileNotFoundError:
+        return False
+
+
+def _indexed(folder: Path, file: Path, opened: bool) -> int:
+    """Writes the page about all studies in a folder; returns the exit status."""
+    number = len(studies_in(folder))
+    _write(file, index_page(folder, file))
+    print(f"{shown(str(file))}   ({'1 study' if number == 1 else f'{number} studies'})", flush=True)
+    if opened:
+        _open(file)
+    return 0
+
+
+def _open(file: Path) -> None:
+    """Shows the page in the browser, or says that there is none."""
+    if not webbrowser.open(file.resolve().as_uri()):
+        print(f"note: there is no browser to show {shown(str(file))} in", flush=True)
 
 
 def _place(study: Path, output: Path | None) -> Path:
@@ -75,6 +117,10 @@ def _place(study: Path, output: Path | None) -> Path:
         if (study / "report").is_symlink():
             raise InputError(f"{study / 'report'} is a link out of the study; --output PATH writes the page elsewhere")
         return study / "report" / "index.html"
+    return _page_in(output)
+
+
+def _page_in(output: Path) -> Path:
     return output if output.suffix == ".html" and not output.is_dir() else output / "index.html"
 
 
@@ -105,10 +151,12 @@ def _state(study: Path) -> dict[str, int]:
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m pglab.report",
-        description="One page about a study, the answer first, in STUDY/report/index.html or where --output says.",
+        description="One page about a study, the answer first, in STUDY/report/index.html or where --output says; of a "
+        "folder of studies one page about all of them, in FOLDER/index.html.",
         allow_abbrev=False,
     )
-    parser.add_argument("study", type=Path, metavar="STUDY", help="folder of a study")
+    parser.add_argument("study", type=Path, metavar="STUDY", help="folder of a study, or one that holds several")
+    parser.add_argument("--open", action="store_true", help="show the page in the browser")
     parser.add_argument(
         "--output",
         type=Path,

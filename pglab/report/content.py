@@ -26,6 +26,7 @@ from pglab.results.planning import seeds_needed
 from pglab.results.scores import How, scores
 from pglab.results.sequential import decide
 from pglab.results.verdicts import beats, is_judged
+from pglab.store.tuning import read_tuning
 
 Answer = TypeVar("Answer")
 
@@ -79,6 +80,7 @@ class Content:
         over: the answer over several problems; None where the study is on one.
         question: what was asked.
         twins: of `load_twins`.
+        tuned: keys that the study is a search over; none where it is no search.
     """
 
     updates: pd.DataFrame
@@ -92,6 +94,7 @@ class Content:
     over: OverProblems | None = None
     question: Question = field(default_factory=Question)
     twins: pd.DataFrame | None = None
+    tuned: tuple[str, ...] = ()
 
     @property
     def score(self) -> str:
@@ -126,8 +129,10 @@ def content(study: Path, question: Question) -> Content:
         verdicts = _decided(runs, known.until, question) + [v for v in verdicts if "not paired" in v.sentence]
     described = describe_arms(runs, question.interval)
     planning, across = _planning(runs, compared, question), _across(runs, question)
+    search = read_tuning(study)
+    tuned = tuple(one.key for one in search.ranges) if search else ()
     return Content(
-        updates, runs, described, compared, planning, verdicts, across, known, over, question, load_twins(study)
+        updates, runs, described, compared, planning, verdicts, across, known, over, question, load_twins(study), tuned
     )
 
 

@@ -18,6 +18,8 @@ from pglab.results.controls import find_arms
 from pglab.results.coverage import coverage_of_differences
 from pglab.results.effects import main_effects
 from pglab.results.normalised import NORMALISED
+from pglab.results.plots.style import PAGE_WIDTH
+from pglab.results.tuning import plain
 
 ENDS = ("low", "high")
 MOST_PAIRED = 20  # arms; a matrix of more is unreadable, and slow
@@ -82,7 +84,7 @@ def _of_problem(content: Content) -> Iterator[Drawn]:
         "Learning curves",
         "Every run is a thin line; bold is the mean over seeds. The band is the 95 % Student-t interval of that "
         "mean at each update by itself (pointwise): it does not hold for the whole curve at once.",
-        plots.learning_curves(updates),
+        plots.learning_curves(updates, PAGE_WIDTH),
     )
     scored = bool(np.isfinite(runs["score"].to_numpy(dtype=float)).any())
     finite = compared[compared["low"].notna()] if len(compared) else compared
@@ -121,12 +123,14 @@ def _of_problem(content: Content) -> Iterator[Drawn]:
             plots.probability_of_improvement(_both_ways(compare(runs, all_pairs=True)), names),
         )
     for key in _numeric(runs) if scored else []:
+        others = [other for other in content.tuned if other != key] if key in content.tuned else []
+        vary = f" The other tuned keys vary along: {', '.join(others)}." if others else ""
         yield Drawn(
-            "settings",
+            "tuning" if key in content.tuned else "settings",
             f"sensitivity_{key}",
             f"Sensitivity to {key}",
-            "One line for each set of arms that differ in nothing else.",
-            plots.sensitivity(runs, key, content.score),
+            f"One line for each set of arms that differ in nothing else.{vary}",
+            plots.sensitivity(runs.assign(arm=[plain(arm, others) for arm in runs["arm"]]), key, content.score),
         )
     if scored and len(compared_factors(runs)) > 1:
         table = main_effects(runs, control=_known_here(runs, content.question.control), twins=content.twins)

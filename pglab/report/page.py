@@ -19,6 +19,7 @@ from pglab.results.across import METHOD
 from pglab.results.arm_names import arm_labels
 from pglab.results.normalised import NORMALISED
 from pglab.results.plots.saving import drawn
+from pglab.results.tuning import tuned_arms
 
 MOST_DRAWN = 500  # runs; of more, lines weigh more than dots
 DOTS, COLOURS = 160, 128  # an inch; and of a picture
@@ -65,30 +66,39 @@ class Picture:
     width: int
 
 
-def page(content: Content, refresh: int | None = None) -> str:
-    """The page's HTML.
-
-    Args:
-        refresh: seconds after which a browser is to read the page anew; None: never.
-    """
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """The templates of all pages."""
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("pglab.report", "."),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def page(content: Content, refresh: int | None = None) -> str:
+    """The page's HTML.
+
+    Args:
+        refresh: seconds after which a browser is to read the page anew; None: never.
+    """
     scored = not content.runs.empty
-    return environment.get_template("page.html").render(
-        content=content,
-        origin=content.origin,
-        pictures=[_picture(one, len(content.runs)) for one in figures(content)] if scored else [],
-        arms=_arms(content) if scored else None,
-        comparisons=_comparisons(content) if len(content.comparisons) else None,
-        problems=_problems(content.over) if content.over else None,
-        methods=methods(content) if scored else [],
-        refresh=refresh,
-        most=MOST_TOLD,
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            content=content,
+            origin=content.origin,
+            pictures=[_picture(one, len(content.runs)) for one in figures(content)] if scored else [],
+            arms=_arms(content) if scored else None,
+            comparisons=_comparisons(content) if len(content.comparisons) else None,
+            problems=_problems(content.over) if content.over else None,
+            tuning=_tuning(content) if scored and content.tuned else None,
+            methods=methods(content) if scored else [],
+            refresh=refresh,
+            most=MOST_TOLD,
+        )
     )
 
 
@@ -120,6 +130,20 @@ def _comparisons(content: Content) -> Table:
     names |= {"arm": arms, "control": list(found["control_label"])}
     interval = "simultaneous 95 % interval" if found["comparisons"].max() > 1 else "95 % interval"
     return _table("comparisons", found, kept, names, interval, together(content))
+
+
+def _tuning(content: Content) -> Table:
+    """The best setting of each arm, and how much depends on finding it."""
+    found = tuned_arms(content.runs, content.tuned)
+    words = [name for name in ("problem", "arm", *content.tuned) if name in found]
+    kept = found.drop(columns=words)
+    note = (
+        f"{content.score[:1].upper()}{content.score[1:]}, mean over the seeds of a setting. typical and worst: median "
+        "and lowest of all settings that were tried; sensitivity: best less typical; near: the share of settings "
+        "within a tenth of the way from best to worst. The best of many has been lucky, too: fresh seeds judge it "
+        "(`python -m pglab.confirm`)."
+    )
+    return _table("tuning", found, kept, {name: list(found[name].astype(str)) for name in words}, "", note)
 
 
 def _problems(over: OverProblems) -> Table:

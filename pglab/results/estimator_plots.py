@@ -49,7 +49,7 @@ def bias_and_variance(points: pd.DataFrame) -> Figure:
         bias.set_xscale("symlog", linthresh=10)
         bias.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         bias.set_yticks(range(len(estimators)), [as_typed(name).replace(",", "\n") for name in estimators])
-        bias.set_xlabel("relative bias along ∇J, % (intervals that hold together;\nlinear to ±10, then logarithmic)")
+        bias.set_xlabel("relative bias along ∇J, %\n(intervals that hold together; linear to ±10,\nthen logarithmic)")
         known = points[["variance", "exact_variance"]].to_numpy(dtype=float)
         known = known[known > 0]
         if len(known) and known.max() > DECADE * known.min():  # else a logarithmic axis has no room for its labels

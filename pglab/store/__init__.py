@@ -1,6 +1,9 @@
 """A study on disk: its only readers and writers. One folder an arm, every file written whole or not at all.
 
     STUDY/mirrored.json              what W&B has of it (see `pglab.tracking`)
+          tuning.json                of a search: what is tuned, in which ranges; Optuna's journal is beside it
+          cluster/                   while commands train on a cluster: their keys, addresses and workers
+          logs/                      of workers on other machines, a file for each
           report/index.html          of `python -m pglab.report`
           ARM/arm.json               settings, provenance, and of each seed how far it is: what counts is here
               config.yaml            the resolved configuration

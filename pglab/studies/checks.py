@@ -10,6 +10,8 @@ from pglab.store.records import LARGEST_SEED
 from pglab.studies.asked import Composed
 from pglab.studies.standing import OnMismatch
 
+HERE = "pglab.studies.cluster.engines.Processes"  # the engine that is none, unless workers dial in
+
 
 def check_numbers(settings: Mapping[str, Any]) -> None:
     """Raises InputError where a number that decides what is computed is out of range."""
@@ -30,8 +32,9 @@ def check_numbers(settings: Mapping[str, Any]) -> None:
         rate = optimizer.get("lr")
         if isinstance(rate, int | float) and rate <= 0:
             raise InputError(f"{group}optimizer.lr={rate} must be above 0")
-    if settings["device"] not in ("cpu", "cuda"):
-        raise InputError(f"device={settings['device']} is not one of cpu, cuda")
+    for key, allowed in (("device", ("cpu", "cuda")), ("backend", ("torch", "native"))):
+        if settings[key] not in allowed:
+            raise InputError(f"{key}={settings[key]} is not one of {', '.join(allowed)}")
     if not settings["results_dir"].strip():
         raise InputError(f"results_dir={settings['results_dir']} names no folder; results is one")
     if settings["results_dir"].startswith("~"):
@@ -40,9 +43,20 @@ def check_numbers(settings: Mapping[str, Any]) -> None:
         )
 
 
+def dials_in(settings: Mapping[str, Any]) -> bool:
+    """Workers are not all children of this process: there is another engine, or an address."""
+    cluster = settings["cluster"]
+    return cluster["engine"] != HERE or cluster["address"] is not None
+
+
 def check_values(settings: Mapping[str, Any]) -> None:
     """Raises InputError where a number is out of range or a word is not one of those allowed."""
     check_numbers(settings)
+    workers = settings["cluster"]["workers"]
+    if workers is not None and not (type(workers) is int and workers >= 0):
+        raise InputError(f"cluster.workers={workers} must be a whole number of at least 0")
+    if workers == 0 and not dials_in(settings):
+        raise InputError("cluster.workers=0 leaves nobody to train; with cluster.address=HOST workers can dial in")
     if settings["evaluation"]["episodes"] < 0:
         raise InputError(f"evaluation.episodes={settings['evaluation']['episodes']} must be at least 0")
     if settings["render_every"] < 0:

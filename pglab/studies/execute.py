@@ -1,7 +1,7 @@
 """Carrying out a plan: workers of a pool train, the recorder stores, the console shows."""
 
 from pglab.studies.console import Console
-from pglab.studies.messages import Checkpoint, Done, Failed, Film, Updated
+from pglab.studies.messages import Checkpoint, Done, Failed, Film, Lost, Updated
 from pglab.studies.plan import Plan, Shard
 from pglab.studies.pool import Pool
 from pglab.studies.recorder import Outcome, Recorder
@@ -14,7 +14,8 @@ def execute(plan: Plan, pool: Pool, console: Console) -> Outcome:
 
     Ctrl-C ends the workers at once and keeps the rows that there are, with status `stopped`. A shard
     that raises is tried again in halves, down to the runs that raise alone: these end with status
-    `failed`, all others go on.
+    `failed`, all others go on. A shard whose worker is gone goes on from its last checkpoint with another
+    one; only where that happens again and again, and it comes no further, is it taken to have raised.
     """
     recorder = Recorder(plan, console)
     waiting, training = list(reversed(plan.shards)), list[Shard]()
@@ -44,16 +45,20 @@ def _train(
                 case Updated():
                     recorder.updated(event)
                 case Checkpoint():
-                    recorder.checkpoint(event)
+                    recorder.checkpoint(event, shard)
                 case Film():
                     recorder.film(event)
                 case Done():
                     recorder.done(event)
                     training.remove(shard)
+                case Lost():
+                    waiting += reversed(recorder.lost(shard, event))
+                    training.remove(shard)
                 case Failed():
                     waiting += reversed(recorder.failed(shard, event))
                     training.remove(shard)
-                    if plan.settings["fail_fast"]:
-                        return
+        if recorder.outcome.failures and plan.settings["fail_fast"]:
+            return
+        recorder.store_results()
         recorder.write_checkpoints()
         console.tick()

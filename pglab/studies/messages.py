@@ -8,6 +8,8 @@ import numpy as np
 
 from pglab.store.states import Saved
 
+WITHOUT_A_WORD = "the worker process ended without a word (killed, or out of memory?)"
+
 
 @dataclass(frozen=True)
 class Check:
@@ -27,10 +29,15 @@ class Checked:
     """The fault of the first arm that could not be trained, if any, or the program of each, and of each stored one.
 
     Programs are texts, equal for arms that are one program: what is built of them has the same simplest form.
+
+    Attributes:
+        by_torch: of each arm that is asked for under `backend=native`, why torch computes it; empty where compiled
+            code does, None where nobody asks.
     """
 
     problem: str | None
     programs: tuple[str, ...] = ()
+    by_torch: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,14 +58,24 @@ class Slice:
 
 @dataclass(frozen=True)
 class Job:
-    """A shard to train."""
+    """A shard to train.
+
+    Attributes:
+        every: seconds between two reports of updates; 0: each at once.
+    """
 
     slices: tuple[Slice, ...]
+    every: float = 0.0
+
+
+@dataclass(frozen=True)
+class Leave:
+    """An order to end: at once where there is nothing to do, else after the next update, with a checkpoint."""
 
 
 @dataclass(frozen=True)
 class Updated:
-    """One update: of each slice in training its arm's number and what its runs showed."""
+    """Updates: of each slice in training its arm's number and what its runs showed, by update."""
 
     measures: list[tuple[int, dict[str, np.ndarray]]]
 
@@ -116,4 +133,15 @@ class Failed:
         return self.own or self.traceback
 
 
-Event = Updated | Film | Checkpoint | Done | Failed
+@dataclass(frozen=True)
+class Lost:
+    """A shard whose worker is gone: it can go on from its last checkpoint elsewhere.
+
+    Attributes:
+        told: the worker was told to go, as a scheduler does; nothing that it trained is to blame.
+    """
+
+    told: bool = False
+
+
+Event = Updated | Film | Checkpoint | Done | Failed | Lost

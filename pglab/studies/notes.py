@@ -1,6 +1,6 @@
 """Notes on choices that do not go well together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pglab.results.shown import listed
 from pglab.settings import NO_BASELINE
@@ -23,6 +23,25 @@ def unused_baseline(arms: Sequence[Composed]) -> str | None:
         return None
     weightings, chosen = _listed("weighting", unused), _listed("baseline", unused)
     return f"under {weightings} no baseline is used, and nothing changes with {chosen}"
+
+
+def backends(by_torch: Mapping[str, str]) -> str | None:
+    """A line on what compiled code computes under `backend=native`, and what torch does, and why.
+
+    Args:
+        by_torch: of each arm that asks for compiled code why torch computes it; empty where that does not.
+    """
+    if not by_torch:
+        return None
+    reasons: dict[str, list[str]] = {}
+    for arm, why in by_torch.items():
+        reasons.setdefault(why, []).append(arm)
+    said = []
+    for why, arms in sorted(reasons.items()):
+        which = "all arms" if len(arms) == len(by_torch) else f"{len(arms)} of {len(by_torch)} arms"
+        named = f" ({', '.join(arms[:2])}{', …' if len(arms) > 2 else ''})" if len(reasons) > 1 else ""
+        said.append(f"torch plays {which}{named}: {why}" if why else f"compiled code plays {which}{named}")
+    return f"backend=native: {'; '.join(said)}"
 
 
 def _is_none(one: Composed) -> bool:

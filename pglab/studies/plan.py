@@ -1,11 +1,11 @@
 """From the runs that were asked for to the work that is left: checked, and cut into shards."""
 
 import os
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,10 +17,14 @@ from pglab.store.reader import ABOUT
 from pglab.store.records import ArmRecord
 from pglab.store.writer import ArmWriter
 from pglab.studies.asked import ArmConfig, Composed, Run, earlier_names, runs_of, study_name
-from pglab.studies.checks import check_one_study, check_values
+from pglab.studies.checks import check_one_study, check_values, dials_in
 from pglab.studies.provenance import versions
 from pglab.studies.standing import Standing, standing_of
 from pglab.studies.twins import one_of_each
+
+BY_HAND = 4  # workers for which shards are sized where nobody knows how many will come
+ROUNDS = 3  # of shards for each worker of a cluster
+Cut = Callable[[int], list[int]]  # the sizes of the shards of so many rows
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,11 @@ class Shard:
     @property
     def runs(self) -> int:
         return sum(len(seeds) for _, seeds in self.arms)
+
+    @property
+    def each(self) -> list[tuple[int, int]]:
+        """Arm and seed of each run."""
+        return [(number, seed) for number, seeds in self.arms for seed in seeds]
 
     def halves(self) -> "list[Shard]":
         """The same runs in two shards: half of the arms each, or every other seed of a single arm."""
@@ -190,9 +199,47 @@ def _described(arm: ArmConfig) -> ArmRecord:
 def _work(arms: Sequence[PlannedArm]) -> dict[str, Any]:
     """The shards that are left of some arms, and how many workers these need."""
     settings = arms[0].settings
-    workers = settings["workers"] or len(os.sched_getaffinity(0))
-    shards = _shards(arms, workers if settings["fuse"] else None)
+    asked = settings["cluster"]["workers"]
+    workers = len(os.sched_getaffinity(0)) if asked is None else asked
+    shards = _shards(arms, _falling(workers or BY_HAND) if dials_in(settings) else _equal(workers), settings["fuse"])
+    if dials_in(settings):
+        shards.sort(key=lambda shard: -_updates_left(arms, shard))
     return {"shards": tuple(shards), "workers": min(workers, len(shards))}
+
+
+def _updates_left(arms: Sequence[PlannedArm], shard: Shard) -> int:
+    """Updates that all runs of a shard have to make together."""
+    of_arms = [(arms[number].settings["updates"], arms[number].standing.starts, seeds) for number, seeds in shard.arms]
+    return sum(updates - starts[seed] for updates, starts, seeds in of_arms for seed in seeds)
+
+
+def _equal(workers: int) -> Cut:
+    """As many shards as workers, of nearly equal size: those of one machine are equally fast."""
+
+    def cut(rows: int) -> list[int]:
+        parts = min(workers, rows)
+        return [(n + 1) * rows // parts - n * rows // parts for n in range(parts)]
+
+    return cut
+
+
+def _falling(workers: int) -> Cut:
+    """Several shards for each worker, large ones first, so that all workers end together.
+
+    Each round deals out half of what is left in equal shards, one for each worker, and the last round all of it
+    (factoring; Hummel, Schonberg and Flynn 1992). Few rows are as slow as some more, so rounds are few.
+    """
+
+    def cut(rows: int) -> list[int]:
+        sizes: list[int] = []
+        for turn in range(ROUNDS, 0, -1):
+            left = rows - sum(sizes)
+            size = max(1, -(-left // (workers * (2 if turn > 1 else 1))))
+            dealt = [min(size, left - n * size) for n in range(workers) if left > n * size]
+            sizes += dealt
+        return sizes
+
+    return cut
 
 
 def _distinct_arms(runs: list[Run]) -> list[tuple[ArmConfig, list[int]]]:
@@ -218,16 +265,15 @@ def _distinct_arms(runs: list[Run]) -> list[tuple[ArmConfig, list[int]]]:
     return [(arm, seeds[name]) for name, arm in arms.items()]
 
 
-def _shards(arms: Sequence[PlannedArm], parts: int | None) -> list[Shard]:
-    """Each bundle cut into `parts` shards of nearly equal size; None: a shard for every run."""
+def _shards(arms: Sequence[PlannedArm], cut: Cut, fuse: bool) -> list[Shard]:
+    """Each bundle cut into shards; without `fuse` a shard for every run."""
     bundles: dict[str, list[tuple[int, int]]] = {}
     for number, one in enumerate(arms):
         bundles.setdefault(one.arm.shapes, []).extend((number, seed) for seed in one.standing.starts)
     shards = []
     for rows in bundles.values():
-        cuts = min(parts or len(rows), len(rows))
-        for cut in range(cuts):
-            part = rows[cut * len(rows) // cuts : (cut + 1) * len(rows) // cuts]
-            by_arm = groupby(part, key=lambda row: row[0])
+        left = iter(rows)
+        for size in cut(len(rows)) if fuse else [1] * len(rows):
+            by_arm = groupby(islice(left, size), key=lambda row: row[0])
             shards.append(Shard(tuple((number, [seed for _, seed in group]) for number, group in by_arm)))
     return shards

@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 from pglab.errors import InputError
 from pglab.processes import SINGLE_THREAD, start
-from pglab.studies.messages import Check, Checked, Done, Event, Failed, Job
+from pglab.studies.messages import WITHOUT_A_WORD, Check, Checked, Done, Event, Failed, Job, Lost
 from pglab.studies.plan import Shard
 
 STANDARD_ERROR = 2  # that of this process; `sys.stderr` is none in a notebook
-LAST = (Checked, Done, Failed)  # of an order
+LAST = (Checked, Done, Failed, Lost)  # of an order
 
 
 class Pool(Protocol):
@@ -22,18 +22,6 @@ class Pool(Protocol):
         """Workers that have nothing to do."""
         ...
 
-    def check(self, settings: Sequence[Mapping[str, Any]], stored: Sequence[Mapping[str, Any]] = ()) -> Sequence[str]:
-        """Has the components of arms built and tried, and returns each arm's program (see `Checked`).
-
-        Args:
-            settings: of the arms.
-            stored: identities of arms that a study has besides, whose programs come after those.
-
-        Raises:
-            InputError: an arm could not be trained.
-        """
-        ...
-
     def send(self, shard: Shard, job: Job) -> None:
         """Gives a shard to an idle worker."""
         ...
@@ -41,7 +29,7 @@ class Pool(Protocol):
     def events(self, patience: float) -> Iterator[tuple[Shard, Event]]:
         """Yields what workers report within so many seconds, each with its shard.
 
-        `Done` and `Failed` are the last of a shard; a worker that is gone has failed, and is replaced.
+        `Done`, `Failed` and `Lost` are the last of a shard. A worker that is gone is replaced where that can be.
         """
         ...
 
@@ -67,17 +55,28 @@ class LocalPool:
     def idle(self) -> int:
         return len(self._idle)
 
-    def check(self, settings: Sequence[Mapping[str, Any]], stored: Sequence[Mapping[str, Any]] = ()) -> Sequence[str]:
+    def check(self, settings: Sequence[Mapping[str, Any]], stored: Sequence[Mapping[str, Any]] = ()) -> Checked:
+        """Has the components of arms built and tried, and returns what came of it.
+
+        Args:
+            settings: of the arms.
+            stored: identities of arms that a study has besides, whose programs come after those.
+
+        Raises:
+            InputError: an arm could not be trained.
+        """
         # All of them check, one answers: checking is what makes a worker ready to train.
         for worker in self._idle:
             worker.send(Check(tuple(settings), tuple(stored)))
         answer, *_ = [worker.receive() for worker in self._idle]
         if isinstance(answer, Failed):
             raise InputError(f"the components could not be tried:\n{answer.shown}")
+        if isinstance(answer, Lost):
+            raise InputError(f"the components could not be tried: {WITHOUT_A_WORD}")
         assert isinstance(answer, Checked)
         if answer.problem:
             raise InputError(answer.problem)
-        return answer.programs
+        return answer
 
     def send(self, shard: Shard, job: Job) -> None:
         worker = self._idle.pop()
@@ -119,12 +118,12 @@ class _Worker:
             self.connection.send(order)
 
     def receive(self) -> Checked | Event:
-        """Returns what the worker reports; a process that is gone has failed."""
+        """Returns what the worker reports; the shard of a process that is gone is lost."""
         try:
             message = self.connection.recv()
         except (EOFError, OSError):  # also in the middle of a message
             self.stop()
-            message = Failed("the worker process ended without a word (killed, or out of memory?)")
+            message = Lost()
         self.has_order = not isinstance(message, LAST)
         return message
 

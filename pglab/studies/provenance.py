@@ -15,9 +15,10 @@ from pglab.studies.chip import NAMES, kernels
 from pglab.studies.own_code import Stamp, is_installed, own_files, stamp
 
 LIBRARIES = ("torch", "numpy", "gymnasium")
+COMPILERS = ("numba", "llvmlite")  # under backend=native, where they are installed
 SIMULATORS = {"pglab.envs.mujoco.mujoco": ("mujoco", "envpool")}  # libraries behind worlds of the package, if there
 PACKAGE = Path(__file__).resolve().parents[1]
-COMPUTES = ("bits.py", "build.py", "algorithms", "envs", "models", "training")  # of the package
+COMPUTES = ("bits.py", "build.py", "algorithms", "envs", "models", "native", "training")  # of the package
 COMPUTES_EXACTLY = ("__init__.py", "chain.py", "policy.py", "stacked.py")  # what training uses of exact
 DIGITS = 16  # of a SHA-256
 
@@ -25,8 +26,8 @@ DIGITS = 16  # of a SHA-256
 def provenance(settings: Mapping[str, Any]) -> dict[str, str]:
     """Names what would compute the numbers of an arm here and now.
 
-    - `python` (major.minor), `torch`, `numpy`, `gymnasium`, under `env=mujoco` also `mujoco` and `envpool`:
-      the versions installed;
+    - `python` (major.minor), `torch`, `numpy`, `gymnasium`, under `env=mujoco` also `mujoco` and `envpool`,
+      under `backend=native` also `numba` and `llvmlite`: the versions installed;
     - `pglab`: a hash over the package's files that take part in training;
     - `near_sighted.py`, `mypkg/sub.py`, …: a hash of each file of the user's own that a component
       (every `_target_` in `settings`, at any depth) comes from, and of those that such a file imports;
@@ -42,7 +43,9 @@ def provenance(settings: Mapping[str, Any]) -> dict[str, str]:
     """
     targets = foreign_targets(settings)
     simulators = [name for target in _targets(settings) for name in SIMULATORS.get(target, ())]
-    found = {name: _version(name) for targeted in [*targets, *simulators] for name in _distributions(targeted)}
+    compilers = COMPILERS if settings.get("backend") == "native" else ()
+    asked = (*targets, *simulators, *compilers)
+    found = {name: _version(name) for targeted in asked for name in _distributions(targeted)}
     for hint, file in own_files(targets).items():
         try:
             found[hint] = _digest(file, stamp(file))
@@ -94,6 +97,11 @@ def _processor() -> str:
     except OSError:
         model = None
     return model[1].strip() if model else platform.processor() or platform.machine()
+
+
+def targets(settings: Mapping[str, Any]) -> set[str]:
+    """The dotted names of all components that take part in training."""
+    return set(_targets(settings))
 
 
 def _targets(tree: Any) -> Iterator[str]:

@@ -12,12 +12,14 @@ import pandas as pd
 
 from pglab.store.records import RunRecord, Status
 from pglab.store.writer import Ended
-from pglab.studies.messages import Checkpoint, Done, Failed, Film, Job, Result, Slice, Updated
+from pglab.studies.messages import WITHOUT_A_WORD, Checkpoint, Done, Failed, Film, Job, Lost, Result, Slice, Updated
 from pglab.studies.ongoing import Ongoing
 from pglab.studies.plan import Plan, Shard
 from pglab.studies.provenance import provenance
 
 CHECKPOINT_SHARE = 0.03  # of the time, at most, goes into storing checkpoints
+RESULTS_SHARE = 0.1  # of the time, at most, goes into storing results while there is more to come
+TRIES = 3  # times that a shard may lose its worker and come no further
 ALONE = 3  # runs of an arm that fail one by one, and none does not, until the arm is given up
 
 
@@ -60,7 +62,9 @@ class Recorder:
         self._alone: Counter[int] = Counter()  # runs of an arm that failed one by one
         self._sound: set[int] = set()  # arms of which a run has come to its end
         self._steps, self._began = 0, time.monotonic()
-        self._landed: Done | None = None
+        self._losses: Counter[tuple[int, int]] = Counter()  # of runs, since they last came further
+        self._landed: list[Done] = []  # and not stored yet
+        self._stored, self._storing = time.monotonic(), 0.0  # when results were, and how long that took
         self._written, self._cost = time.monotonic(), 0.0  # of the last checkpoint
         self._warned = set[str]()  # of what could not be written
         self._unwritten: set[int] = set()  # arms with a newer checkpoint than the stored one
@@ -96,8 +100,10 @@ class Recorder:
             self._ongoing[number].note(measures)
             self._listener.updated(number, measures)
 
-    def checkpoint(self, event: Checkpoint) -> None:
-        """Takes note of states, which `write_checkpoints` stores."""
+    def checkpoint(self, event: Checkpoint, shard: Shard) -> None:
+        """Takes note of a shard's states, which `write_checkpoints` stores."""
+        for run in shard.each if self._losses else ():
+            self._losses.pop(run, None)
         for number, saved in event.saved:
             self._ongoing[number].checkpoint(saved)
             self._unwritten.add(number)
@@ -122,14 +128,37 @@ class Recorder:
             self._plan.arms[event.number].files.keep_film(event.seed, event.update, event.content)
 
     def done(self, event: Done) -> None:
-        """Stores the runs of a shard that came to their end."""
-        self._landed = event
+        """Takes note of the runs of a shard that came to their end, which `store_results` stores."""
+        self._landed.append(event)
+        self._sound |= {result.number for result in event.results}
+
+    def store_results(self, at_once: bool = False) -> None:
+        """Stores what has landed, all of it together, unless that would take too large a share of the time."""
+        began = time.monotonic()
+        if not self._landed or (began - self._stored < self._storing / RESULTS_SHARE and not at_once):
+            return
         by_arm: dict[int, list[Result]] = {}
-        for result in event.results:
+        for result in (result for event in self._landed for result in event.results):
             if (result.number, result.saved.seeds[0]) not in self.outcome.status:
                 by_arm.setdefault(result.number, []).append(result)
         for number, results in by_arm.items():
             self._store_results(number, results)
+        self._landed.clear()
+        self._stored = time.monotonic()
+        self._storing = self._stored - began
+
+    def lost(self, shard: Shard, event: Lost) -> list[Shard]:
+        """Returns the shard of a worker that is gone, to go on from its last checkpoint.
+
+        One that loses its workers and comes no further is taken to have raised.
+        """
+        if not event.told:
+            self._losses.update(shard.each)
+        if (times := max(self._losses[run] for run in shard.each)) >= TRIES:
+            return self.failed(shard, Failed(f"{WITHOUT_A_WORD}, {times} times in a row"))
+        for number, seeds in shard.arms:
+            self._ongoing[number].rewind(seeds)
+        return [shard]
 
     def failed(self, shard: Shard, event: Failed) -> list[Shard]:
         """Returns the parts in which a shard that raised is to be tried again, down to the run that raises alone.
@@ -149,8 +178,7 @@ class Recorder:
 
     def close(self, unfinished: Sequence[Shard]) -> None:
         """Stores what has not ended."""
-        if self._landed:  # an interruption may have come while it was being stored
-            self.done(self._landed)
+        self.store_results(at_once=True)  # also what an interruption kept from being stored
         self.write_checkpoints(at_once=True)
         for shard in unfinished:
             self._store_unfinished(shard, "stopped")
@@ -204,7 +232,6 @@ class Recorder:
         self._plan.arms[number].files.add(ended)
         self.outcome.status |= {(number, seed): value for seed, value in status.items()}
         if done := [seed for seed, value in status.items() if value in ("finished", "diverged")]:
-            self._sound.add(number)
             with self._although_unwritten("checkpoint"):
                 self._ongoing[number].drop(done)
 

@@ -1,9 +1,9 @@
 """One command, from what was composed to what was found."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from warnings import catch_warnings
 
@@ -16,12 +16,14 @@ from pglab.settings import as_now
 from pglab.store.lock import claimed, holder
 from pglab.store.writer import prepare
 from pglab.studies.asked import Composed
+from pglab.studies.checks import dials_in
+from pglab.studies.cluster.door import Door
 from pglab.studies.console import Console
 from pglab.studies.ending import say_next, say_results, say_what_became
 from pglab.studies.execute import execute
 from pglab.studies.forecast import forecast
 from pglab.studies.known_twins import note_twins, told_twins
-from pglab.studies.notes import lacks_baseline, unused_baseline
+from pglab.studies.notes import backends, lacks_baseline, unused_baseline
 from pglab.studies.outside import outside
 from pglab.studies.plan import Plan, make_plan
 from pglab.studies.pool import LocalPool, Pool
@@ -73,6 +75,19 @@ class Trained:
         return frame[kept].sort_values("arm", key=lambda arm: arm.map(order), kind="stable", ignore_index=True)
 
 
+@dataclass(frozen=True)
+class Tried:
+    """What came of trying the components of arms.
+
+    Attributes:
+        programs: by the name of each arm, and of arms that the study has besides.
+        by_torch: why torch computes an arm under `backend=native`, empty where compiled code does; by its shown name.
+    """
+
+    programs: Programs = field(default_factory=dict)
+    by_torch: Mapping[str, str] = field(default_factory=dict)
+
+
 def train(composed: Sequence[Composed], command: str = "") -> Trained:
     """Checks everything, trains what is missing, and says how it went.
 
@@ -87,12 +102,13 @@ def train(composed: Sequence[Composed], command: str = "") -> Trained:
     """
     plan, console = make_plan(composed, command), Console()
     if plan.settings["plan"]:
-        doubt = ""
+        doubt, tried = "", Tried()
         try:
-            plan = make_plan(composed, command, _programs(plan))
+            tried = _tried_alone(plan)
+            plan = make_plan(composed, command, tried.programs)
         except InputError as error:
             doubt = f"the command would be refused as things are here: {error}"
-        _say_notes(plan, console)
+        _say_notes(plan, console, tried)
         console.table(forecast(plan))
         for line in filter(None, (told_twins(plan), doubt)):
             console.say(line)
@@ -112,11 +128,11 @@ def carry_out(plan: Plan, composed: Sequence[Composed], command: str, console: C
     Raises:
         InputError: bad input; nothing was trained or written.
     """
-    pool = None
+    pool, tried = None, Tried()
     if plan.missing:
-        pool, programs = ready_pool(plan)
-        plan = make_plan(composed, command, programs)
-    _say_notes(plan, console)
+        pool, tried = ready_pool(plan, console.say)
+        plan = make_plan(composed, command, tried.programs)
+    _say_notes(plan, console, tried)
     follower = Follower(_followed(plan))
     try:
         trained = _train_claimed(plan, console, follower, pool)
@@ -125,13 +141,14 @@ def carry_out(plan: Plan, composed: Sequence[Composed], command: str, console: C
         follower.stop()
 
 
-def _say_notes(plan: Plan, console: Console) -> None:
+def _say_notes(plan: Plan, console: Console, tried: Tried) -> None:
     """Tells what a person should know before anything is trained."""
     begun = [arm.settings for arm in plan.arms if arm.standing.starts]
     notes = [
         lacks_baseline([arm.composed for arm in plan.asked]),
         unused_baseline([arm.arm.composed for arm in plan.arms]),
         *(f"{name}: {note}" for name, arm in zip(plan.names, plan.arms, strict=True) for note in arm.standing.notes),
+        backends(tried.by_torch),
         outside({target for settings in begun for target in foreign_targets(settings)}),
     ]
     for note in filter(None, notes):
@@ -216,32 +233,38 @@ def _train_claimed(plan: Plan, console: Console, follower: Follower, pool: Pool 
     return Trained(replace(plan, arms=tuple(arms)), outcome)
 
 
-def ready_pool(plan: Plan) -> tuple[Pool, Programs]:
-    """As many workers as the plan asks for, once they have tried its components; and the program of each arm.
+def ready_pool(plan: Plan, say: Callable[[str], None] = print) -> tuple[Pool, Tried]:
+    """As many workers as the plan asks for, once its components were tried here; and what came of that.
 
-    Also of arms that the study has besides.
+    Args:
+        say: tells a person of what workers on other machines do.
 
     Raises:
-        InputError: an arm could not be trained, or its results not be written.
+        InputError: an arm could not be trained, its results not be written, or workers not be started.
     """
+    if dials_in(plan.settings):
+        with Door(plan.settings["cluster"]) as door:
+            tried = _tried_alone(plan)
+            prepare(plan.folder)
+            return door.open(plan, say), tried
     pool = LocalPool(plan.workers)
     try:
-        programs = _tried(plan, pool)
+        tried = _tried(plan, pool)
         prepare(plan.folder)
     except BaseException:
         pool.stop()
         raise
-    return pool, programs
+    return pool, tried
 
 
-def _programs(plan: Plan) -> Programs:
-    """The program of each arm, by name, of a plan that is not to be carried out; none where nothing is left to do.
+def _tried_alone(plan: Plan) -> Tried:
+    """The same of a plan that is not to be carried out; nothing where nothing is left to do.
 
     Raises:
         InputError: an arm could not be trained.
     """
     if not plan.missing:
-        return {}
+        return Tried()
     pool = LocalPool(1)
     try:
         return _tried(plan, pool)
@@ -249,8 +272,11 @@ def _programs(plan: Plan) -> Programs:
         pool.stop()
 
 
-def _tried(plan: Plan, pool: Pool) -> Programs:
+def _tried(plan: Plan, pool: LocalPool) -> Tried:
     names = [arm.name for arm in plan.asked]
     stored = stored_besides(plan.folder, names)
-    programs = pool.check([arm.settings for arm in plan.asked], [as_now(record.identity) for record in stored])
-    return dict(zip([*names, *(record.arm for record in stored)], programs, strict=True))
+    checked = pool.check([arm.settings for arm in plan.asked], [as_now(record.identity) for record in stored])
+    programs = dict(zip([*names, *(record.arm for record in stored)], checked.programs, strict=True))
+    shown = dict(zip([arm.name for arm in plan.arms], plan.names, strict=True))
+    why = {shown.get(name, name): why for name, why in zip(names, checked.by_torch, strict=True)}
+    return Tried(programs, {name: reason for name, reason in why.items() if reason is not None})

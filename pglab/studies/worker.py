@@ -15,7 +15,7 @@ import numpy as np
 from pglab.errors import InputError
 from pglab.settings import identity, used
 from pglab.store.states import Saved
-from pglab.studies.messages import Check, Checked, Checkpoint, Done, Failed, Film, Job, Result, Updated
+from pglab.studies.messages import Check, Checked, Checkpoint, Done, Failed, Film, Job, Leave, Lost, Result, Updated
 from pglab.studies.provenance import foreign_targets
 from pglab.studies.tracebacks import own_part
 
@@ -27,7 +27,7 @@ CHECKPOINT_SECONDS = 30.0  # at most between two checkpoints; a tenth of a run c
 
 
 def serve(connection: Connection) -> None:
-    """Carries out one order after another until the parent is gone."""
+    """Carries out one order after another until the parent is gone, or says to leave."""
     import torch
 
     torch.set_num_threads(1)
@@ -35,6 +35,8 @@ def serve(connection: Connection) -> None:
         try:
             order = connection.recv()
         except (EOFError, OSError):
+            return
+        if isinstance(order, Leave):
             return
         try:
             answer = _check(order) if isinstance(order, Check) else _train(order, connection)
@@ -44,10 +46,12 @@ def serve(connection: Connection) -> None:
             connection.send(answer)
         except OSError:
             return
+        if isinstance(answer, Lost):
+            return
 
 
 def _check(order: Check) -> Checked:
-    from pglab.build import build_component, check_components, simplest
+    from pglab.build import build_component, check_components, simplest, why_by_torch
     from pglab.watching.stage import FILMED, check_drawn
 
     try:
@@ -58,8 +62,9 @@ def _check(order: Check) -> Checked:
     except InputError as error:
         return Checked(str(error))
     asked = [used(simplest(identity(settings))) for settings in order.settings]
+    by_torch = tuple(why_by_torch(settings) for settings in order.settings)
     trusted = {name.partition(".")[0] for settings in order.settings for name in foreign_targets(settings)}
-    return Checked(None, (*asked, *(_program(stored, trusted) for stored in order.stored)))
+    return Checked(None, (*asked, *(_program(stored, trusted) for stored in order.stored)), by_torch)
 
 
 def _program(stored: Mapping[str, Any], trusted: Collection[str]) -> str:
@@ -78,7 +83,7 @@ def _program(stored: Mapping[str, Any], trusted: Collection[str]) -> str:
         return used(stored)
 
 
-def _train(job: Job, connection: Connection) -> Done:
+def _train(job: Job, connection: Connection) -> Done | Lost:
     import torch
 
     from pglab.build import build_arm, build_diagnostics, build_shapes
@@ -99,17 +104,25 @@ def _train(job: Job, connection: Connection) -> Done:
             for part, state in zip(job.slices, bundle.state(), strict=True)
         ]
 
+    def checkpoint() -> Checkpoint:
+        return Checkpoint([(part.number, s) for part, s in zip(job.slices, saved(), strict=True)])
+
+    reports = _Reports(connection, job.every)
     tenths = [max(1, -(-part.settings["updates"] // 10)) for part in job.slices]
     checkpointed = time.monotonic()
     while not bundle.finished:
         measured = bundle.step()
-        connection.send(Updated([(job.slices[arm].number, measures.columns()) for arm, measures in measured]))
+        reports.add([(job.slices[arm].number, measures.columns()) for arm, measures in measured])
         for film in _films(job, bundle, measured):
-            connection.send(film)
+            reports.send(film)
         passed = any(int(measures.update[0]) % tenths[arm] == 0 for arm, measures in measured)
         if not bundle.finished and (passed or time.monotonic() - checkpointed >= CHECKPOINT_SECONDS):
-            connection.send(Checkpoint([(part.number, s) for part, s in zip(job.slices, saved(), strict=True)]))
+            reports.send(checkpoint())
             checkpointed = time.monotonic()
+        if connection.poll() and not bundle.finished:  # an order while there is one: to leave
+            reports.send(checkpoint())
+            return Lost(told=True)
+    reports.flush()
     episodes = settings["evaluation"]["episodes"]
     evaluations = bundle.evaluate(episodes) if episodes else [None] * len(arms)
     ended = zip(job.slices, saved(), evaluations, bundle.parameters(), strict=True)
@@ -119,6 +132,36 @@ def _train(job: Job, connection: Connection) -> Done:
             for part, state, evaluation, parameters in ended
         ]
     )
+
+
+class _Reports:
+    """Updates on their way to the parent, together where they follow each other fast."""
+
+    def __init__(self, connection: Connection, every: float) -> None:
+        self._connection, self._every = connection, every
+        self._kept: dict[int, list[dict[str, np.ndarray]]] = {}
+        self._sent = time.monotonic()
+
+    def add(self, measured: list[tuple[int, dict[str, np.ndarray]]]) -> None:
+        for number, columns in measured:
+            self._kept.setdefault(number, []).append(columns)
+        if time.monotonic() - self._sent >= self._every:
+            self.flush()
+
+    def send(self, event: Film | Checkpoint) -> None:
+        """Sends something else after the updates that led to it."""
+        self.flush()
+        self._connection.send(event)
+
+    def flush(self) -> None:
+        if self._kept:
+            self._connection.send(Updated([(number, _joined(kept)) for number, kept in self._kept.items()]))
+        self._kept, self._sent = {}, time.monotonic()
+
+
+def _joined(kept: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Rows of several updates as those of one."""
+    return kept[0] if len(kept) == 1 else {name: np.concatenate([one[name] for one in kept]) for name in kept[0]}
 
 
 def _films(job: Job, bundle: "Bundle", measured: "list[tuple[int, Measures]]") -> Iterator[Film]:

@@ -9,6 +9,8 @@ from torch import Tensor
 from pglab.algorithms.batch import Batch
 from pglab.algorithms.losses import Estimator
 from pglab.algorithms.objectives import SURROGATE, Objective
+from pglab.algorithms.packed import PackedEpisodes
+from pglab.algorithms.returns import discount_powers
 from pglab.algorithms.rewards import RAW
 from pglab.algorithms.weightings import declared_bias, discounted, discounted_from_start
 from pglab.models.optimizers import MakeOptimizer
@@ -117,6 +119,14 @@ class Arm:
                 f"one for every reward is needed, {list(batch.reward.shape)}"
             )
         return psi
+
+    def weigh_packed(self, episodes: PackedEpisodes) -> Tensor:
+        """Ψ of episodes that lie end to end, `[S]`, by a weighting that has `packed`; times γ^t where that is asked."""
+        psi = self.weighting.packed(episodes)  # type: ignore[attr-defined]
+        if not self.estimator.discount_states or discounted_from_start(self.weighting):
+            return psi
+        powers = discount_powers(int(episodes.length.max()), self.gamma, psi)
+        return psi * powers[episodes.since]
 
     def discounted(self, psi: Tensor) -> Tensor:
         """The same, times γ^t where the estimator asks for it."""

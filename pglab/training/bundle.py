@@ -33,7 +33,7 @@ from pglab.training.rollout import Player, Target
 from pglab.training.runs import Runs
 from pglab.training.segments import Lanes, Segments
 from pglab.training.trainee import Trainee, alike, column
-from pglab.training.update import Lesson, first_estimate
+from pglab.training.update import Differentiate, Lesson, by_torch, first_estimate
 
 NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
 
@@ -47,6 +47,7 @@ class Shapes:
     network: Any
     player: Player
     device: torch.device
+    differentiate: Differentiate = by_torch
 
     def policy(self) -> Policy:
         """The policy of every run.
@@ -82,8 +83,7 @@ class Bundle:
             for arm, rows in zip(arms, self._runs.arms, strict=True)
         ]
         join(trainee.weigher.critic for trainee in self._arms)
-        penalised = any(arm.estimator.kl_reference for arm in arms)
-        self._reference = self._runs.parameters.clone() if penalised else None
+        self._reference = self._runs.parameters.clone() if any(arm.estimator.kl_reference for arm in arms) else None
         batch = arms[0].batch
         standardized = isinstance(shapes.network, Normalized)
         self._observed = Observed(len(self._runs.seed), self._policy.model, device) if standardized else None
@@ -254,10 +254,10 @@ class Bundle:
                 weights=weights,
                 standardized=torch.from_numpy(anew),
                 weigh=partial(self._weigh, trainees, kept, again=True),
-                old=None,
                 diverged=runs.diverged,
                 noted=noted,
                 passed=passed,
+                differentiate=self._shapes.differentiate,
             )
             yield trainees, lesson.begun()
 

@@ -39,10 +39,11 @@ class Lesson:
         weights: of the steps.
         standardized: runs whose Ψ are standardised anew in every minibatch, `[K]`, boolean.
         weigh: gives the weights anew, with the critics as they are now, and what these learn from.
-        old: the policy that played; None where nobody asks for it.
         diverged: runs that stay as they are for good, `[K]`, boolean; a step changes it in place.
         noted: columns of the update's row that the rules of an arm measure (its `columns`), `[K]` each.
         passed: is told after each pass over the batch which rows made it, so that diagnostics can see how far it led.
+        differentiate: computes the estimate of a lesson.
+        old: the policy that played; None where nobody asks for it.
     """
 
     world: World
@@ -59,10 +60,11 @@ class Lesson:
     weights: Weights
     standardized: Tensor
     weigh: Callable[[], tuple[Weights, Sequence[CriticLesson]]]
-    old: Old | None
     diverged: np.ndarray
     noted: Mapping[str, np.ndarray]
     passed: Callable[[np.ndarray], None]
+    differentiate: "Differentiate"
+    old: Old | None = None
 
     def begun(self) -> "Lesson":
         """The lesson before its first step, when the policy is still the one that played: it is remembered."""
@@ -86,9 +88,7 @@ class Lesson:
 
     def estimate(self) -> Gradient:
         """The gradient of the loss at the present parameters."""
-        return policy_gradient(
-            self.policy, self.parameters, self.episodes, self.weights, self.objective, self.old, self.blocks()
-        )
+        return self.differentiate(self)
 
     def loss(self) -> Tensor:
         """The loss at the present parameters, `[K]`, without gradient."""
@@ -129,6 +129,16 @@ class Lesson:
         where = runs.cpu().numpy()
         for name, values in columns.items():
             self.noted[name][where] = values.double().cpu().numpy()[where]
+
+
+Differentiate = Callable[[Lesson], Gradient]
+
+
+def by_torch(lesson: Lesson) -> Gradient:
+    """The gradient of any lesson, by torch."""
+    return policy_gradient(
+        lesson.policy, lesson.parameters, lesson.episodes, lesson.weights, lesson.objective, lesson.old, lesson.blocks()
+    )
 
 
 class StepRule(Protocol):

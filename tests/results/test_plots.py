@@ -1,5 +1,6 @@
 """The figures show every run, and their bands and numbers are what they say they are."""
 
+import re
 import sys
 
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.collections import LineCollection
 from analysis import surrogate
 from pglab.results import mean_interval
 from pglab.results.plots import learning_curves, run_correlations, surrogate_and_objective
+from pglab.results.plots.style import colours_of, wrapped
 from tests.results.frames import many_arms, study
 
 
@@ -160,3 +162,22 @@ def test_the_command_draws_a_study_and_names_what_is_missing_from_another(study,
     surrogate.main()
     assert capsys.readouterr().out == f"{tmp_path / 'figure.png'}\n"
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_choice_has_one_colour_in_every_figure():
+    one = dict(zip(("total", "rtg"), colours_of(["total (n = 8)", "rtg (n = 8)"]), strict=True))
+    other = dict(zip(("gae", "rtg"), colours_of(["weighting=gae", "weighting=rtg"]), strict=True))
+    assert one["rtg"] == other["rtg"]
+    assert len({*one.values(), *other.values()}) == 3
+    every = colours_of(["rtg", "mine", "none", "lr=0.1, weighting=rtg", "total"])
+    assert len(set(every)) == 5
+    assert every[0] == one["rtg"]
+
+
+def test_names_break_between_their_parts_and_never_inside_a_word():
+    name = "estimator.reduction=episodes, optimizer.lr=0.0003"
+    for inches in (0.5, 1.0, 1.5, 3.0):
+        lines = wrapped(name, inches).split("\n")
+        assert "".join(lines).replace(" ", "") == name.replace(" ", "")
+        for line in lines:
+            assert set(re.findall(r"[a-z]+|[\d.]+", line)) <= {*re.findall(r"[a-z]+|[\d.]+", name)}

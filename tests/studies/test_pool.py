@@ -52,6 +52,9 @@ class HerePool:
             def send(self, event: Event) -> None:
                 sent.append(event)
 
+            def poll(self) -> bool:
+                return False
+
         done = worker._train(job, Connection())  # pyright: ignore[reportArgumentType]
         assert isinstance(done, Done)
         for event in [*sent, done]:

@@ -32,12 +32,19 @@ MARK: dict[str, Any] = {"fmt": "o", "ms": 3, "capsize": 2}
 
 STUDY = Study(
     "ppo_details",
-    [["experiment=ppo_details", f"env={','.join(ENVS)}", f"updates={UPDATES}", "evaluation.episodes=0"]],
+    [
+        [
+            "experiment=ppo_details", f"env={','.join(ENVS)}", f"updates={UPDATES}", "evaluation.episodes=0",
+            "surrogate=ratio,clip", "estimator.normalize=False,minibatch", "baseline.loss=mse,clipped",
+            "init=pytorch,orthogonal_scaled", "schedule=constant,linear", "estimator.clip_norm=null,0.5",
+            "weighting.lam=0.95,1.0",
+        ]
+    ],
     seeds=10,
     quick=2,
     effort=2400,
     workers=2,
-)
+)  # fmt: skip
 
 
 def make(frames: Frames) -> Made:

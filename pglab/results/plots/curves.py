@@ -20,7 +20,7 @@ from pglab.results.plots.style import (
     PAGE_WIDTH,
     STEPS,
     Colour,
-    colours,
+    colours_of,
     finished,
     legend_above,
     over_steps,
@@ -52,7 +52,7 @@ LOGARITHMIC = ("grad_variance", "kl", "approx_kl", "update_length")
 SHARES = ("variance_removed", "explained_variance", "explained_variance_after")
 
 
-def learning_curves(updates: pd.DataFrame) -> Figure:
+def learning_curves(updates: pd.DataFrame, width: float = COLUMN_WIDTH) -> Figure:
     """Mean return of each batch over environment steps, from the frame of `load`.
 
     Every run is a thin line. Bold is the mean over an arm's seeds at each update, drawn at their
@@ -61,6 +61,10 @@ def learning_curves(updates: pd.DataFrame) -> Figure:
     More than six arms get a panel each, with the means of all others in grey. An update in which no
     episode ended shows the return of the last one in which one did. Of more than 200 updates as many
     consecutive ones are averaged, in every run, as leave 200 points at most, and the axis says how many.
+
+    Args:
+        updates: the frame of `load`.
+        width: of the figure in inches: a column of a paper (3.5), or a page (7).
     """
     check_one_problem(updates, "learning curves")
     names = names_in(updates)
@@ -79,9 +83,9 @@ def learning_curves(updates: pd.DataFrame) -> Figure:
     with paper():
         lines = {arm: (mean["env_steps"], mean["return_mean"]) for arm, mean in means.items()}
         shown = "mean return of " + (f"{together} batches" if together > 1 else "the batch")
-        figure, panels = overlaid(labels, lines, detail, marks, STEPS, shown)
+        figure, panels = overlaid(labels, lines, detail, marks, STEPS, shown, width=width)
         for axes in panels:
-            over_steps(axes, most=4 if len(panels) == 1 else 3)
+            over_steps(axes, most=(4 if width == COLUMN_WIDTH else 8) if len(panels) == 1 else 3)
     return finished(figure)
 
 
@@ -115,7 +119,7 @@ def gradient_diagnostics(updates: pd.DataFrame) -> Figure:
     if not there:
         raise ValueError(f"there are no gradient diagnostics in these runs: none of {', '.join(DIAGNOSTICS)}")
     names = names_in(updates)
-    looks = dict(zip(names, colours(len(names)), strict=True))
+    looks = dict(zip(names, colours_of(names.values()), strict=True))
     columns = min(len(there), 4)
     rows = -(-len(there) // columns)
     few = len(names) <= MOST_TOGETHER

@@ -17,6 +17,7 @@ from pglab.results.plots.style import (
     PAGE_WIDTH,
     Colour,
     colours,
+    colours_of,
     legend_above,
     wrapped,
 )
@@ -43,6 +44,7 @@ def overlaid(
     xlabel: str,
     ylabel: str,
     most: int = MOST_TOGETHER,
+    width: float = COLUMN_WIDTH,
 ) -> tuple[Figure, list[Axes]]:
     """A few arms in one column; more in a page of panels, each before the lines of all others in grey.
 
@@ -51,13 +53,14 @@ def overlaid(
         lines: of each arm.
         marks: what line, band and dots are; the title of the legend.
         most: how many go together.
+        width: of a figure with all of them together, in inches.
     """
     if len(labels) <= most:
-        figure, axes = plt.subplots(figsize=(COLUMN_WIDTH, 2.3), layout="constrained")
-        for (arm, label), (colour, _) in zip(labels.items(), colours(len(labels)), strict=True):
+        figure, axes = plt.subplots(figsize=(width, 0.8 + 0.43 * width), layout="constrained")
+        for (arm, label), (colour, _) in zip(labels.items(), colours_of(labels.values()), strict=True):
             detail(axes, arm, colour)
             axes.plot(*lines[arm], color=colour, lw=BOLD, label=as_typed(label))
-        axes.set(xlabel=wrapped(xlabel, COLUMN_WIDTH - 0.5), ylabel=wrapped(ylabel, 2.0))
+        axes.set(xlabel=wrapped(xlabel, width - 0.5), ylabel=wrapped(ylabel, 2.0))
         legend_above(figure, marks)
         return figure, [axes]
 

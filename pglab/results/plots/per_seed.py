@@ -1,5 +1,6 @@
 """One number a run: every seed as a dot, and what the seeds say together."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -20,6 +21,7 @@ from pglab.results.plots.style import (
     MOST_TOGETHER,
     Colour,
     colours,
+    colours_of,
     counted,
     finished,
     paper,
@@ -57,7 +59,7 @@ def seed_scores(scores: pd.DataFrame, score: str = "score") -> Figure:
         figure, axes = plt.subplots(figsize=(width, 0.75 + LINE * lines), layout="constrained")
         for (_, of_seed), place in ((each, np.arange(len(names))) for each in by_seed.iterrows()):
             axes.plot(of_seed, place, color=GREY, lw=0.4, alpha=0.7, zorder=1)
-        for place, (arm, (colour, _)) in enumerate(zip(names, _row_colours(len(names)), strict=True)):
+        for place, (arm, (colour, _)) in enumerate(zip(names, _row_colours(list(names.values())), strict=True)):
             of_arm = scores[scores["arm"] == arm].dropna(subset="score")
             for marker, dots in (("o", of_arm[~lacking[of_arm.index]]), (">", of_arm[lacking[of_arm.index]])):
                 open_mark: dict[str, Any] = {"mfc": "none", "mew": 0.8} if marker == ">" else {"mew": 0}
@@ -141,9 +143,9 @@ def sensitivity(scores: pd.DataFrame, key: str, score: str = "score") -> Figure:
     return finished(figure)
 
 
-def _row_colours(number: int) -> list[tuple[Colour, str]]:
+def _row_colours(names: Sequence[str]) -> list[tuple[Colour, str]]:
     """Rows are told apart by their labels; colours only help while there are enough of them."""
-    return colours(number) if number <= MOST_TOGETHER else colours(1) * number
+    return colours_of(names) if len(names) <= MOST_TOGETHER else colours(1) * len(names)
 
 
 def _values(scores: pd.DataFrame, key: str) -> pd.Series:

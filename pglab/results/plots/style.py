@@ -1,5 +1,6 @@
 """The look of all figures: sizes, colours, labels; set for one figure at a time, never for the program."""
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ LINE = 0.155  # inches, the height of a line of a legend
 NAME_WIDTH = 1.3  # of a row's name in a column, and in a page
 LONG_NAME_WIDTH = 3.2
 GREY = "0.6"
+BETWEEN = "\u200b"  # parts of a word that may stand on lines of their own
 
 STEPS = "environment steps"
 
@@ -31,6 +33,38 @@ def paper() -> Iterator[None]:
     """The style of a paper's figure, for the time of drawing it."""
     with sns.axes_style("ticks"), sns.plotting_context("paper", font_scale=0.85):
         yield
+
+
+# The colour of a choice in every figure, so that a reader who knows one knows it in all; each group from the first on.
+CHOICES = (
+    ("total", "rtg", "baseline", "gae", "rtg_exponent_slip"),
+    ("group_mean", "rloo", "grpo", "dapo", "reinforce_pp", "remax"),
+    ("none", "value", "batch_mean", "leave_one_out", "running_mean", "constant"),
+    ("softmax", "sigmoid", "sigmoid_action_blind"),
+    ("gaussian", "tanh_gaussian", "beta", "gaussian_state", "gaussian_clipped", "gaussian_clipped_score"),
+    ("adam", "sgd", "rmsprop", "adamw"),
+    ("pg", "clip", "ratio", "kl", "kl_adaptive", "sequence_ratio"),
+    ("a2c", "ppo", "ppo_cleanrl", "ppo_sb3", "trpo", "npg"),
+)
+PLACES = {choice: place for group in CHOICES for place, choice in enumerate(group)}
+
+
+def colours_of(names: Iterable[str]) -> list[tuple[Colour, str]]:
+    """The colour and line style of each arm, by the choice that its name says: `rtg`, `weighting=rtg (n = 8)`.
+
+    A choice has the same colour in every figure, unless another arm there has it first; an arm that is no choice has
+    the first that is left.
+    """
+    names = [re.sub(r" \(.*", "", name, flags=re.DOTALL).rpartition("=")[2] for name in names]
+    taken: dict[int, int] = {}  # place of a colour, and which arm has it
+    for arm, name in enumerate(names):
+        if name in PLACES:
+            taken.setdefault(PLACES[name], arm)
+    left = iter(place for place in range(len(names) + MOST_TOGETHER) if place not in taken)
+    of_arm = {arm: place for place, arm in taken.items()}
+    places = [of_arm[arm] if arm in of_arm else next(left) for arm in range(len(names))]
+    every = colours(max(places, default=0) + 1)
+    return [every[place] for place in places]
 
 
 def colours(number: int) -> list[tuple[Colour, str]]:
@@ -111,4 +145,14 @@ def counted(name: str, n: int, of: int, censored: int = 0) -> str:
 
 def _in_lines(text: str, inches: float) -> str:
     together = text.replace(" = ", "\u00a0=\u00a0")
-    return textwrap.fill(together, max(8, int(inches / LETTER)), break_on_hyphens=False).replace("\u00a0", " ")
+    letters = max(8, int(inches / LETTER))
+    whole = " ".join(_in_parts(word, letters) for word in together.split(" "))
+    filled = textwrap.fill(whole, letters, break_on_hyphens=False, break_long_words=False)
+    return filled.replace(BETWEEN + " ", BETWEEN).replace(BETWEEN, "").replace("\u00a0", " ")
+
+
+def _in_parts(word: str, letters: int) -> str:
+    """A word that is too long for a line, with places to break it between its parts, never inside one."""
+    if len(word) <= letters:
+        return word
+    return f"{BETWEEN} ".join(part for part in re.split(r"(?<=[=,/])|(?<=\.)(?=[a-z])", word) if part)

@@ -10,7 +10,7 @@ from pglab.results.plots.style import (
     MOST_TOGETHER,
     PAGE_WIDTH,
     STEPS,
-    colours,
+    colours_of,
     finished,
     legend_above,
     over_steps,
@@ -36,7 +36,7 @@ def surrogate_and_objective(updates: pd.DataFrame) -> Figure:
     updates = updates.dropna(subset=["objective"])
     arms = list(updates["arm"].unique())
     names = names_in(updates)
-    looks = dict(zip(arms, colours(len(arms)), strict=True))
+    looks = dict(zip(arms, colours_of([names[arm] for arm in arms]), strict=True))
     few = len(arms) <= MOST_TOGETHER
     correlations = run_correlations(updates)
     with paper():

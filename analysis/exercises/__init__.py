@@ -1,0 +1,1 @@
+"""Five exercises: each a file with a hole, a hint, a judge, and a solution."""
