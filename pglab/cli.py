@@ -24,6 +24,7 @@ from pglab.manual import manual
 from pglab.overrides import parsed
 from pglab.shell import ended, told
 from pglab.studies.asked import Composed
+from pglab.studies.ending import verdict_elsewhere
 from pglab.studies.until import train_as_asked
 from pglab.sweep import compose_runs, config_folders, explained, plain_jobs
 
@@ -33,7 +34,7 @@ SCHEDULER = (signal.SIGTERM, signal.SIGUSR2)  # by which one stops a job
 def main() -> int:
     """Composes the runs of the command line, trains them, and returns the exit status."""
 
-    given = shlex.join(["python", "-m", "pglab", *sys.argv[1:]])
+    given = _given()
 
     def here(job: Composed) -> float | None:
         study = train_as_asked([job], given)
@@ -80,8 +81,12 @@ def _done(
         if jobs is not None:
             return together(jobs)
         interrupted = "Interrupted. What the jobs have stored is kept; the same command again trains what is missing."
-        with _undisguised(stopped):
-            _run_by_hydra(asked, config_name, lambda config: one_by_one(composed(config, HydraConfig.get())))
+        try:
+            with _undisguised(stopped):
+                _run_by_hydra(asked, config_name, lambda config: one_by_one(composed(config, HydraConfig.get())))
+        finally:
+            for line in verdict_elsewhere(_results_dir(asked), _given()) if asked.trains else ():
+                print(line)
         return 0
     except BrokenPipeError:
         raise
@@ -89,6 +94,17 @@ def _done(
         raise InputError(f"cannot store the results: {told(error)}") from error
     except KeyboardInterrupt as interruption:
         raise KeyboardInterrupt(interrupted) from interruption
+
+
+def _given() -> str:
+    """The command, as one would give it again."""
+    return shlex.join(["python", "-m", "pglab", *sys.argv[1:]])
+
+
+def _results_dir(asked: Arguments) -> Path:
+    """The folder of studies that the command names, else the default one."""
+    named = [text.partition("=")[2] for text in asked.overrides if text.startswith("results_dir=")]
+    return Path(named[-1] if named else "results")
 
 
 def _plain_jobs(asked: Arguments, config_name: str) -> list[Composed] | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from pglab import study as study_command
 from pglab.results import load, load_evaluation
 from pglab.store.sessions import sessions
 from tests.conftest import ROOT, CommandLine
@@ -68,7 +69,7 @@ def trains(folder: Path, before: Sequence[Path] = ()) -> list[Path]:
 
 @pytest.mark.slow
 def test_workers_are_killed_and_told_to_go_and_a_late_one_ends_the_study_with_the_same_bits(
-    command_line, command, own_weightings, workers, undisturbed: Path, tmp_path: Path
+    command_line, command, own_weightings, workers, undisturbed: Path, tmp_path: Path, capsys
 ):
     with command_line.started([*command, *DIALS], tmp_path) as process:
         told = Told(process)
@@ -79,6 +80,11 @@ def test_workers_are_killed_and_told_to_go_and_a_late_one_ends_the_study_with_th
 
         killed = workers()
         assert until(lambda: trains(tmp_path), killed)
+        assert until(lambda: [one for _, now in sessions(tmp_path / "results" / "s") for one in now.workers], process)
+        assert study_command.main([str(tmp_path / "results" / "s"), "--logs", "seed=0"]) == 0
+        shown = capsys.readouterr().out
+        assert re.search(r"1 worker at 127.0.0.1:\d+: [\d,]+ env steps a second\n  \S+: 1 worker, ", shown)
+        assert re.search(rf"(counts|rtg): seed 0.*, from update 0: .*results/s/logs/\S+-{killed.pid}\.log", shown)
         killed.kill()
         assert until(lambda: told.says(rf"Process {killed.pid} on \S+ is lost; its runs go on elsewhere"), process)
         assert until(lambda: told.says("Waiting for workers: none is here"), process)

@@ -1,0 +1,224 @@
+"""The numbers of an axis: from continued studies, and from exact problems."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import pglab
+from analysis.atlas.axes import Axis, Problem
+from pglab.errors import InputError
+from pglab.results import (
+    by_problem,
+    load,
+    load_evaluation,
+    load_references,
+    load_twins,
+    main_effects,
+    normalized,
+    scores,
+)
+
+TINY = (
+    "env=random_mdp",
+    "env.seed=1",
+    "env.states=2",
+    "env.actions=2",
+    "env.branching=1",
+    "env.end=0.3",
+    "env.horizon=2",
+)  # every batch of it can be enumerated; verify calls it tiny_mdp
+GROUPED = ("env=stop_or_continue", "batch.group=2", "batch.prompts=1")
+EFFORT = ("effort.batches=400", "effort.cosine_episodes=[]", "effort.epochs=[]", "seeds=1")
+HOW = ("logger.mode=disabled", "evaluation.episodes=50")
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is trained.
+
+    Attributes:
+        seeds: of each arm.
+        shorter: divides the updates of every problem.
+        problems: at most so many for each axis.
+    """
+
+    seeds: int = 12
+    shorter: int = 1
+    problems: int = 4
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is known exactly of one choice.
+
+    Attributes:
+        level: of the axis.
+        verdict: of `pglab.verify`.
+        bias: c - 1, where c ∇J is the mean's part along ∇J; measured where `exact` is false.
+        cosine: of the mean with ∇J.
+        variance: total variance of the estimate from n episodes, times n.
+        exact: false where any of these is measured.
+    """
+
+    level: str
+    verdict: str
+    bias: float
+    cosine: float
+    variance: float
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everything that a page says in numbers.
+
+    Attributes:
+        axis: that they are of.
+        effects: of each level on each problem, with its interval: `problem kind level control_level effect low high n`.
+        interaction: the row whose interval is furthest from 0, in units of its width, with its `problem`.
+        estimates: of each level.
+        commands: that make the studies, and the estimates.
+        seeds: of each arm.
+    """
+
+    axis: Axis
+    effects: pd.DataFrame
+    interaction: dict[str, Any]
+    estimates: list[Estimate]
+    commands: list[str]
+    seeds: int
+
+
+def commands_of(axis: Axis, effort: Effort, results: Path) -> list[list[str]]:
+    """The overrides of each command that trains an axis: one for each problem, all in one study."""
+    return [
+        [*_shortened(problem, effort), *axis.always, axis.sweep, axis.crossed, f"seeds={effort.seeds}",
+         f"study={axis.name}", f"results_dir={results}", *HOW]
+        for problem in axis.problems[: effort.problems]
+    ]  # fmt: skip
+
+
+def measure(axis: Axis, effort: Effort, results: Path, on_mismatch: str) -> Measured:
+    """Trains and verifies what is missing of an axis, and reads its numbers.
+
+    Raises:
+        InputError: a number that the page needs is not there.
+    """
+    trained = commands_of(axis, effort, results)
+    log = results / f"{axis.name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as file, contextlib.redirect_stdout(file):
+        for overrides in [*trained, trained[0]]:  # once more: the first one did not know yet that there are others
+            pglab.run([*overrides, f"on_mismatch={on_mismatch}"])
+    study = results / axis.name
+    runs = scores(load(study), load_evaluation(study))
+    known = normalized(runs, load_references(study))
+    twins, tables = load_twins(study), []
+    kinds = {problem.name: problem.kind for problem in axis.problems}
+    crossed = axis.crossed.partition("=")[0]
+    for problem, here in by_problem(known).items():
+        table = main_effects(_with_levels(here, axis), [axis.key, crossed], twins=_with_levels(twins, axis))
+        name = str(here["env"].iloc[0])
+        tables.append(table.assign(problem=name, kind=kinds.get(name, problem)))
+    table = pd.concat(tables, ignore_index=True)
+    effects = table[table["factor"] == axis.key].reset_index(drop=True)
+    interactions = table[table["factor"].str.contains("×")].dropna(subset=["effect", "low"])
+    verified = ["-m", axis.sweep, *axis.always, *axis.verified, *(GROUPED if axis.name == "groups" else TINY), *EFFORT]
+    estimates = _estimates(axis, verified, results)
+    _check(axis, effects, interactions, estimates, effort)
+    strength = interactions["effect"].abs() / (interactions["high"] - interactions["low"])
+    shown = [f"python -m pglab -m {' '.join(overrides)}" for overrides in trained]
+    shown.append(f"python -m pglab.verify {' '.join(verified)} results_dir={results}")
+    return Measured(axis, effects, interactions.loc[strength.idxmax()].to_dict(), estimates, shown, effort.seeds)
+
+
+def _with_levels(frame: pd.DataFrame, axis: Axis) -> pd.DataFrame:
+    """A frame in which a level that leaves its key empty is called null."""
+    return (
+        frame.assign(**{axis.key: frame[axis.key].map(lambda x: "null" if pd.isna(x) else x)})
+        if axis.key in frame
+        else frame
+    )
+
+
+def _shortened(problem: Problem, effort: Effort) -> Sequence[str]:
+    keys = dict(override.split("=", 1) for override in problem.overrides)
+    keys["updates"] = str(max(2, int(keys["updates"]) // effort.shorter))
+    return [f"{key}={value}" for key, value in keys.items()]
+
+
+def _estimates(axis: Axis, command: Sequence[str], results: Path) -> list[Estimate]:
+    """The exact side of each level, from `pglab.verify`; kept, and found again, with the command that made it."""
+    kept = results / "verified" / f"{axis.name}.json"
+    found = json.loads(kept.read_text()) if kept.exists() else {}
+    if found.get("command") != list(command):
+        place = results / "verified" / axis.name
+        done = subprocess.run(
+            [sys.executable, "-m", "pglab.verify", *command, f"results_dir={place}"],
+            capture_output=True, text=True, env={**os.environ, "COLUMNS": "120"}, check=False,
+        )  # fmt: skip
+        files = sorted(place.glob("verify/*/verify.json"), key=lambda file: file.stat().st_mtime)
+        if done.returncode not in (0, 1) or not files:
+            raise InputError(
+                f"{axis.name}: pglab.verify said {done.stderr.strip().splitlines()[-1:] or done.returncode}"
+            )
+        found = {"command": list(command), "estimators": json.loads(files[-1].read_text())["estimators"]}
+        kept.write_text(json.dumps(found))
+    estimates = [_estimate(axis, one) for one in found["estimators"]]
+    order = {level: place for place, level in enumerate(axis.values)}
+    return sorted(estimates, key=lambda one: order.get(one.level, len(order)))
+
+
+def _estimate(axis: Axis, found: dict[str, Any]) -> Estimate:
+    (point,) = found["points"]
+    named = dict(part.partition("=")[::2] for part in found["estimator"].split(","))
+    exact = point["exact_factor"] is not None and point["exact_variance"] is not None
+    factor = point["exact_factor"] if point["exact_factor"] is not None else 1 + point["relative_bias"] / 100
+    cosine = point["exact_cosine"] if point["exact_cosine"] is not None else point["cosine"]
+    variance = point["exact_variance"] if point["exact_variance"] is not None else point["variance"]
+    return Estimate(named.get(axis.key, axis.values[0]), found["verdict"], factor - 1, cosine, variance, exact)
+
+
+def _check(
+    axis: Axis, effects: pd.DataFrame, interactions: pd.DataFrame, estimates: Sequence[Estimate], effort: Effort
+) -> None:
+    """Raises InputError where a page would lack a number."""
+    wanted = {problem.name for problem in axis.problems[: effort.problems]}
+    missing = wanted - set(effects["problem"])
+    bad = [
+        f"{row['level']} on {row['problem']}" for row in effects.to_dict("records") if not np.isfinite(row["effect"])
+    ]
+    numbers = [value for one in estimates for value in (one.bias, one.cosine, one.variance)]
+    if missing or bad or interactions.empty or not estimates or not np.isfinite(numbers).all():
+        lacks = [*sorted(missing), *bad, *(["an interaction"] if interactions.empty else [])]
+        lacks += ["what is known exactly"] if not estimates or not np.isfinite(numbers).all() else []
+        raise InputError(f"the page {axis.name} lacks numbers of {', '.join(lacks)}, and is not built")
+
+
+def quoted(measured: Measured) -> str:
+    """One sentence that may be quoted: the largest effect that is sure, or that none is."""
+    axis, rows = measured.axis, measured.effects.dropna(subset=["low"])
+    sure = rows[(rows["low"] > 0) | (rows["high"] < 0)]
+    problems = rows["problem"].nunique()
+    if sure.empty:
+        return (
+            f"On {problems} problems, {measured.seeds} seeds each, no choice of {axis.title.lower()} changes the "
+            "return by more than chance would."
+        )
+    top = sure.loc[sure["effect"].abs().idxmax()]
+    half = (top["high"] - top["low"]) / 2
+    more = "more" if top["effect"] > 0 else "less"
+    return (
+        f"{axis.key}={top['level']} instead of {top['control_level']} gains {100 * abs(top['effect']):.0f} ± "
+        f"{100 * half:.0f} % {more} of what there is to gain on {top['problem']}, and the choice surely matters on "
+        f"{sure['problem'].nunique()} of {problems} problems ({measured.seeds} seeds each)."
+    )
