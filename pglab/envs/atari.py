@@ -112,7 +112,7 @@ class AtariWorld(GymnasiumWorld):
 
         gymnasium.register_envs(ale_py)
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # else every process greets
-        self._preprocessing = Preprocessing(**seen)
+        self._preprocessing, self._seen = Preprocessing(**seen), seen
         game = id if "/" in id else f"ALE/{id}-v5"
         if game not in gymnasium.registry:
             games = sorted(
@@ -124,6 +124,9 @@ class AtariWorld(GymnasiumWorld):
             )
             raise ValueError(f"id={id} is no game; there are {', '.join(games)}")
         super().__init__(game, kwargs, max_episode_steps)
+
+    def shown(self, kwargs: dict[str, Any]) -> "AtariWorld":
+        return AtariWorld(self.id, kwargs=kwargs, **self._seen)
 
     def make(self) -> gymnasium.Env:
         return self._preprocessing.make(self.id, **self._kwargs)

@@ -154,7 +154,11 @@ class GymnasiumWorld:
             self._banks[bank].set_attr("parked", lanes)
 
     def drawing(self, mode: str) -> Drawing:
-        return _Drawn(GymnasiumWorld(self.id, {**self._kwargs, "render_mode": mode}), window=mode == "human")
+        return _Drawn(self.shown({**self._kwargs, "render_mode": mode}), window=mode == "human")
+
+    def shown(self, kwargs: dict[str, Any]) -> "GymnasiumWorld":
+        """The same with other arguments of `gymnasium.make`."""
+        return GymnasiumWorld(self.id, kwargs)
 
     def render(self) -> Any:
         """The picture that the first lane's environment shows of itself."""
