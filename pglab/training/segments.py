@@ -216,7 +216,6 @@ class _Log:
             earned: returns of the lanes' episodes before the first step, `[R, N]`.
         """
         obs, action, reward, *flags = self.columns
-        device = reward.device
 
         def packed(log: Tensor) -> Tensor:
             flat = log.movedim(0, 2).flatten(0, 2)
@@ -231,7 +230,7 @@ class _Log:
         row, lane, first = start // (lanes * steps), start // steps % lanes, start % steps == 0
         before = [x.cpu().numpy()[row, lane] for x in (earned, self.time)]
         obs = packed(obs)
-        last_obs = torch.zeros(len(last), obs.shape[-1], device=device)
+        last_obs = obs.new_zeros(len(last), obs.shape[-1])
         bank = torch.from_numpy(row)
         for step, seen in self.seen:
             here = np.flatnonzero(last % steps == step)
