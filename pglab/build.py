@@ -1,7 +1,7 @@
 """From a resolved configuration to components: the one caller of `hydra.utils.instantiate`."""
 
 from collections.abc import Mapping
-from dataclasses import is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -57,8 +57,8 @@ def _computed(network: Any, settings: Settings) -> Any:
 
 def _with_critic(weighting: Any, settings: Settings) -> Any:
     """A weighting whose critic's network, if it has one, is computed so."""
-    baseline = getattr(weighting, "baseline", None)
-    if not hasattr(baseline, "critic") or not is_dataclass(baseline) or not hasattr(baseline, "network"):
+    baseline: Any = getattr(weighting, "baseline", None)
+    if not (hasattr(baseline, "critic") and hasattr(baseline, "network") and hasattr(baseline, "__dataclass_fields__")):
         return weighting
     network = _computed(baseline.network, settings)
     return weighting if network is baseline.network else replace(weighting, baseline=replace(baseline, network=network))

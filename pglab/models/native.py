@@ -39,7 +39,8 @@ class _Layers(torch.autograd.Function):
         return outputs
 
     @staticmethod
-    def backward(ctx: Any, slopes: Tensor) -> Any:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+        (slopes,) = grad_outputs
         x, *layers = ctx.saved_tensors
         if torch.is_grad_enabled():
             names = [f"{kind}_{n}" for n in range(1, len(layers) // 2 + 1) for kind in ("weight", "bias")]
