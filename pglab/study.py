@@ -12,8 +12,8 @@ from pathlib import Path
 from pglab.errors import InputError
 from pglab.results.arm_names import full_name, names_of, shared_settings
 from pglab.results.incomplete import failures, missing_seeds, named_seeds
-from pglab.results.shown import first_lines, shown
 from pglab.shell import Parser, ended, from_here
+from pglab.shown import first_lines, shown
 from pglab.store.folder import one_study
 from pglab.store.records import RunRecord
 from pglab.studies.arm_table import ArmTable

@@ -12,7 +12,7 @@ from pglab.results.closing import Closing, closing, next_hint
 from pglab.results.digits import counted, with_interval
 from pglab.results.incomplete import failures
 from pglab.results.normalised import load_references
-from pglab.results.shown import first_lines, shown
+from pglab.shown import first_lines, shown
 from pglab.store.folder import studies_in
 from pglab.store.reader import ABOUT
 from pglab.store.records import RunRecord

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -40,6 +40,16 @@ class Segments:
         for key in ("lanes", "steps"):
             if getattr(self, key) < 1:
                 raise ValueError(f"{key}={getattr(self, key)} must be at least 1")
+
+
+class PlaysSegments(Protocol):
+    """The lanes of K runs; see `Lanes`."""
+
+    def play(self, policy: Policy, parameters: Tensor, keys: Streams, plays: np.ndarray) -> Episodes: ...
+
+    def saved(self, rows: slice) -> dict[str, Tensor]: ...
+
+    def restore(self, rows: slice, saved: Mapping[str, Tensor]) -> None: ...
 
 
 class Lanes:
@@ -160,6 +170,11 @@ class Lanes:
         self.time[rows] = log.time_after
         self.earned[rows, :n] = log.earned_after(before)
         return before
+
+
+def lanes_in_torch(batch: Segments, world: World, keys: Streams, policy: Policy) -> PlaysSegments:
+    """The lanes of K runs of any policy."""
+    return Lanes(batch, world, keys)
 
 
 @dataclass

@@ -99,13 +99,14 @@ class Processes:
 
     def start(self, worker: Worker, count: int) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(worker.path)}
-        for _ in range(count):
-            self._processes.append(
+        with open(worker.folder / "processes.log", "ab") as log:
+            self._processes += [
                 subprocess.Popen(
-                    worker.command, env=environment, stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+                    worker.command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    start_new_session=True,
                 )
-            )  # fmt: skip
+                for _ in range(count)
+            ]  # fmt: skip
 
     def stop(self) -> None:
         for process in self._processes:
