@@ -1,10 +1,8 @@
 """pglab: which choice in a policy gradient matters, by how much, and how sure one can be."""
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-__version__ = version("pglab")
 __all__ = ["__version__", "results", "run"]
 
 if TYPE_CHECKING:
@@ -13,6 +11,10 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("pglab")
     # `run` brings Hydra along, which reading results does not need.
     if name == "run":
         from pglab.cli import run

@@ -1,12 +1,12 @@
 """`python -m pglab.benchmark`: trained environment steps a second, side by side in one run.
 
-Four ways to train the experiment `simple_pg`: a plain per-step loop as in a textbook, pglab with
-one run, with 2 arms × 50 seeds, and the same with `diagnostics=gradient`; and two ways to train
-`ppo_cleanrl`: such a loop, and pglab with 200 seeds. With `--mujoco` it is `ppo_continuous` on
-Hopper-v5 with eight seeds: one after the other by Stable-Baselines3, where that is installed, and
-fused by pglab. The ways take turns, and each shows the median of its turns, as machines are noisy.
-Times are of training alone: processes are up and the components built before the clock starts,
-and no final evaluation is played.
+The experiment `simple_pg` by a plain per-step loop as in a textbook, by pglab with one run, with 2 arms × 50 seeds, and
+the same with `diagnostics=gradient`, each with `backend=torch` and `native`; `ppo_cleanrl` by such a loop and with 200
+seeds; a world of each kind with 20 seeds; and the share of processor time that each phase of training takes. With
+`--scale` it is one update of 1 to 10,000 runs, and the memory that they take. With `--mujoco` it is `ppo_continuous` on
+Hopper-v5 with eight seeds: one after the other by Stable-Baselines3, where that is installed, and fused by pglab. The
+ways take turns, and each shows the median of its turns, as machines are noisy. Times are of training alone: processes
+are up and the components built, and compiled, before the clock starts, and no final evaluation is played.
 """
 
 from pglab.start import run
@@ -15,10 +15,8 @@ if __name__ == "__main__":  # before anything that takes long to import
     run("pglab.benchmark")
 
 import json
-import resource
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,27 +27,45 @@ import torch
 from rich.console import Console as Terminal
 from rich.table import Table
 
-from pglab.cli import compose_runs
-from pglab.results import load
+from pglab.measuring import memory, shares, trained
 from pglab.shell import Parser, ended
-from pglab.studies.console import Console
-from pglab.studies.execute import execute
-from pglab.studies.plan import make_plan
-from pglab.studies.train import ready_pool
 from pglab.textbook import textbook, textbook_ppo, total_return
 
+Ways = dict[str, Callable[[], float]]
+
+GRID = ("experiment=simple_pg,rtg_pg", "seeds=50")
+PPO = ("experiment=ppo_cleanrl", "seeds=200")
+WORLDS = {
+    "acrobot": ("env=acrobot", "batch.steps=2000"),
+    "mountain_car": ("env=mountain_car", "batch.steps=2000"),
+    "pendulum": ("env=pendulum", "head=gaussian", "batch.steps=2000"),
+    "frozenlake": ("env=frozenlake", "network=tabular", "batch.steps=2000"),
+    "bandit": ("env=bandit", "network=tabular", "batch=episodes", "batch.episodes=2000"),
+}
+OF_WORLDS, WORLD_UPDATES = 20, 5  # seeds, and most updates
 DESCRIBED = {  # by what is trained and the way that the others are compared with
     ("simple_pg on CartPole-v0", "textbook"): {
         "textbook": "one run, step by step",
         "single": "pglab, one run",
+        "native_single": "the same, backend=native",
         "fused": "pglab, 2 arms × 50 seeds",
-        "diagnosed": "the same, diagnosed",
+        "native_fused": "the same, backend=native",
+        "diagnosed": "pglab, 2 arms × 50 seeds, diagnosed",
+        "native_diagnosed": "the same, backend=native",
     },
     ("ppo_cleanrl on CartPole-v1", "textbook_ppo"): {
         "textbook_ppo": "one run, step by step",
         "ppo": "pglab, 200 seeds",
+        "native_ppo": "the same, backend=native",
+    },
+    (f"rtg, {OF_WORLDS} seeds", ""): {
+        name: word
+        for world in WORLDS
+        for name, word in ((world, world), (f"native_{world}", f"{world}, backend=native"))
     },
 }
+SHARED = {"single": ("experiment=simple_pg",), "fused": GRID, "ppo": ("experiment=ppo_cleanrl", "seeds=50")}
+SCALE = (1, 10, 100, 1000, 10_000)
 SEEDS, STEPS = 8, 2048  # on MuJoCo: runs, and steps of an update
 ON_MUJOCO = {
     ("ppo_continuous on Hopper-v5", "sb3"): {
@@ -59,14 +75,14 @@ ON_MUJOCO = {
     },
 }
 INSTALLED = {  # what else a way needs, and the command that brings it
+    "native": ("numba", "pip install 'pglab[native]'"),
     "sb3": ("stable_baselines3", "pip install stable-baselines3"),
     "envpool": ("envpool", "pip install 'pglab[envpool]'"),
 }
-COMMON = ["updates={updates}", "results_dir={folder}", "logger.mode=disabled", "evaluation.episodes=0"]
 
 
 def main() -> int:
-    """Prints the table, and writes it as JSON with `--json FILE`; returns the exit status."""
+    """Prints the tables, and writes them as JSON with `--json FILE`; returns the exit status."""
     return ended(_measured)
 
 
@@ -74,51 +90,103 @@ def _measured() -> int:
     parser = Parser(prog="python -m pglab.benchmark", description=__doc__)
     parser.add_argument("--updates", type=int, default=20, help="updates of every run (default: 20)")
     parser.add_argument("--repeats", type=int, default=3, help="turns of each way (default: 3)")
+    parser.add_argument("--scale", action="store_true", help="one update of 1 to 10,000 runs")
     parser.add_argument("--mujoco", action="store_true", help="PPO on Hopper-v5, beside Stable-Baselines3")
-    parser.add_argument("--json", type=Path, help="write the steps a second to this file")
+    parser.add_argument("--json", type=Path, help="write what was measured to this file")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    terminal, described = Terminal(), ON_MUJOCO if options.mujoco else DESCRIBED
-    ways = _on_mujoco(options.updates, terminal) if options.mujoco else _ways(options.updates)
-    turns = [{name: measure() for name, measure in ways.items()} for _ in range(options.repeats)]
-    speeds = {name: float(np.median([turn[name] for turn in turns])) for name in ways}
-    for (world, plain), words in described.items():
-        terminal.print(_table(f"{world}, {options.updates} updates a run", plain, words, speeds))
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    terminal.print(f"Largest worker process: {peak:.2f} GB of memory")
+    terminal = Terminal()
+    if options.scale:
+        found: dict[str, Any] = _scale(options.repeats, terminal)
+    else:
+        found = _side_by_side(options.updates, options.repeats, options.mujoco, terminal)
+    terminal.print(f"Largest worker process: {memory():.2f} GB of memory")
     if options.json:
-        options.json.write_text(json.dumps(speeds, indent=1) + "\n")
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
     return 0
 
 
-def _ways(updates: int) -> dict[str, Callable[[], float]]:
-    grid = ["experiment=simple_pg,rtg_pg", "seeds=50"]
+def _side_by_side(updates: int, repeats: int, mujoco: bool, terminal: Terminal) -> dict[str, Any]:
+    """Speeds by the name of a way, and `shares` of time."""
+    ways = _there(_on_mujoco(updates) if mujoco else _ways(updates), terminal)
+    turns = [{name: measure() for name, measure in ways.items()} for _ in range(repeats)]
+    speeds = {name: float(np.median([turn[name] for turn in turns])) for name in ways}
+    for (world, plain), words in (ON_MUJOCO if mujoco else DESCRIBED).items():
+        terminal.print(
+            _table(f"{world}, {updates if plain else min(updates, WORLD_UPDATES)} updates a run", plain, words, speeds)
+        )
+    if mujoco:
+        return speeds
+    parts = {
+        name: shares([*overrides, f"backend={backend}"], updates)
+        for key, overrides in SHARED.items()
+        for backend, name in (("torch", key), ("native", f"native_{key}"))
+        if name in ways
+    }
+    terminal.print(_shares_table(parts))
+    return {**speeds, "shares": parts}
+
+
+def _ways(updates: int) -> Ways:
+    def pglab(*overrides: str, most: int = updates) -> Callable[[], float]:
+        return lambda: trained(overrides, min(updates, most)).speed
+
+    ways: Ways = {"textbook": lambda: textbook_speed(lambda: textbook(updates, seed=0, weigh=total_return))}
+    ways["textbook_ppo"] = lambda: textbook_speed(lambda: textbook_ppo(updates, seed=0))
+    for backend, of in (("torch", ""), ("native", "native_")):
+        chosen = f"backend={backend}"
+        ways[f"{of}single"] = pglab("experiment=simple_pg", chosen)
+        ways[f"{of}fused"] = pglab(*GRID, chosen)
+        ways[f"{of}diagnosed"] = pglab(*GRID, "diagnostics=gradient", chosen)
+        ways[f"{of}ppo"] = pglab(*PPO, chosen)
+        for world, overrides in WORLDS.items():
+            ways[f"{of}{world}"] = pglab(*overrides, f"seeds={OF_WORLDS}", chosen, most=WORLD_UPDATES)
+    return ways
+
+
+def _on_mujoco(updates: int) -> Ways:
+    fused = ("experiment=ppo_continuous", f"seeds={SEEDS}")
     return {
-        "textbook": lambda: textbook_speed(lambda: textbook(updates, seed=0, weigh=total_return)),
-        "single": lambda: pglab_speed(["experiment=simple_pg"], updates),
-        "fused": lambda: pglab_speed(grid, updates),
-        "diagnosed": lambda: pglab_speed([*grid, "diagnostics=gradient"], updates),
-        "textbook_ppo": lambda: textbook_speed(lambda: textbook_ppo(updates, seed=0)),
-        "ppo": lambda: pglab_speed(["experiment=ppo_cleanrl", "seeds=200"], updates),
-    }
-
-
-def _on_mujoco(updates: int, terminal: Terminal) -> dict[str, Callable[[], float]]:
-    """The ways that can be gone here; says how to have the others."""
-    fused = ["experiment=ppo_continuous", f"seeds={SEEDS}"]
-    ways = {
         "sb3": lambda: stable_baselines_speed(updates),
-        "gymnasium": lambda: pglab_speed([*fused, "env.backend=gymnasium"], updates),
-        "envpool": lambda: pglab_speed([*fused, "env.backend=envpool"], updates),
+        "gymnasium": lambda: trained([*fused, "env.backend=gymnasium"], updates).speed,
+        "envpool": lambda: trained([*fused, "env.backend=envpool"], updates).speed,
     }
-    for name, (module, command) in INSTALLED.items():
-        if find_spec(module) is None:
-            del ways[name]
+
+
+def _there(ways: Ways, terminal: Terminal) -> Ways:
+    """The ways that can be gone here; says how to have the others."""
+    for kind, (module, command) in INSTALLED.items():
+        lacking = [name for name in ways if name == kind or name.startswith(f"{kind}_")]
+        if lacking and find_spec(module) is None:
+            ways = {name: way for name, way in ways.items() if name not in lacking}
             terminal.print(f"{module} is not installed here, and not measured: {command}", markup=False, soft_wrap=True)
     return ways
 
 
-def _table(title: str, plain: str, words: dict[str, str], speeds: dict[str, float]) -> Table:
+def _scale(repeats: int, terminal: Terminal) -> dict[str, Any]:
+    """Seconds of an update of so many runs and gigabytes of the largest process by then, by backend and runs."""
+    found: dict[str, Any] = {}
+    backends = [backend for backend in ("native", "torch") if backend == "torch" or find_spec("numba")]
+    for backend in backends:
+        found[backend] = {}
+        for runs in SCALE:
+            overrides = ("experiment=simple_pg", f"seeds={runs}", f"backend={backend}")
+            seconds = float(np.median([trained(overrides, 1).seconds for _ in range(repeats)]))
+            found[backend][str(runs)] = {"seconds": seconds, "gigabytes": memory()}
+    table = Table(title="simple_pg, one update")
+    for column in ("runs", *(f"{backend}, {unit}" for backend in backends for unit in ("s", "ms a run", "GB"))):
+        table.add_column(column, justify="right")
+    for runs in SCALE:
+        cells = []
+        for backend in backends:
+            own = found[backend][str(runs)]
+            cells += [f"{own['seconds']:.2f}", f"{1000 * own['seconds'] / runs:.1f}", f"{own['gigabytes']:.2f}"]
+        table.add_row(f"{runs:,}", *cells)
+    terminal.print(table)
+    return found
+
+
+def _table(title: str, plain: str, words: Mapping[str, str], speeds: Mapping[str, float]) -> Table:
     """Speeds, and how many times that of the plain way they are, where it was measured."""
     table = Table(title=title)
     table.add_column("")
@@ -131,18 +199,14 @@ def _table(title: str, plain: str, words: dict[str, str], speeds: dict[str, floa
     return table
 
 
-def pglab_speed(overrides: list[str], updates: int) -> float:
-    """Trained environment steps a second of what `python -m pglab -m OVERRIDES` trains."""
-    with tempfile.TemporaryDirectory() as folder:
-        common = [override.format(updates=updates, folder=folder) for override in COMMON]
-        plan = make_plan(compose_runs([*overrides, *common]))
-        pool, _ = ready_pool(plan)
-        begin = time.perf_counter()
-        execute(plan, pool, Console())
-        seconds = time.perf_counter() - begin
-        pool.stop()
-        steps = load(plan.folder).groupby(["arm", "seed"])["env_steps"].last().sum()
-    return steps / seconds
+def _shares_table(parts: Mapping[str, Mapping[str, float]]) -> Table:
+    table = Table(title="Share of processor time, %")
+    phases = list(next(iter(parts.values())))
+    for column in ("", *phases):
+        table.add_column(column, justify="right" if column else "left")
+    for name, own in parts.items():
+        table.add_row(name, *(f"{100 * own[phase]:.0f}" for phase in phases))
+    return table
 
 
 def stable_baselines_speed(updates: int) -> float:

@@ -28,6 +28,8 @@ from torch.nn.functional import pad
 ROW = 64  # numbers: flat rows of parameters hold a multiple of it
 SMALLEST, LARGEST = 32, 1024  # steps in a block
 CACHED = 8192  # steps computed at a time: what a core's cache holds of a small network
+IMAGE = 1024  # numbers: larger observations are computed in fewer steps at a time, for the sake of memory
+LARGEST_OF_IMAGES, NUMBERS = 128, 2**22  # steps in a block of images, numbers computed at a time
 
 Block = tuple[Tensor, Tensor]
 
@@ -98,6 +100,7 @@ def step_blocks(
     device: torch.device,
     largest: int = LARGEST,
     only: np.ndarray | None = None,
+    numbers: int = 1,
 ) -> Iterator[Block]:
     """Cuts packed steps into blocks of consecutive ones, for sums over all steps of each run.
 
@@ -106,12 +109,17 @@ def step_blocks(
         length: its steps, `[M]`, S in all.
         largest: most steps in a block, a power of two of at least `SMALLEST`.
         only: rows whose steps to take, ascending; by default all.
+        numbers: of an observation.
 
     Yields:
         `(rows [b], index [b, n])`: the row of each of b ≥ 2 blocks, and the positions of its n
         packed steps, padded with S. The blocks of one run come in order of its steps, and may
         come together: sum them with `index_add_`, which keeps the order.
     """
+    cached = CACHED
+    if numbers > IMAGE:
+        largest = min(largest, LARGEST_OF_IMAGES)
+        cached = max(NUMBERS // numbers // largest, 2) * largest
     steps = np.bincount(run, weights=length).astype(np.int64)
     start = np.cumsum(steps) - steps
     total = int(steps.sum())
@@ -126,12 +134,12 @@ def step_blocks(
         blocks = -(-steps[members] // size)
         rows = np.repeat(members, blocks)
         offset = (np.arange(len(rows)) - np.repeat(np.cumsum(blocks) - blocks, blocks)) * size
-        if len(rows) % (CACHED // size) == 1:  # an empty block keeps the last one company
+        if len(rows) % (cached // size) == 1:  # an empty block keeps the last one company
             rows, offset = np.append(rows, rows[-1]), np.append(offset, steps[rows[-1]])
         within = offset[:, None] + np.arange(size)
         index = np.where(within < steps[rows, None], start[rows, None] + within, total)
-        for i in range(0, len(rows), CACHED // size):
-            group = slice(i, i + CACHED // size)
+        for i in range(0, len(rows), cached // size):
+            group = slice(i, i + cached // size)
             yield torch.from_numpy(rows[group]).to(device), torch.from_numpy(index[group]).to(device)
 
 

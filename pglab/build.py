@@ -1,6 +1,7 @@
 """From a resolved configuration to components: the one caller of `hydra.utils.instantiate`."""
 
 from collections.abc import Mapping
+from dataclasses import is_dataclass, replace
 from typing import Any
 
 import torch
@@ -16,8 +17,7 @@ from pglab.training.clashes import clash
 from pglab.training.diagnostics import GradientDiagnostics, NoDiagnostics
 from pglab.training.observations import Raw
 from pglab.training.randomness import generator
-from pglab.training.rollout import Player, Waves
-from pglab.training.update import Differentiate, by_torch
+from pglab.training.rollout import Waves
 
 Settings = Mapping[str, Any]
 
@@ -27,22 +27,41 @@ def build_shapes(settings: Settings) -> Shapes:
     device = torch.device(settings["device"])
     with device:
         world = build_component(settings, "env")
-    player, differentiate = _backend(settings)
-    network = _observations(settings).of(build_component(settings, "network"))
-    return Shapes(world, build_component(settings, "head"), network, player, device, differentiate)
+    backend = _backend(settings)
+    network = _observations(settings).of(_computed(build_component(settings, "network"), settings))
+    return Shapes(world, build_component(settings, "head"), network, device=device, **backend)
 
 
-def _backend(settings: Settings) -> tuple[Player, Differentiate]:
-    """The parts that play and differentiate: by torch in what was stored before there was a choice."""
+def _backend(settings: Settings) -> dict[str, Any]:
+    """The parts that play and differentiate, by name: torch's in what was stored before there was a choice."""
     waves = Waves(settings["lanes"])
     if settings.get("backend", "torch") == "torch":
-        return waves, by_torch
+        return {"player": waves}
     try:
         from pglab.training.native import Native
         from pglab.training.native_gradient import by_compiled_code
+        from pglab.training.native_segments import native_lanes
     except ImportError as error:
         raise InputError(f"backend=native needs numba ({error}): pip install 'pglab[native]'") from error
-    return Native(waves), by_compiled_code
+    return {"player": Native(waves), "differentiate": by_compiled_code, "lanes": native_lanes}
+
+
+def _computed(network: Any, settings: Settings) -> Any:
+    """A network by what the backend computes it with."""
+    if settings.get("backend", "torch") == "torch":
+        return network
+    from pglab.models.native import native_network
+
+    return native_network(network)
+
+
+def _with_critic(weighting: Any, settings: Settings) -> Any:
+    """A weighting whose critic's network, if it has one, is computed so."""
+    baseline = getattr(weighting, "baseline", None)
+    if not hasattr(baseline, "critic") or not is_dataclass(baseline) or not hasattr(baseline, "network"):
+        return weighting
+    network = _computed(baseline.network, settings)
+    return weighting if network is baseline.network else replace(weighting, baseline=replace(baseline, network=network))
 
 
 def why_by_torch(settings: Settings) -> str | None:
@@ -59,7 +78,7 @@ def why_by_torch(settings: Settings) -> str | None:
     world, policy = shapes.world, shapes.policy()
     why = why_not(world, policy, shapes.device) or ""
     if not why:
-        prepare(world, policy)
+        prepare(world, policy, build_component(settings, "batch"))
     return why
 
 
@@ -71,7 +90,8 @@ def build_arm(settings: Settings, seeds: list[int]) -> Arm:
     """
     groups = ("weighting", "init", "optimizer", "estimator", "batch", "schedule", "rewards")
     components = {group: build_component(settings, group) for group in groups}
-    components["weighting"] = _observations(settings).of_critic(components["weighting"])
+    weighting = _with_critic(components["weighting"], settings)
+    components["weighting"] = _observations(settings).of_critic(weighting)
     objective, rule, step_rule = (build_component(settings, group) for group in ("surrogate", "reuse", "step"))
     try:
         return Arm(

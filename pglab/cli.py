@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import hydra
-import pandas as pd
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -24,8 +24,12 @@ from pglab.manual import manual
 from pglab.overrides import parsed
 from pglab.shell import ended, told
 from pglab.studies.asked import Composed
-from pglab.studies.until import train_as_asked
 from pglab.sweep import compose_runs, config_folders, explained, plain_jobs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pglab.studies.train import Trained
 
 SCHEDULER = (signal.SIGTERM, signal.SIGUSR2)  # by which one stops a job
 
@@ -33,10 +37,10 @@ SCHEDULER = (signal.SIGTERM, signal.SIGUSR2)  # by which one stops a job
 def main() -> int:
     """Composes the runs of the command line, trains them, and returns the exit status."""
 
-    given = shlex.join(["python", "-m", "pglab", *sys.argv[1:]])
+    given = _given()
 
     def here(job: Composed) -> float | None:
-        study = train_as_asked([job], given)
+        study = _train([job], given)
         if study.plan.settings["plan"]:
             return None
         if study.outcome.interrupted:
@@ -45,7 +49,13 @@ def main() -> int:
             raise RuntimeError(f"this job's training failed:\n{study.outcome.failures[0]}")
         return study.objective()
 
-    return command(CONFIG, lambda jobs: train_as_asked(jobs, given).exit_status, here)
+    return command(CONFIG, lambda jobs: _train(jobs, given).exit_status, here)
+
+
+def _train(jobs: Sequence[Composed], given: str) -> "Trained":
+    from pglab.studies.until import train_as_asked  # brings pandas along, which `--help` does not need
+
+    return train_as_asked(jobs, given)
 
 
 def command(
@@ -80,8 +90,12 @@ def _done(
         if jobs is not None:
             return together(jobs)
         interrupted = "Interrupted. What the jobs have stored is kept; the same command again trains what is missing."
-        with _undisguised(stopped):
-            _run_by_hydra(asked, config_name, lambda config: one_by_one(composed(config, HydraConfig.get())))
+        try:
+            with _undisguised(stopped):
+                _run_by_hydra(asked, config_name, lambda config: one_by_one(composed(config, HydraConfig.get())))
+        finally:
+            if asked.trains:
+                _say_verdict(_results_dir(asked))
         return 0
     except BrokenPipeError:
         raise
@@ -89,6 +103,24 @@ def _done(
         raise InputError(f"cannot store the results: {told(error)}") from error
     except KeyboardInterrupt as interruption:
         raise KeyboardInterrupt(interrupted) from interruption
+
+
+def _say_verdict(results_dir: Path) -> None:
+    from pglab.studies.ending import verdict_elsewhere
+
+    for line in verdict_elsewhere(results_dir, _given()):
+        print(line)
+
+
+def _given() -> str:
+    """The command, as one would give it again."""
+    return shlex.join(["python", "-m", "pglab", *sys.argv[1:]])
+
+
+def _results_dir(asked: Arguments) -> Path:
+    """The folder of studies that the command names, else the default one."""
+    named = [text.partition("=")[2] for text in asked.overrides if text.startswith("results_dir=")]
+    return Path(named[-1] if named else "results")
 
 
 def _plain_jobs(asked: Arguments, config_name: str) -> list[Composed] | None:
@@ -172,7 +204,7 @@ def _undisguised(stopped: threading.Event) -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> pd.DataFrame:
+def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> "pd.DataFrame":
     """Trains what `python -m pglab -m OVERRIDES` would, and returns the rows of its runs.
 
     Args:
@@ -187,8 +219,10 @@ def run(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> 
         RuntimeError: a component raised; the other runs are trained and stored.
     """
     arguments = ", ".join([repr(list(overrides)), *([f"config_dir={str(config_dir)!r}"] if config_dir else [])])
-    study = train_as_asked(compose_runs(overrides, config_dir), f"pglab.run({arguments})")
+    study = _train(compose_runs(overrides, config_dir), f"pglab.run({arguments})")
     if study.plan.settings["plan"]:
+        import pandas as pd
+
         return pd.DataFrame()
     if study.outcome.failures:
         raise RuntimeError(f"{study.outcome.count('failed')} runs failed:\n{study.outcome.failures[0]}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pglab.errors import InputError
-from pglab.results.shown import shown_lines
+from pglab.shown import shown_lines
 
 BAD_INPUT, INTERRUPTED, UNREAD = 2, 130, 141  # exit statuses; the last as of a program that SIGPIPE ends
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from pglab.errors import InputError
 from pglab.results.arm_names import full_name, names_of, shared_settings
 from pglab.results.incomplete import failures, missing_seeds, named_seeds
-from pglab.results.shown import first_lines, shown
 from pglab.shell import Parser, ended, from_here
+from pglab.shown import first_lines, shown
 from pglab.store.folder import one_study
 from pglab.store.records import RunRecord
 from pglab.studies.arm_table import ArmTable
+from pglab.studies.cluster.shown import at_work, logs
 from pglab.studies.console import Console
 from pglab.studies.overview import ArmOverview, overview
 
@@ -47,8 +48,12 @@ def _shown(arguments: Sequence[str] | None) -> int:
         console.say(f"Study {from_here(study.path)}" + f"; all arms: {shared}" * bool(shared))
         if arms:
             console.table(_table(arms, names))
-        for line in (*_notes(arms, names), *study.strays):
+        for line in (*_notes(arms, names), *study.strays, *at_work(study.path)):
             console.say(line)
+        if asked.logs is not None:
+            by_folder = {arm.folder.name: name for arm, name in zip(arms, names, strict=True)}
+            for line in logs(from_here(study.path), by_folder, asked.logs):
+                console.say(line)
     return 0
 
 
@@ -64,6 +69,13 @@ def _parser() -> Parser:
         nargs="*",
         metavar="KEY=VALUE",
         help="what `python -m pglab -m KEY=VALUE …` would do in this study; `study` and `results_dir` come from PATH",
+    )
+    parser.add_argument(
+        "--logs",
+        nargs="*",
+        metavar="WORD",
+        help="the log of each worker on another machine, by the runs that it has trained; with words, such as rtg or "
+        "seed=3, of those runs alone",
     )
     parser.add_argument("--config-dir", type=Path, metavar="DIR", help="YAML files of one's own, for --plan")
     return parser

@@ -169,6 +169,7 @@ def test_what_a_yaml_file_chooses_works_as_on_the_command_line(
     means = [evaluation.loc[evaluation["weighting"] == weighting, "return"].mean() for weighting in ("rtg", "total")]
     told = [float(text) for text in (tmp_path / "objectives.txt").read_text().split()]
     assert told == means
+    assert done.stdout.endswith("Study s: 2 arms by this command; all verdicts: `python -m pglab.report results/s`\n")
 
 
 def test_a_launcher_of_ones_own_is_not_for_run(tmp_path: Path, with_launcher, monkeypatch: pytest.MonkeyPatch):

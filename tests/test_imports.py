@@ -19,7 +19,7 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "processes": (),
     "bits": (),  # what keeps a run's bits needs nothing but torch
     "algorithms": (*MATHEMATICS, "bits"),
-    "models": (*MATHEMATICS, "bits"),
+    "models": (*MATHEMATICS, "bits", "native"),
     "native": (),  # arrays in, arrays out
     "envs": (*MATHEMATICS, "native"),
     "exact": (*MATHEMATICS, "bits"),
@@ -29,8 +29,8 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "trust": ("build", "errors", "training"),
     "watching": (*MATHEMATICS, "errors", "training"),
     "store": ("errors",),
-    "results": ("errors", "settings", "store"),
-    "report": ("errors", "results", "settings", "shell", "start", "store"),
+    "results": ("errors", "settings", "store", "shown"),
+    "report": ("errors", "results", "settings", "shell", "start", "store", "shown"),
     "studies": (
         "build",
         "errors",
@@ -42,9 +42,10 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
         "training",
         "trust",
         "watching",
+        "shown",
     ),
-    "tracking": ("errors", "processes", "report", "results", "settings", "shell", "store"),
-    "shell": ("errors", "results"),
+    "tracking": ("errors", "processes", "report", "results", "settings", "shell", "store", "shown"),
+    "shell": ("errors", "shown"),
     "overrides": ("errors",),
     "arguments": ("errors", "overrides", "shell"),
     "compose": ("errors", "overrides", "studies"),
@@ -52,7 +53,7 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
     "manual": ("compose", "errors", "reference"),
     "sweep": ("compose", "errors", "overrides", "studies"),
     "cli": ("arguments", "compose", "errors", "manual", "overrides", "shell", "studies", "sweep"),
-    "confirm": ("cli", "errors", "results", "settings", "shell", "start", "store", "studies", "sweep"),
+    "confirm": ("cli", "errors", "results", "settings", "shell", "start", "store", "studies", "sweep", "shown"),
     "search": ("errors", "store"),
     "tune": (
         "cli",
@@ -68,12 +69,25 @@ MAY_IMPORT = {  # of pglab, besides itself; None: anything
         "sweep",
     ),
     "worker": ("errors", "shell", "start", "store", "studies"),
-    "study": ("arguments", "cli", "errors", "results", "shell", "start", "store", "studies"),
-    "verify": (*MATHEMATICS, *COMMAND, "build", "exact", "processes", "results", "settings", "start", "training"),
-    "play": (*MATHEMATICS, "errors", "results", "shell", "start", "store", "trust", "watching"),
+    "study": ("arguments", "cli", "errors", "results", "shell", "start", "store", "studies", "shown"),
+    "verify": (
+        *MATHEMATICS,
+        *COMMAND,
+        "build",
+        "exact",
+        "processes",
+        "results",
+        "settings",
+        "start",
+        "training",
+        "shown",
+    ),
+    "play": (*MATHEMATICS, "errors", "results", "shell", "start", "store", "trust", "watching", "shown"),
     "start": (),
+    "shown": (),
     "mirror": ("start",),
     "benchmark": None,
+    "measuring": None,
     "textbook": (),
     "__main__": ("start",),
     "__init__": ("cli", "results"),
@@ -152,9 +166,15 @@ def test_results_can_be_read_as_the_final_line_of_a_study_says():
 
 def test_planning_a_study_imports_neither_torch_nor_wandb(tmp_path: Path):
     plan = f"make_plan(compose_runs(['weighting=total,rtg', 'results_dir={tmp_path}']))"
-    loaded = modules_after(f"from pglab.cli import compose_runs\nfrom pglab.studies.plan import make_plan\n{plan}")
+    loaded = modules_after(f"from pglab.cli import compose_runs\nfrom pglab.studies.train import make_plan\n{plan}")
     assert "pglab.studies.train" in loaded
     assert not {"torch", "wandb", "gymnasium"} & loaded
+
+
+def test_help_imports_neither_torch_nor_what_reads_results():
+    loaded = modules_after("import pglab.cli, pglab.manual")
+    assert "pglab.manual" in loaded
+    assert not {"torch", "wandb", "gymnasium", "pandas", "scipy", "pglab.results", "pglab.studies.train"} & loaded
 
 
 def test_looking_at_a_study_imports_neither_torch_nor_hydra_nor_wandb():

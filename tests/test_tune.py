@@ -13,7 +13,8 @@ from pglab.errors import InputError
 from pglab.report.command import main as report
 from pglab.results import load, load_evaluation, scores
 from pglab.search import JOURNAL, read_range
-from pglab.store.tuning import Range, read_tuning
+from pglab.store.tuning import Range, Tuning, read_tuning, store_tuning
+from pglab.store.writer import prepare
 from pglab.tune import main
 from tests.conftest import CommandLine
 from tests.waiting import until
@@ -138,10 +139,12 @@ def test_a_plan_trains_nothing(tmp_path: Path, capsys):
 
 
 def test_another_search_in_the_same_folder_is_refused(tmp_path: Path, capsys):
-    search = ["t", "weighting=rtg", *BANDIT, "workers=1", "updates=1", "seeds=1", "trials=1", "confirm=0"]
-    assert main([*search, "optimizer.lr=0.1..1"]) == 0
+    prepare(Path("results/t"))
+    there = Tuning((Range("optimizer.lr", 0.1, 1.0, log=True),), ("env=bandit,weighting=rtg",), (0,))
+    store_tuning(Path("results/t"), there)
+    assert read_tuning(Path("results/t")) == there
+    search = ["t", "weighting=rtg", "env=bandit", "seeds=1"]
     assert main([*search, "optimizer.lr=0.1..2"]) == 2
     assert "tunes optimizer.lr=0.1..1, and not optimizer.lr=0.1..2" in capsys.readouterr().err
-    tuning = read_tuning(Path("results/t"))
-    assert tuning
-    assert tuning.ranges == (Range("optimizer.lr", 0.1, 1.0, log=True),)
+    assert main([*search, "optimizer.lr=0.1..1", "gamma=0.5"]) == 2
+    assert "has the arms env=bandit,weighting=rtg, and not env=bandit,gamma=0.5" in capsys.readouterr().err

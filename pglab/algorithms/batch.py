@@ -14,7 +14,7 @@ class Batch:
     T steps, D observation. An episode of zero length (mask all false) is padding.
 
     Attributes:
-        obs: observation s_t, `[..., E, T, D]`.
+        obs: observation s_t, `[..., E, T, D]`; of images (D above 1024) left out, D = 0.
         action: action a_t, a whole number `[..., E, T]`; of a Box `[..., E, T, D]`.
         reward: reward r_t that followed a_t, `[..., E, T]`; where truncated episodes are
             bootstrapped, the last reward of such an episode includes γ V(s_T).

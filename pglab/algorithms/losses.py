@@ -136,10 +136,10 @@ class Estimator:
         return scale / self.budget if self.reduction == "budget" else scale
 
 
-def standardize(psi: Tensor, mask: Tensor) -> Tensor:
-    """(Ψ - mean) / (deviation + 1e-8) over the steps of the batch `[..., E, T]`, zero off the mask."""
-    count = mask.sum((-2, -1), keepdim=True).clamp(min=1)
-    mean = (psi * mask).sum((-2, -1), keepdim=True) / count
+def standardize(psi: Tensor, mask: Tensor, over: tuple[int, ...] = (-2, -1)) -> Tensor:
+    """(Ψ - mean) / (deviation + 1e-8) over the steps of the batch `[..., E, T]`, or other axes; zero off the mask."""
+    count = mask.sum(over, keepdim=True).clamp(min=1)
+    mean = (psi * mask).sum(over, keepdim=True) / count
     centred = (psi - mean) * mask
-    deviation = (centred.square().sum((-2, -1), keepdim=True) / count).sqrt()
+    deviation = (centred.square().sum(over, keepdim=True) / count).sqrt()
     return centred / (deviation + 1e-8)

@@ -126,7 +126,7 @@ class PooledLanes:
         self._pools: list[Pool] = []
         # Of every lane its pool, its place there, its seed, the number of its episode, and its steps and actions.
         self._pool, self._place, self._seed, self._episode, self._steps = np.zeros((5, 0), dtype=np.int64)
-        self._actions = np.zeros((0, world.horizon, *world.actions.shape), dtype=np.float32)
+        self._actions = np.zeros((0, world.horizon, *world.actions.axes), dtype=np.float32)
 
     def reset(self, uniform: Tensor) -> State:
         """First states of new lanes from uniforms `[..., 1]`, which are the lanes' seeds."""

@@ -83,7 +83,7 @@ class Replayed:
         episodes = [self._playing[number] for number in state[0].flatten().tolist()]
         longest = self.horizon or max(len(episode.actions) for episode in episodes)
         dtype = torch.int32 if isinstance(self.actions, Discrete) else self.actions.dtype
-        actions = torch.zeros(len(episodes), longest, *self.actions.shape, dtype=dtype)
+        actions = torch.zeros(len(episodes), longest, *self.actions.axes, dtype=dtype)
         for row, episode in zip(actions, episodes, strict=True):
             if episode.actions:
                 row[: len(episode.actions)] = torch.stack(episode.actions)

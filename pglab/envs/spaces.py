@@ -7,24 +7,37 @@ from dataclasses import dataclass
 import torch
 
 Bound = float | Sequence[float]
+TYPES = (torch.float32, torch.uint8, torch.int8)
 
 
 @dataclass(frozen=True, repr=False)
 class Box:
-    """A vector of `size` real numbers.
+    """Numbers in axes, such as a vector `Box(3)` or an image `Box((channels, height, width), dtype=torch.uint8)`.
 
     Attributes:
-        low, high: of each number, `[size]`; one number stands for all. Without an end by default.
+        shape: length of each axis; one whole number for a vector. Observations of several axes are kept as a row.
+        low, high: of each number, in the order of a row; one number stands for all. By default without an end, or
+            those of the type where it has whole numbers.
+        dtype: of the numbers: torch.float32, or of an image's torch.uint8 or torch.int8.
 
     Raises:
         ValueError: the bounds are not as many, or the low ones not below the high ones.
     """
 
-    size: int
+    shape: int | Sequence[int]  # read as a tuple
     low: Bound = -math.inf
     high: Bound = math.inf
+    dtype: torch.dtype = torch.float32
 
     def __post_init__(self) -> None:
+        axes = (self.shape,) if isinstance(self.shape, int) else tuple(self.shape)
+        object.__setattr__(self, "shape", axes)
+        if self.dtype not in TYPES:
+            raise ValueError(f"dtype={self.dtype} is not one of {', '.join(map(str, TYPES))}")
+        if not self.dtype.is_floating_point:
+            ends = torch.iinfo(self.dtype)
+            object.__setattr__(self, "low", max(self.low, ends.min) if isinstance(self.low, float) else self.low)
+            object.__setattr__(self, "high", min(self.high, ends.max) if isinstance(self.high, float) else self.high)
         for name in ("low", "high"):
             given = getattr(self, name)
             bounds = tuple(float(x) for x in given) if isinstance(given, Sequence) else (float(given),) * self.size
@@ -35,10 +48,24 @@ class Box:
 
     def __repr__(self) -> str:
         low, high = self.bounds
+        axes = " × ".join(map(str, self.axes))
+        if not self.dtype.is_floating_point:
+            return f"Box({axes}, {str(self.dtype).removeprefix('torch.')})"
         if not any(math.isfinite(x) for x in (*low, *high)):
-            return f"Box({self.size})"
+            return f"Box({axes})"
         first, last = (x[0] if len({*x}) == 1 else [*x] for x in (low, high))
-        return f"Box({self.size}, {first}, {last})"
+        return f"Box({axes}, {first}, {last})"
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """`shape` as a tuple."""
+        assert isinstance(self.shape, tuple)
+        return self.shape
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are."""
+        return math.prod(self.axes)
 
     @property
     def bounds(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -57,16 +84,6 @@ class Box:
         """Numbers that one observation takes in memory."""
         return self.size
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Axes of one action."""
-        return (self.size,)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Type of one action."""
-        return torch.float32
-
 
 @dataclass(frozen=True)
 class Discrete:
@@ -80,17 +97,22 @@ class Discrete:
         return 1
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def axes(self) -> tuple[int, ...]:
         """Axes of one action: none."""
         return ()
 
     @property
     def dtype(self) -> torch.dtype:
-        """Type of one action."""
+        """Type of one action; as an observation its index is kept in single precision."""
         return torch.int64
 
 
 Space = Box | Discrete
+
+
+def type_of(observation: Space) -> torch.dtype:
+    """The type that observations are kept in."""
+    return observation.dtype if isinstance(observation, Box) else torch.float32
 
 
 def as_space(actions: Space | int) -> Space:

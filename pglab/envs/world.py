@@ -45,6 +45,15 @@ class Parking(Protocol):
         ...
 
 
+@runtime_checkable
+class Preparing(Protocol):
+    """A world in which it takes time to begin an episode, so that it is worth saying which lanes will."""
+
+    def prepare(self, begins: Tensor) -> None:
+        """Of the coming `reset` only lanes `[B, C]` where `begins` is true will be played."""
+        ...
+
+
 class World(Protocol):
     """An environment as pure functions of tensors; `[...]` are the lanes.
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pglab.bits import affine
-from pglab.envs.spaces import Space, as_space
+from pglab.envs.spaces import Box, Space, as_space
 from pglab.models.networks import encode
 from pglab.models.parameters import Init, Layout, draw
 
@@ -47,7 +47,11 @@ class Model:
 
     def __call__(self, parameters: dict[str, Tensor], obs: Tensor) -> Tensor:
         """Outputs `[B, n, outputs + F]` for observations `[B, n, D]` and named parameters `[B, …]`."""
-        outputs = self.network.forward(parameters, encode(self.observation, obs))
+        seen = encode(self.observation, obs, getattr(self.network, "input", "unit"))
+        if getattr(self.network, "takes_images", False):
+            assert isinstance(self.observation, Box)
+            seen = seen.unflatten(-1, self.observation.axes)
+        outputs = self.network.forward(parameters, seen)
         if not self.free:
             return outputs
         return torch.cat((outputs.mT, *(_everywhere(parameters[name], obs) for name in self.free)), -2).mT

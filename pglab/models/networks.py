@@ -19,6 +19,7 @@ from pglab.envs.spaces import Box, Discrete, Space
 
 ParameterShapes = dict[str, tuple[int, ...]]
 Activation = Literal["tanh", "relu", "silu", "gelu"]
+Input = Literal["unit", "centred", "raw"]  # what enters for a byte x: x / 255, x / 127.5 - 1, x
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,7 @@ class MLP:
     def __post_init__(self) -> None:
         if not all(isinstance(size, int) and size >= 1 for size in self.sizes):
             raise ValueError(f"sizes={list(self.sizes)} must be whole numbers of at least 1")
-        if self.activation not in get_args(Activation):
-            allowed = ", ".join(get_args(Activation))
-            raise ValueError(f"activation={self.activation!r} is not one of {allowed}")
+        check_activation(self.activation)
 
     def shapes(self, observation: Space, outputs: int) -> ParameterShapes:
         widths = [observation.size, *self.sizes, outputs]
@@ -54,6 +53,30 @@ class MLP:
             if layer < layers:
                 x = activation(x)
         return x.mT
+
+
+def check_activation(activation: Activation) -> None:
+    """Raises ValueError where there is none of that name."""
+    if activation not in get_args(Activation):
+        raise ValueError(f"activation={activation!r} is not one of {', '.join(get_args(Activation))}")
+
+
+def check_input(given: Input) -> None:
+    """Raises ValueError where bytes cannot enter so."""
+    if given not in get_args(Input):
+        raise ValueError(f"input={given!r} is not one of {', '.join(get_args(Input))}")
+
+
+@dataclass(frozen=True)
+class WithoutBias(MLP):
+    """The same layers without biases."""
+
+    def shapes(self, observation: Space, outputs: int) -> ParameterShapes:
+        return {name: shape for name, shape in super().shapes(observation, outputs).items() if len(shape) == 2}
+
+    def forward(self, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
+        zeros = {f"bias_{name.removeprefix('weight_')}": w.new_zeros(w.shape[:-1]) for name, w in parameters.items()}
+        return super().forward({**parameters, **zeros}, x)
 
 
 @dataclass(frozen=True)
@@ -107,8 +130,13 @@ class Normalized:
         return self.network.forward(parameters, ((x - mean) * scale).clamp(-self.clip, self.clip))
 
 
-def encode(observation: Space, obs: Tensor) -> Tensor:
-    """Network input from a stored observation: `[..., D]` of a Box as it is, an index one-hot."""
+def encode(observation: Space, obs: Tensor, given: Input = "unit") -> Tensor:
+    """Network input from a stored observation: `[..., D]` of a Box as it is, of bytes as asked for, an index one-hot.
+
+    Whole numbers that have a sign stay what they are.
+    """
     if isinstance(observation, Box):
-        return obs
+        if observation.dtype != torch.uint8:
+            return obs if obs.dtype.is_floating_point else obs.float()
+        return {"unit": lambda x: x / 255, "centred": lambda x: x / 127.5 - 1, "raw": lambda x: x}[given](obs.float())
     return functional.one_hot(obs[..., 0].long(), observation.size).to(obs.dtype)

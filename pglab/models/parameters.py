@@ -139,6 +139,16 @@ class Xavier:
 
 
 @dataclass(frozen=True)
+class LecunNormal:
+    """Weights N(0, 1/n) for n inputs, biases zero (LeCun et al. 1998)."""
+
+    def __call__(self, shape: tuple[int, ...], fan_in: int, generator: Generator) -> Tensor:
+        if len(shape) < 2:
+            return torch.zeros(shape)
+        return torch.empty(shape).normal_(generator=generator) / math.sqrt(fan_in)
+
+
+@dataclass(frozen=True)
 class Zeros:
     """Every parameter zero: a uniform policy. Leaves a network with hidden layers stuck."""
 
@@ -177,7 +187,7 @@ def draw(
     last = [name for name in layout.shapes if name.startswith("weight")][-1:]
     for name, shape in layout.shapes.items():
         if name.startswith("weight_"):
-            fan_in = shape[1]
+            fan_in = math.prod(shape[1:])
         make = getattr(init, "last_layer", init) if [name] == last else init
         named[name] = torch.tensor(given[name]).expand(shape) if name in given else make(shape, fan_in, generator)
     return layout.flatten(named)

@@ -18,6 +18,7 @@ import llvmlite
 import numba
 from numba import typeof
 from numba.core.caching import FunctionCache
+from numba.extending import register_jitable
 
 HERE = Path(__file__).parent
 OPTIONS = {"error_model": "numpy", "fastmath": False}
@@ -59,7 +60,24 @@ class Compiled:
 
 def compiled(*parts: Any) -> Callable[[Callable[..., Any]], Compiled]:
     """Makes a function, specialised on these parts, a compiled one."""
-    return lambda function: Compiled(function, parts)
+    return lambda function: Compiled(_renamed(function, parts), parts)
+
+
+def specialized(*parts: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Makes a function, specialised on these parts, one that compiled code may call."""
+    return lambda function: register_jitable(_renamed(function, parts))
+
+
+def _renamed(function: Callable[..., Any], parts: Sequence[Any]) -> Callable[..., Any]:
+    """The function under a name of its own.
+
+    What is loaded from the cache is linked by names that another process chose, by numbers that begin anew in each: two
+    functions of one name would be taken for one another.
+    """
+    mark = hashlib.sha256("\0".join(map(_name, parts)).encode()).hexdigest()[:16]
+    function.__name__ = f"{function.__name__}_{mark}"
+    function.__qualname__ = f"{function.__qualname__}_{mark}"
+    return function
 
 
 @cache
@@ -81,10 +99,13 @@ def _digest(function: Callable[..., Any], parts: Sequence[Any]) -> str:
     """A name for everything that compiled code depends on, but for the processor, which numba asks after."""
     functions = [part for part in parts if callable(part)]
     files = {*HERE.glob("*.py"), *(Path(inspect.getfile(part)) for part in functions)}
-    names = [f"{part.__module__}.{part.__qualname__}" if callable(part) else repr(part) for part in parts]
     versions = [numba.__version__, llvmlite.__version__, sys.version]
-    text = [function.__qualname__, *names, *versions, *(_read(file) for file in sorted(files))]
+    text = [function.__qualname__, *map(_name, parts), *versions, *(_read(file) for file in sorted(files))]
     return hashlib.sha256("\0".join(text).encode()).hexdigest()[:16]
+
+
+def _name(part: Any) -> str:
+    return f"{part.__module__}.{part.__qualname__}" if callable(part) else repr(part)
 
 
 @cache

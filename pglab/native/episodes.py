@@ -175,7 +175,7 @@ def episodes_player(kind: Kind) -> Any:
             total = 0
             for episode in range(count):
                 total += table[episode, LENGTH]
-            if episodes + count > len(of_run) or steps_before + total > len(reward):
+            if episodes + count > len(of_run) or steps_before + total >= len(reward):  # one is for padding
                 return FULL_RESULT, run, episodes, steps_before
             for episode in range(count):
                 steps = table[episode, LENGTH]

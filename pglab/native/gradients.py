@@ -1,6 +1,6 @@
 """Gradients of policies in tiles of steps that a core's cache holds, for heads of counted actions.
 
-A run's numbers are summed in the order of its steps, in as many sums side by side as a vector has lanes.
+A run's numbers are summed tile by tile, in the order of its steps.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
-from pglab.native.compiling import compiled
+from pglab.native.compiling import compiled, specialized
 from pglab.native.functions import exp, log, tanh
 from pglab.native.network import forwards, relu
 from pglab.native.vector import WIDTH, add_products, at, dense, put
@@ -105,34 +105,30 @@ def backwards(activation: Callable[..., Any], counted: bool, standardized: bool)
     """A function that adds up the slopes of a network's parameters; arguments as of `pglab.native.network.forwards`."""
     slope = SLOPES[activation]
 
-    @register_jitable
-    def backward(flat, sizes, values, start, delta, sums, table, lanes):  # type: ignore[no-untyped-def]
+    @specialized(activation, counted, standardized)
+    def backward(flat, sizes, values, start, delta, ones, sums, lanes):  # type: ignore[no-untyped-def]
         """Adds the slopes at a tile of steps.
 
         Args:
             flat: a run's parameters.
             values, start: what `forward` left, with the slopes of the outputs from `start` on.
             delta: room for the widest layer.
-            sums: of each parameter, `[Q, WIDTH]`, but for those that symbols choose.
-            table: of the weights of symbols, `[Q]`.
+            ones: 1 in every lane.
+            sums: of each parameter, `[Q]`.
         """
         layer = len(sizes) - 2
         place, above = last_offset(sizes), start
         while layer >= 0:
             inputs, outputs = sizes[layer], sizes[layer + 1]
-            for j in range(outputs):
-                for lane in range(0, lanes, WIDTH):
-                    for i in range(WIDTH):
-                        index = (place + inputs * outputs + j) * WIDTH + i
-                        put(sums, index, at(sums, index) + at(values, above + j * lanes + lane + i))
+            add_products(sums, place + inputs * outputs, values, above, ones, 0, outputs, 1, lanes)
             if counted and layer == 0:
                 for j in range(outputs):
                     for lane in range(lanes):
                         index = place + j * inputs + np.int64(at(values, lane))
-                        put(table, index, at(table, index) + at(values, above + j * lanes + lane))
+                        put(sums, index, at(sums, index) + at(values, above + j * lanes + lane))
                 break
             below = above - inputs * lanes
-            add_products(sums, place * WIDTH, values, above, values, below, outputs, inputs, lanes)
+            add_products(sums, place, values, above, values, below, outputs, inputs, lanes)
             if layer == 0:
                 break
             dense(delta, 0, flat, place, 1, inputs, -1, values, above, inputs, outputs, lanes)
@@ -177,16 +173,17 @@ def policy_gradients(
         delta = np.zeros(widest * TILE, np.float32)
         chosen, weight, kept = np.zeros(TILE, np.float32), np.zeros(TILE, np.float32), np.zeros(TILE, np.float32)
         losses, entropies = np.zeros(TILE, np.float32), np.zeros(TILE, np.float32)
-        sums, table = np.zeros(flat.shape[1] * WIDTH, np.float32), np.zeros(flat.shape[1], np.float32)
+        ones = np.ones(TILE, np.float32)
         outputs = sizes[len(sizes) - 1]
         free = (width + sizes[0]) * TILE
         for run in range(len(flat)):
-            gradient[run] = 0.0
+            sums = gradient[run]
+            sums[:] = ZERO
             loss[run], entropy[run] = 0.0, 0.0
             if count[run] == 0:
                 continue
             parameters = flat[run]
-            sums[:], table[:], losses[:], entropies[:] = ZERO, ZERO, ZERO, ZERO
+            losses[:], entropies[:] = ZERO, ZERO
             end = first[run] + count[run]
             for begin in range(first[run], end, TILE):
                 here = min(TILE, end - begin)
@@ -203,12 +200,7 @@ def policy_gradients(
                 slopes(
                     values, start, outputs, chosen, weight, beta[run], kept, losses, entropies, values, free, lanes
                 )  # fmt: skip
-                backward(parameters, sizes, values, start, delta, sums, table, lanes)
-            for number in range(flat.shape[1]):
-                total = at(table, number)
-                for i in range(WIDTH):
-                    total += at(sums, number * WIDTH + i)
-                gradient[run, number] = total
+                backward(parameters, sizes, values, start, delta, ones, sums, lanes)
             for lane in range(TILE):
                 loss[run] += losses[lane]
                 entropy[run] += entropies[lane]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
+from pglab.native.compiling import specialized
 from pglab.native.draws import fine_uniform, fold_in, uniform
 from pglab.native.network import forwards
 from pglab.native.vector import at, load, put, store
@@ -68,7 +69,7 @@ def begins(kind: Kind) -> Any:
     reset = inlined(kind.reset)
     like, resets, problems, prompts = (0.0,) * kind.resets, kind.resets, kind.problems, kind.prompts
 
-    @register_jitable
+    @specialized(*kind.parts)
     def begin(state, stride, lane, problem, first, prompt, scratch, constants):  # type: ignore[no-untyped-def]
         for draw in range(resets):
             if draw < problems:
@@ -87,7 +88,7 @@ def looks(kind: Kind) -> Any:
     """A function that puts what is observed in a lane into `seen`."""
     observe, like = inlined(kind.observe), (0.0,) * kind.states
 
-    @register_jitable
+    @specialized(*kind.parts)
     def look(state, stride, lane, seen, constants):  # type: ignore[no-untyped-def]
         store(seen, 1, 0, observe(load(state, stride, lane, like), constants))
 
@@ -102,7 +103,7 @@ def steps(kind: Kind) -> Any:
     forward = forwards(kind.activation, kind.counted, kind.standardized)
     draws, own_axis, step_draws = max(kind.draws, 1), kind.draws > 0, kind.steps
 
-    @register_jitable
+    @specialized(*kind.parts)
     def advance(  # type: ignore[no-untyped-def]
         flat, sizes, free, clip, low, high, constants, state, stride, lanes, acting, moving,
         time, values, work, action, taken, reward, terminated,

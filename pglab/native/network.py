@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
+from pglab.native.compiling import specialized
 from pglab.native.functions import exp, tanh
 from pglab.native.vector import at, dense, put
 
@@ -54,7 +55,7 @@ def forwards(activation: Callable[..., Any], counted: bool, standardized: bool) 
         standardized: inputs are standardised first.
     """
 
-    @register_jitable
+    @specialized(activation, counted, standardized)
     def forward(flat, sizes, free, clip, values, lanes):  # type: ignore[no-untyped-def]
         """Outputs of a network from the inputs that `values` begins with; returns where in `values` they begin.
 

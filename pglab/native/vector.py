@@ -126,6 +126,16 @@ def _fused(builder: Any) -> Any:
     return cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{WIDTH}f32")
 
 
+def _sum(builder: Any, lanes: Any) -> Any:
+    """The sum of a vector's lanes, by halves."""
+    half = WIDTH // 2
+    while half:
+        order = [(lane + half) % WIDTH for lane in range(WIDTH)]
+        other = builder.shuffle_vector(lanes, lanes, ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), order))
+        lanes, half = builder.fadd(lanes, other), half // 2
+    return builder.extract_element(lanes, ir.Constant(ir.IntType(32), 0))
+
+
 def _constant(number: int) -> Any:
     return ir.Constant(_INDEX, number)
 
@@ -189,10 +199,11 @@ def dense(
 def add_products(
     typing: Any, sums: Any, to: Any, y: Any, first: Any, x: Any, start: Any, outputs: Any, inputs: Any, lanes: Any
 ) -> Any:
-    """Adds y_j x_i of every lane to the sums of (j, i): as many sums for each pair as a vector has lanes.
+    """Adds Σ y_j x_i over all lanes to the sum of (j, i).
 
     Arrays are flat and of single precision: y is `y[first:]`, `[outputs, lanes]`, x is `x[start:]`, `[inputs, lanes]`,
-    and the sums are `sums[to:]`, `[outputs, inputs, WIDTH]`. Lane n goes to the sum n modulo `WIDTH`, in order.
+    and the sums are `sums[to:]`, `[outputs, inputs]`. Lanes n, n + `WIDTH`, … are summed in order, and these `WIDTH`
+    sums by halves.
     """
     size = types.intp
     signature = types.void(sums, size, y, size, x, size, size, size, size)
@@ -218,17 +229,16 @@ def add_products(
                 for across in range(wide):
                     pair = builder.add(builder.mul(builder.add(j, _constant(down)), inputs), i)
                     pair = builder.add(pair, _constant(across))
-                    place = builder.add(to, builder.mul(pair, _constant(WIDTH)))
-                    places.append(_vector(builder, target, place))
+                    places.append(builder.gep(target, [builder.add(to, pair)]))
                     held.append(cgutils.alloca_once(builder, _LANES))
-                    builder.store(builder.load(places[-1], align=4), held[-1])
+                    builder.store(ir.Constant(_LANES, [0.0] * WIDTH), held[-1])
             with cgutils.for_range_slice(builder, _constant(0), lanes, _constant(WIDTH)) as (lane, _):
                 ys, xs = rows(left, first, j, high, lane), rows(right, start, i, wide, lane)
                 pairs = [(one, other) for one in ys for other in xs]
                 for (one, other), kept in zip(pairs, held, strict=True):
                     builder.store(builder.call(fused, [one, other, builder.load(kept)]), kept)
             for kept, place in zip(held, places, strict=True):
-                builder.store(builder.load(kept), place, align=4)
+                builder.store(builder.fadd(builder.load(place), _sum(builder, builder.load(kept))), place)
 
         def row_of_blocks(j: Any, high: int) -> None:
             whole = builder.and_(inputs, _constant(-SQUARE))

@@ -14,8 +14,8 @@ from pglab.envs.drawing import Drawing
 from pglab.errors import InputError
 from pglab.play.stored import StoredPolicy, find_policy
 from pglab.results.digits import plain
-from pglab.results.shown import shown
 from pglab.shell import Parser, ended
+from pglab.shown import shown
 from pglab.store.atomic import write
 from pglab.trust import build_stored
 from pglab.watching.episode import WatchedPolicy, line_of

@@ -16,8 +16,8 @@ from pglab.report.page import page
 from pglab.results.intervals import Method
 from pglab.results.pairs import Test
 from pglab.results.scores import How
-from pglab.results.shown import shown
 from pglab.shell import Parser, ended
+from pglab.shown import shown
 from pglab.store.atomic import write
 from pglab.store.folder import studies_in
 from pglab.store.reader import ABOUT

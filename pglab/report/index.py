@@ -14,7 +14,7 @@ from pglab.report.page import environment
 from pglab.results.arm_choices import distinguishing_on_a_problem
 from pglab.results.by_problem import problems
 from pglab.results.digits import counted
-from pglab.results.shown import shown
+from pglab.shown import shown
 from pglab.store.folder import StudyFolder, studies_in
 from pglab.store.reader import ABOUT
 

@@ -13,7 +13,7 @@ from pglab.results.arm_names import names_of
 from pglab.results.digits import counted
 from pglab.results.incomplete import missing
 from pglab.results.one_program import told_of
-from pglab.results.shown import shown, shown_lines
+from pglab.shown import shown, shown_lines
 from pglab.store.folder import one_study
 from pglab.store.reader import UPDATES
 from pglab.store.records import ArmRecord, RunRecord

@@ -14,8 +14,8 @@ import pandas as pd
 
 from pglab.results.arm_choices import ArmKey, Choices, fewest, is_number, methods, same, text
 from pglab.results.by_problem import problems
-from pglab.results.shown import shown
 from pglab.settings import FRAME_GROUPS, SAID_WHOLE, folder_name, name_in_full, naming, of_problem
+from pglab.shown import shown
 from pglab.store.records import ArmRecord
 
 Setting = tuple[str, str]  # key and value

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from pglab.results.arm_choices import ArmKey, text
-from pglab.results.shown import shown
 from pglab.settings import of_problem
+from pglab.shown import shown
 
 
 def problems(frame: pd.DataFrame) -> dict[ArmKey, str]:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 from matplotlib.transforms import Transform
 
-from pglab.results.shown import as_typed
+from pglab.shown import as_typed
 
 PAGE_WIDTH = 7.0  # inches, both columns of a paper
 PANEL_HEIGHT = 1.9

@@ -8,7 +8,7 @@ import pandas as pd
 from pglab.results.arm_choices import ArmKey, Choices, choices, text
 from pglab.results.arm_names import full_name, settings_in
 from pglab.results.load import as_cell
-from pglab.results.shown import listed
+from pglab.shown import listed
 from pglab.store.folder import studies_in
 from pglab.store.records import ArmRecord
 

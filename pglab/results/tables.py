@@ -11,7 +11,7 @@ from pandas.api.types import is_bool_dtype, is_float_dtype, is_integer_dtype
 
 from pglab.results.arm_names import names_in, shared_settings, short_names
 from pglab.results.digits import MINUS, NOTHING, fixed, measured, p_value, plain, with_interval
-from pglab.results.shown import shown
+from pglab.shown import shown
 
 ARMS = ("arm", "control", "other")  # columns that hold names of arms
 MEASURED = ("mean", "sd", "median", "iqm", "min", "max", "p_better", "effect", "correlation")  # three digits

@@ -15,6 +15,7 @@ from pglab.store.atomic import write
 from pglab.store.lock import LOCK, claimed, holder
 
 FOLDER, LOGS = "cluster", "logs"
+SHARDS = "runs.jsonl"  # in the logs
 KEY, ABOUT = "key.pem", "about.json"
 
 
@@ -35,6 +36,25 @@ class WorkerRecord:
     log: str
     runs: dict[str, list[int]]
     env_steps_per_second: float = 0.0
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """Runs that a worker has begun to train.
+
+    Attributes:
+        time: when, as in its log.
+        worker: for people.
+        log: the name of its file in `logs/`.
+        update: the first one that a run went on from.
+        runs: seeds by the name of their arm's folder.
+    """
+
+    time: str
+    worker: str
+    log: str
+    update: int
+    runs: dict[str, list[int]]
 
 
 @dataclass(frozen=True)
@@ -83,11 +103,24 @@ class Session:
         with contextlib.suppress(OSError):
             write(self.folder / ABOUT, json.dumps(asdict(record)).encode())
 
+    def note(self, shard: ShardRecord) -> None:
+        """Keeps who trains which runs, so that their log is found."""
+        with contextlib.suppress(OSError), open(self.logs / SHARDS, "a") as file:
+            file.write(json.dumps(asdict(shard)) + "\n")
+
     def close(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.folder.parent.rmdir()
         self._lock.close()
+
+
+def shards_of(study: Path) -> Iterator[ShardRecord]:
+    """Yields which worker has trained which runs of a study, in order."""
+    file = study / LOGS / SHARDS
+    for line in file.read_text().splitlines() if file.is_file() else ():
+        with contextlib.suppress(ValueError, TypeError):  # the last one may be half written
+            yield ShardRecord(**json.loads(line))
 
 
 def sessions(study: Path) -> Iterator[tuple[Path, SessionRecord]]:

@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from pglab.results.shown import shown, shown_lines
+from pglab.shown import shown, shown_lines
 
 NARROW = 24  # cells; in fewer a long name would be folded too often to be read
 TOGETHER = "all arms"  # not total, which is a weighting

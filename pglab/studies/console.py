@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from pglab.results.digits import NOTHING, measured
-from pglab.results.shown import shown_lines
+from pglab.shown import shown_lines
 from pglab.studies.arm_table import ArmTable
 from pglab.studies.plan import Plan
 

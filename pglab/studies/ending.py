@@ -1,17 +1,19 @@
 """The last words of a command: what became of its runs, the score of each arm, the verdicts, what to do next."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 
 from pglab.results.arm_summary import with_every_run
 from pglab.results.closing import Closing, closing, next_hint
-from pglab.results.digits import with_interval
+from pglab.results.digits import counted, with_interval
 from pglab.results.incomplete import failures
 from pglab.results.normalised import load_references
-from pglab.results.shown import first_lines, shown
+from pglab.shown import first_lines, shown
+from pglab.store.folder import studies_in
 from pglab.store.reader import ABOUT
 from pglab.store.records import RunRecord
 from pglab.studies.arm_table import ArmTable
@@ -105,6 +107,25 @@ def say_next(
         console.say(f"{outcome.count('failed')} runs failed; the same command again tries them anew.")
     elif hints and hint and not outcome.interrupted:
         console.say(hint)
+
+
+def verdict_elsewhere(results_dir: Path, command: str) -> Iterator[str]:
+    """Yields where the verdict over all jobs is that a launcher or sweeper of Hydra's has had trained one by one.
+
+    Args:
+        results_dir: where studies are.
+        command: that asked for the jobs.
+    """
+    try:
+        found = studies_in(results_dir)
+    except FileNotFoundError:  # no job has trained anything
+        return
+    for study in found:
+        records = [record for arm in study.arms if (record := arm.record())]
+        if asked := sum(command in record.commands for record in records):
+            path = shlex.quote(str(results_dir / study.name))
+            arms = counted(asked, "arm")
+            yield f"Study {study.name}: {arms} by this command; all verdicts: `python -m pglab.report {path}`"
 
 
 def _in_every_arm(plan: Plan) -> set[int]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from pglab.results.shown import listed
 from pglab.settings import NO_BASELINE
+from pglab.shown import listed
 from pglab.studies.asked import Composed
 
 

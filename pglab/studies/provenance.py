@@ -5,7 +5,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -99,9 +99,13 @@ def _processor() -> str:
     return model[1].strip() if model else platform.processor() or platform.machine()
 
 
-def targets(settings: Mapping[str, Any]) -> set[str]:
-    """The dotted names of all components that take part in training."""
-    return set(_targets(settings))
+def together(settings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Settings whose provenance is that of several arms together; for JSON."""
+    several = list(settings)
+    names = sorted({name for one in several for name in _targets(one)})
+    backends = {one.get("backend") for one in several}
+    compiled = {"backend": "native"} if "native" in backends else {}
+    return {"components": [{"_target_": name} for name in names], **compiled}
 
 
 def _targets(tree: Any) -> Iterator[str]:

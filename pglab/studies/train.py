@@ -275,8 +275,15 @@ def _tried_alone(plan: Plan) -> Tried:
 def _tried(plan: Plan, pool: LocalPool) -> Tried:
     names = [arm.name for arm in plan.asked]
     stored = stored_besides(plan.folder, names)
-    checked = pool.check([arm.settings for arm in plan.asked], [as_now(record.identity) for record in stored])
-    programs = dict(zip([*names, *(record.arm for record in stored)], checked.programs, strict=True))
+    asked, there = [arm.settings for arm in plan.asked], [as_now(record.identity) for record in stored]
+    if dials_in(plan.settings):  # whoever trains may have a device that there is not here
+        checked = pool.check(*([{**settings, "device": "cpu"} for settings in some] for some in (asked, there)))
+        devices = [str(settings.get("device")) for settings in (*asked, *there)]
+        texts = [f"{text} on {device}" for text, device in zip(checked.programs, devices, strict=True)]
+    else:
+        checked = pool.check(asked, there)
+        texts = checked.programs
+    programs = dict(zip([*names, *(record.arm for record in stored)], texts, strict=True))
     shown = dict(zip([arm.name for arm in plan.arms], plan.names, strict=True))
     why = {shown.get(name, name): why for name, why in zip(names, checked.by_torch, strict=True)}
     return Tried(programs, {name: reason for name, reason in why.items() if reason is not None})

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pglab.envs.spaces import Discrete, as_space
+from pglab.envs.spaces import Discrete, as_space, type_of
 from pglab.envs.world import State, Step
 from pglab.testing.findings import attempt, first, place, require
 
@@ -142,10 +142,10 @@ def begin(name: str, world: Any, uniform: Tensor) -> State:
 def observe(name: str, world: Any, state: State, lanes: Lanes, running: Tensor | None = None, t: int = 0) -> Tensor:
     """The observations of a state; numbers must be finite in the lanes that still run."""
     obs = attempt(f"{name}: observe, after {t} steps of lanes {list(lanes)},", world.observe, state)
-    shape = [*lanes, world.observation.stored]
+    shape, dtype = [*lanes, world.observation.stored], type_of(world.observation)
     require(
-        isinstance(obs, Tensor) and list(obs.shape) == shape and obs.dtype == torch.float32,
-        f"{name}: observe returned {_what(obs)} for lanes {list(lanes)}: torch.float32 of shape {shape} is expected "
+        isinstance(obs, Tensor) and list(obs.shape) == shape and obs.dtype == dtype,
+        f"{name}: observe returned {_what(obs)} for lanes {list(lanes)}: {dtype} of shape {shape} is expected "
         "(lane axes, then the numbers of one observation)",
     )
     if isinstance(world.observation, Discrete):

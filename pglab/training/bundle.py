@@ -31,7 +31,7 @@ from pglab.training.randomness import Streams, generator
 from pglab.training.reference import anchored
 from pglab.training.rollout import Player, Target
 from pglab.training.runs import Runs
-from pglab.training.segments import Lanes, Segments
+from pglab.training.segments import PlaysSegments, Segments, lanes_in_torch
 from pglab.training.trainee import Trainee, alike, column
 from pglab.training.update import Differentiate, Lesson, by_torch, first_estimate
 
@@ -48,13 +48,10 @@ class Shapes:
     player: Player
     device: torch.device
     differentiate: Differentiate = by_torch
+    lanes: Callable[[Segments, World, Streams, Policy], PlaysSegments] = lanes_in_torch
 
     def policy(self) -> Policy:
-        """The policy of every run.
-
-        Raises:
-            ValueError: head or network does not fit the world.
-        """
+        """The policy of every run; a ValueError where head or network does not fit the world."""
         return Policy.of(self.network, self.head, self.world.observation, self.world.actions)
 
 
@@ -84,10 +81,11 @@ class Bundle:
         ]
         join(trainee.weigher.critic for trainee in self._arms)
         self._reference = self._runs.parameters.clone() if any(arm.estimator.kl_reference for arm in arms) else None
-        batch = arms[0].batch
         standardized = isinstance(shapes.network, Normalized)
         self._observed = Observed(len(self._runs.seed), self._policy.model, device) if standardized else None
-        self._lanes = Lanes(batch, shapes.world, self._runs.coming) if isinstance(batch, Segments) else None
+        self._lanes, batch = None, arms[0].batch
+        if isinstance(batch, Segments):
+            self._lanes = shapes.lanes(batch, shapes.world, self._runs.coming, self._policy)
 
     @property
     def finished(self) -> bool:
@@ -250,7 +248,7 @@ class Bundle:
                 runs=np.concatenate([trainee.table_rows for trainee in trainees]),
                 shuffling=runs.shuffling,
                 episodes=kept,
-                steps=Steps(kept.run, kept.length),
+                steps=Steps(kept.run, kept.length, numbers=kept.obs.shape[-1]),
                 weights=weights,
                 standardized=torch.from_numpy(anew),
                 weigh=partial(self._weigh, trainees, kept, again=True),

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.bits import step_blocks
 from pglab.envs.spaces import Discrete, Space
 from pglab.models.model import Policy
 from pglab.training.episodes import Episodes
@@ -57,7 +56,7 @@ def departures(
     counted, has_kl = isinstance(space, Discrete), hasattr(policy.head, "kl")
     divergence, log_ratio = (torch.zeros(len(after), len(episodes.reward), device=before.device) for _ in range(2))
     with torch.no_grad():
-        for rows, index in step_blocks(episodes.run, episodes.length, before.device):
+        for rows, index in episodes.blocks():
             obs, action = episodes.obs[index], episodes.action[index]
             played, *others = (
                 policy.model(policy.model.layout.unflatten(flat[rows]), obs) for flat in (before, *after)

@@ -1,5 +1,6 @@
 """Whole episodes of several runs, packed end to end, and parts of them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -78,6 +79,10 @@ class Episodes:
         """Steps of each of K runs, `[K]`."""
         return np.bincount(self.run, weights=self.length, minlength=runs).astype(np.int64)
 
+    def blocks(self, only: np.ndarray | None = None) -> Iterator[Block]:
+        """All steps as `pglab.bits.step_blocks` cuts them, of some rows or of all."""
+        return step_blocks(self.run, self.length, self.reward.device, only=only, numbers=self.obs.shape[-1])
+
     def returns(self) -> np.ndarray:
         """Undiscounted return of each episode up to here, `[M]`, summed in double precision."""
         here = np.add.reduceat(self.reward[:-1].double().cpu().numpy(), self.start)
@@ -122,18 +127,20 @@ class Steps:
         length: steps of each entry.
         position: of each step in the packed batch, run by run, and that of the padding, `[Σ + 1]`; None: all
             steps, where they are.
+        numbers: of an observation.
     """
 
     run: np.ndarray
     length: np.ndarray
     position: Tensor | None = None
+    numbers: int = 1
     _cut: dict[bytes, list[Block]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def blocks(self, device: torch.device, only: np.ndarray) -> list[Block]:
         """As `pglab.bits.step_blocks` cuts them, for some rows; cut once, for policies and critics alike."""
         key = only.tobytes()
         if key not in self._cut:
-            blocks = step_blocks(self.run, self.length, device, only=only)
+            blocks = step_blocks(self.run, self.length, device, only=only, numbers=self.numbers)
             position = self.position
             self._cut[key] = [(rows, index if position is None else position[index]) for rows, index in blocks]
         return self._cut[key]

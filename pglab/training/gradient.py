@@ -15,7 +15,7 @@ from pglab.algorithms.objectives import (
     uses_old_log_prob,
     uses_sequence_ratio,
 )
-from pglab.bits import Block, step_blocks
+from pglab.bits import Block
 from pglab.models.model import Policy
 from pglab.training.anchor import Anchor
 from pglab.training.episodes import Episodes
@@ -152,7 +152,7 @@ def policy_gradient(
     gradient = torch.zeros_like(parameters)
     loss, entropy, steps = (torch.zeros(len(parameters), device=device) for _ in range(3))
     if blocks is None:
-        blocks = step_blocks(episodes.run, episodes.length, device)
+        blocks = episodes.blocks()
     blocks = list(blocks)
     whole = sequence_log_ratios(policy, parameters, episodes, objective, old, blocks)
     for rows, index in blocks:
@@ -242,7 +242,7 @@ def sequence_log_ratios(
     log_ratio = torch.zeros_like(episodes.reward)
     wanted = np.unique(np.concatenate([rows.cpu().numpy() for rows, _ in blocks])) if blocks else np.zeros(0, int)
     with torch.no_grad():
-        for rows, index in step_blocks(episodes.run, episodes.length, parameters.device, only=wanted):
+        for rows, index in episodes.blocks(wanted):
             outputs = policy.model(policy.model.layout.unflatten(parameters[rows]), episodes.obs[index])
             now = policy.head.log_prob(outputs, episodes.action[index])
             log_ratio[index] = now - old.log_prob[index]

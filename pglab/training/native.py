@@ -15,6 +15,7 @@ from pglab.algorithms.heads import ActionBlindSigmoid, Sigmoid, Softmax
 from pglab.envs.spaces import Box, Discrete, as_space
 from pglab.envs.world import World
 from pglab.models.model import Policy
+from pglab.models.native import NativeMLP
 from pglab.models.networks import MLP, Linear, Normalized, Tabular
 from pglab.native import episodes as kernels
 from pglab.native.heads import sample_clipped, sample_normal, sample_sigmoid, sample_softmax, sample_squashed
@@ -60,7 +61,7 @@ def why_not(world: World, policy: Policy, device: torch.device) -> str | None:
         return f"{type(world).__name__} has no native form"
     network = policy.model.network
     inner = network.network if isinstance(network, Normalized) else network
-    if type(inner) not in (MLP, Linear, Tabular):
+    if type(inner) not in (MLP, NativeMLP, Linear, Tabular):
         return f"the network {type(inner).__name__} has no native form"
     if type(policy.head) not in (Softmax, Sigmoid, ActionBlindSigmoid, Gaussian, StateGaussian, TanhGaussian):
         return f"the head {type(policy.head).__name__} has no native form"

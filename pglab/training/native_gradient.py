@@ -1,6 +1,7 @@
 """The gradient of `backend=native`: the policy gradient of counted actions by compiled code, all others by torch."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -12,13 +13,17 @@ from pglab.algorithms.heads import Sigmoid, Softmax
 from pglab.algorithms.objectives import Surrogate
 from pglab.envs.world import World
 from pglab.models.model import Policy
+from pglab.models.native import NativeMLP
 from pglab.native.gradients import SLOPES, policy_gradients, sigmoid_slopes, softmax_slopes
 from pglab.native.lanes import Kind
+from pglab.native.vector import WIDTH
 from pglab.training.episodes import Episodes
 from pglab.training.gradient import Gradient
 from pglab.training.native import compiled, parameters_of, play_natively, rows, why_not
+from pglab.training.native_segments import native_lanes
 from pglab.training.randomness import Streams
 from pglab.training.rollout import Target
+from pglab.training.segments import Segments
 from pglab.training.update import Lesson, by_torch
 
 CPU = torch.device("cpu")
@@ -33,15 +38,19 @@ def by_compiled_code(lesson: Lesson) -> Gradient:
     return _computed(lesson.world, lesson.policy, lesson.parameters, lesson.episodes, psi, beta, lesson.runs)
 
 
-def prepare(world: World, policy: Policy) -> None:
+def prepare(world: World, policy: Policy, batch: Any) -> None:
     """Has everything compiled that plays a policy on a world and differentiates it, as far as there is code for it."""
-    if why_not(world, policy, CPU):
-        return
-    parameters = torch.zeros(1, policy.model.layout.size)
-    target = Target(np.zeros(1, np.int64), np.ones(1, np.int64))
-    keys = Streams.of([0], "", CPU)
+    network, parameters = policy.model.network, torch.zeros(1, policy.model.layout.size)
+    if isinstance(network, NativeMLP):
+        leaves = policy.model.layout.leaves(parameters.repeat(2, 1))
+        policy.model(leaves, torch.zeros(2, WIDTH, world.observation.stored)).sum().backward()
+    target, keys = Target(np.zeros(1, np.int64), np.ones(1, np.int64)), Streams.of([0], "", CPU)
     episodes = play_natively(world, policy, parameters, keys, target, np.full(1, np.nan))
-    if _differentiates(world, policy):
+    if isinstance(batch, Segments):
+        native_lanes(replace(batch, steps=1), world, keys, policy).play(
+            policy, parameters, keys, np.ones(1, dtype=bool)
+        )
+    elif _differentiates(world, policy):
         _computed(world, policy, parameters, episodes, episodes.reward, torch.zeros(1), np.arange(1))
 
 

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from pglab.algorithms.running import Running
-from pglab.bits import step_blocks
 from pglab.models.model import Model
 from pglab.models.networks import Normalized
 from pglab.training.episodes import Episodes
@@ -66,8 +65,7 @@ class Observed:
     def add(self, episodes: Episodes) -> None:
         """Takes in the batches, and all steps of each."""
         total = len(episodes.reward) - 1
-        blocks = step_blocks(episodes.run, episodes.length, episodes.obs.device)
-        self._running.add((rows, episodes.obs[index], index < total) for rows, index in blocks)
+        self._running.add((rows, episodes.obs[index], index < total) for rows, index in episodes.blocks())
 
     def show(self, parameters: Tensor, critics: Sequence[tuple[slice, Any]]) -> None:
         """Writes them beside the policies' parameters `[K, P]` and those of critics, by the rows of each."""

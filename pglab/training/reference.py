@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from pglab.algorithms.divergence import FORMS, kl_estimate
-from pglab.bits import step_blocks
 from pglab.models.model import Policy
 from pglab.training.anchor import Anchor
 from pglab.training.episodes import Episodes
@@ -19,7 +18,7 @@ def log_probs(policy: Policy, parameters: Tensor, episodes: Episodes) -> Tensor:
     """log π(a_t|s_t) of each packed step under policies `[K, P]`, `[S + 1]`, without gradient; 0 for padding."""
     found = torch.zeros_like(episodes.reward)
     with torch.no_grad():
-        for rows, index in step_blocks(episodes.run, episodes.length, parameters.device):
+        for rows, index in episodes.blocks():
             outputs = policy.model(policy.model.layout.unflatten(parameters[rows]), episodes.obs[index])
             found[index] = policy.head.log_prob(outputs, episodes.action[index])
     found[-1] = 0.0

@@ -80,7 +80,8 @@ class Epochs:
             padding = chosen.new_full((1,), len(lesson.episodes.reward) - 1)
             share = np.ones(k)
             share[run] = total / np.maximum(length, 1)
-            part = replace(lesson, steps=Steps(run, length, torch.cat((chosen, padding))))
+            steps = Steps(run, length, torch.cat((chosen, padding)), lesson.steps.numbers)
+            part = replace(lesson, steps=steps)
             weights = lesson.weights.of_part(torch.from_numpy(share).float(), lesson.standardized, part.blocks())
             yield replace(part, weights=weights)
 

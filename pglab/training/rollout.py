@@ -117,7 +117,8 @@ class Waves:
     ) -> np.ndarray:
         """The number of episodes of each pending run to begin at once; a bank where nothing is known."""
         length = np.where(begun > 0, played / np.maximum(begun, 1), expected_length)[pending]
-        by_steps = (target.steps - played)[pending] / length * SURPLUS
+        missing = np.maximum(target.steps - played, 0)[pending]
+        by_steps = np.where(missing > 0, missing / length * SURPLUS, 0.0)
         by_episodes = (target.episodes - begun)[pending]
         count = np.fmax(np.where(np.isnan(by_steps), self.lanes, by_steps), by_episodes)
         return np.maximum(np.ceil(count), 1).astype(np.int64)

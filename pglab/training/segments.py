@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -40,6 +40,16 @@ class Segments:
         for key in ("lanes", "steps"):
             if getattr(self, key) < 1:
                 raise ValueError(f"{key}={getattr(self, key)} must be at least 1")
+
+
+class PlaysSegments(Protocol):
+    """The lanes of K runs; see `Lanes`."""
+
+    def play(self, policy: Policy, parameters: Tensor, keys: Streams, plays: np.ndarray) -> Episodes: ...
+
+    def saved(self, rows: slice) -> dict[str, Tensor]: ...
+
+    def restore(self, rows: slice, saved: Mapping[str, Tensor]) -> None: ...
 
 
 class Lanes:
@@ -162,6 +172,11 @@ class Lanes:
         return before
 
 
+def lanes_in_torch(batch: Segments, world: World, keys: Streams, policy: Policy) -> PlaysSegments:
+    """The lanes of K runs of any policy."""
+    return Lanes(batch, world, keys)
+
+
 @dataclass
 class _Log:
     """The record of T steps of N lanes of R runs.
@@ -201,7 +216,6 @@ class _Log:
             earned: returns of the lanes' episodes before the first step, `[R, N]`.
         """
         obs, action, reward, *flags = self.columns
-        device = reward.device
 
         def packed(log: Tensor) -> Tensor:
             flat = log.movedim(0, 2).flatten(0, 2)
@@ -216,7 +230,7 @@ class _Log:
         row, lane, first = start // (lanes * steps), start // steps % lanes, start % steps == 0
         before = [x.cpu().numpy()[row, lane] for x in (earned, self.time)]
         obs = packed(obs)
-        last_obs = torch.zeros(len(last), obs.shape[-1], device=device)
+        last_obs = obs.new_zeros(len(last), obs.shape[-1])
         bank = torch.from_numpy(row)
         for step, seen in self.seen:
             here = np.flatnonzero(last % steps == step)

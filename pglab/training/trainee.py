@@ -13,7 +13,7 @@ from pglab.envs.spaces import Space
 from pglab.models.optimizers import Rows
 from pglab.training.arm import Arm
 from pglab.training.runs import Runs
-from pglab.training.segments import Lanes
+from pglab.training.segments import PlaysSegments
 from pglab.training.stepper import Stepper
 from pglab.training.weigh import Weigher
 
@@ -65,7 +65,7 @@ class Trainee:
         """The numbers of its rows, `[k]`."""
         return np.arange(self.rows.start, self.rows.stop)
 
-    def state(self, runs: Runs, lanes: Lanes | None) -> dict[str, Tensor]:
+    def state(self, runs: Runs, lanes: PlaysSegments | None) -> dict[str, Tensor]:
         """Copies of everything that an update changes, by name; a row for each seed, but for what all share."""
         critic = self.weigher.critic
         parts = {
@@ -79,7 +79,7 @@ class Trainee:
         }
         return {f"{part}/{name}": tensor.clone() for part, named in parts.items() for name, tensor in named.items()}
 
-    def restore(self, runs: Runs, lanes: Lanes | None, state: Mapping[str, Tensor]) -> None:
+    def restore(self, runs: Runs, lanes: PlaysSegments | None, state: Mapping[str, Tensor]) -> None:
         """Takes the place of the arm whose `state` it was."""
         names = ("policy", "memory", "counters", "critic", "lanes", "rewards", "objective", "observed")
         parts: dict[str, dict[str, Tensor]] = {name: {} for name in names}

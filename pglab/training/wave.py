@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.bits import keep_company
-from pglab.envs.spaces import as_space
-from pglab.envs.world import Parking, World
+from pglab.bits import IMAGE, keep_company
+from pglab.envs.spaces import as_space, type_of
+from pglab.envs.world import Parking, Preparing, World
 from pglab.models.model import Policy
 from pglab.training.episodes import Episodes
 from pglab.training.randomness import Streams, fold_in, reset_uniforms, uniform, uniforms
@@ -29,8 +29,8 @@ class Wave:
         alive: lanes that still play; after the wave those that belong to the batch, `[B, C]`.
         length, terminated, truncated: of the episodes so far, `[B, C]`.
         last_obs: the observation after the last step of truncated episodes, `[B, C, D]`.
-        segments: obs, action and reward of `SEGMENT` steps each, `[L, b, C, …]`.
-        positions: where a bank lies in a segment, `[B]` each.
+        segments: obs, action and reward of `SEGMENT` steps each, `[L, w, …]`.
+        positions: where a lane lies in a segment, `[B, C]` each.
     """
 
     run: np.ndarray
@@ -65,6 +65,21 @@ class Wave:
         short = (steps < self.missing_steps[:, None]) | (self.episode < self.wanted_episodes[:, None])
         return short & self.begun
 
+    def keep(self, live: np.ndarray, *logs: Tensor) -> None:
+        """Takes what happened in a segment `[L, b, C, …]` in the banks `[b]`; of images only what episodes need."""
+        position = np.full(self.length.shape, -1)
+        wanted = np.ones((len(live), position.shape[1]), dtype=bool)
+        obs, action, reward = (log.flatten(1, 2) for log in logs)
+        if obs.shape[-1] > IMAGE:
+            wanted = self.alive[live]
+            lanes = torch.from_numpy(np.flatnonzero(wanted)).to(obs.device)
+            obs, action, reward = (log.index_select(1, lanes) for log in (obs, action, reward))
+        place = np.full(wanted.shape, -1)
+        place[wanted] = np.arange(wanted.sum())
+        position[live] = place
+        self.positions.append(position)
+        self.segments.append((obs, action, reward))
+
     def close(self, live: np.ndarray, terminated: Tensor, truncated: Tensor, last_obs: Tensor) -> None:
         """Takes note of the episodes that ended in a segment; the arguments are `[b]`, `[L, b, C]` and `[b, C, D]`."""
         ended = terminated | truncated
@@ -82,7 +97,7 @@ class Wave:
         if cut.any():
             bank, lane = np.nonzero(cut)
             if self.last_obs is None:
-                self.last_obs = torch.zeros(*self.length.shape, last_obs.shape[-1], device=last_obs.device)
+                self.last_obs = last_obs.new_zeros(*self.length.shape, last_obs.shape[-1])
             self.last_obs[live[bank], lane] = last_obs[bank, lane]
 
 
@@ -94,6 +109,8 @@ def play(wave: Wave, world: World, policy: Policy, parameters: Tensor, streams: 
     transitions, actions = (fold_in(key[run][:, None], episode) for key in (streams.transitions, streams.actions))
     first_keys = fold_in(streams.first_states[run][:, None], episode)
     prompts = None if wave.group == 1 else fold_in(streams.first_states[run][:, None], episode // wave.group)
+    if isinstance(world, Preparing):
+        world.prepare(torch.from_numpy(wave.begun))
     state = world.reset(reset_uniforms(world, streams.problems[run][:, None], first_keys, prompts))
     flat = parameters[run]
     weights = policy.model.layout.unflatten(flat)
@@ -108,8 +125,8 @@ def play(wave: Wave, world: World, policy: Policy, parameters: Tensor, streams: 
         times = torch.arange(t, t + steps, device=device)[:, None, None]
         action_uniform = action_uniforms(policy, fold_in(actions, times))
         step_uniform = uniforms(fold_in(transitions, times), world.step_draws, torch.float32)
-        log_obs = torch.empty(*shape, world.observation.stored, device=device)
-        log_action = torch.empty(*shape, *space.shape, dtype=space.dtype, device=device)
+        log_obs = torch.empty(*shape, world.observation.stored, dtype=type_of(world.observation), device=device)
+        log_action = torch.empty(*shape, *space.axes, dtype=space.dtype, device=device)
         log_reward = torch.empty(shape, device=device)
         terminated = torch.empty(shape, dtype=torch.bool, device=device)
         truncated = torch.zeros(shape, dtype=torch.bool, device=device)
@@ -127,10 +144,7 @@ def play(wave: Wave, world: World, policy: Policy, parameters: Tensor, streams: 
         t += steps
         if t == world.horizon:
             truncated[-1] = True
-        position = np.full(len(wave.run), -1)
-        position[live] = np.arange(len(live))
-        wave.positions.append(position)
-        wave.segments.append((log_obs, log_action, log_reward))
+        wave.keep(live, log_obs, log_action, log_reward)
         wave.close(live, terminated, truncated, world.observe(state))
         wave.alive &= wave.needed
         stay = keep_company(np.asarray(wave.alive[live].any(1)))
@@ -154,7 +168,6 @@ def packed(waves: list[Wave]) -> Episodes:
     parts, index = [], []
     offset = 0
     for wave in waves:
-        lanes = wave.episode.shape[1]
         bank, lane = np.nonzero(wave.alive)
         parts.append((wave, bank, lane))
         sizes = np.array([reward.numel() for _, _, reward in wave.segments])
@@ -165,7 +178,7 @@ def packed(waves: list[Wave]) -> Episodes:
         t = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
         b, c = np.repeat(bank, length), np.repeat(lane, length)
         segment, j = np.divmod(t, SEGMENT)
-        index.append(base[segment] + j * width[segment] + where[segment, b] * lanes + c)
+        index.append(base[segment] + j * width[segment] + where[segment, b, c])
         offset += sizes.sum()
     run = np.concatenate([wave.run[bank] for wave, bank, _ in parts])
     length = np.concatenate([wave.length[bank, lane] for wave, bank, lane in parts])
@@ -179,12 +192,11 @@ def packed(waves: list[Wave]) -> Episodes:
     steps = torch.from_numpy(flat).to(device)
 
     def column(number: int) -> Tensor:
-        logs = torch.cat([segment[number].flatten(0, 2) for segment in segments])
+        logs = torch.cat([segment[number].flatten(0, 1) for segment in segments])
         taken = logs.index_select(0, steps)
         return torch.cat((taken, torch.zeros_like(taken[:1])))
 
-    size = segments[0][0].shape[-1]
-    last = torch.zeros(len(run), size, device=device)
+    last = segments[0][0].new_zeros(len(run), segments[0][0].shape[-1])
     at = 0
     for wave, bank, lane in parts:
         if wave.last_obs is not None:

@@ -11,7 +11,7 @@ from pglab.algorithms.losses import standardize
 from pglab.algorithms.packed import PackedEpisodes
 from pglab.algorithms.returns import rewards_to_go
 from pglab.algorithms.rewards import RAW
-from pglab.bits import padded_batches, step_blocks
+from pglab.bits import IMAGE, padded_batches, step_blocks
 from pglab.envs.spaces import Space
 from pglab.training.arm import Arm
 from pglab.training.critic_lesson import CriticLesson, Targets
@@ -55,7 +55,7 @@ class Weigher:
         self._keep(remembered or [])
         if lesson is None:
             return None
-        learned = list(lesson.stretches(self._blocks(episodes.run, episodes.length)))
+        learned = list(lesson.stretches(self._blocks(episodes.run, episodes.length, episodes.obs.shape[-1])))
         if self.arm.learns_together:
             lesson.critic.observe(learned)
             return lesson
@@ -132,7 +132,7 @@ class Weigher:
         for table_rows, index in padded_batches(episodes.run, episodes.length, self._device, self.rows):
             rows = table_rows - self.rows.start
             batch = Batch(
-                obs=episodes.obs[index],
+                obs=self._seen(episodes.obs)[index],
                 action=episodes.action[index],
                 reward=reward[index],
                 mask=index < len(reward) - 1,
@@ -143,6 +143,11 @@ class Weigher:
             )
             greedy = greedy_of(episodes, table_rows, index)
             yield rows, index, batch if greedy is None else BesideGreedy(**vars(batch), greedy=greedy)
+
+    @staticmethod
+    def _seen(obs: Tensor) -> Tensor:
+        """Packed observations as weightings and baselines see them: of images nothing."""
+        return obs if obs.shape[-1] <= IMAGE else obs[:, :0]
 
     def scaled(self, psi: Tensor, batch: Batch) -> Tensor:
         """The weights of a batch, standardised if asked for, times the reduction's factor."""
@@ -157,13 +162,14 @@ class Weigher:
         """V of the arm's packed observations `[S + 1, D]`, `[S + 1]`, zero elsewhere."""
         assert self.critic is not None
         values = torch.zeros(len(obs), device=obs.device)
-        for rows, index in self._blocks(run, length):
+        for rows, index in self._blocks(run, length, obs.shape[-1]):
             values[index] = self.critic.values(rows - self.rows.start, obs[index])
         values[-1] = 0.0
         return values
 
-    def _blocks(self, run: np.ndarray, length: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
-        return step_blocks(run, length, self._device, only=np.arange(self.rows.start, self.rows.stop))
+    def _blocks(self, run: np.ndarray, length: np.ndarray, numbers: int) -> Iterator[tuple[Tensor, Tensor]]:
+        own = np.arange(self.rows.start, self.rows.stop)
+        return step_blocks(run, length, self._device, only=own, numbers=numbers)
 
     @property
     def scales(self) -> bool:

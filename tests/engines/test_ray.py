@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.waiting import HANG, until
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Ray's own, in this process
@@ -20,8 +21,10 @@ def nodes() -> Iterator[Any]:
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    cluster.add_node(num_cpus=1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", str(ROOT))  # of which the nodes' processes have all
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        cluster.add_node(num_cpus=1)
     yield cluster
     cluster.shutdown()
 
@@ -48,7 +51,9 @@ def test_one_command_trains_on_two_nodes_and_comes_to_the_bits_of_one_machine(
 def test_a_node_that_is_lost_leaves_the_study_to_the_other(
     command_line, nodes, grid, alone: Path, same_bits, own_weightings, tmp_path: Path
 ):
-    lost = nodes.add_node(num_cpus=1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", str(ROOT))
+        lost = nodes.add_node(num_cpus=1)
     with command_line.started(
         [*grid, "cluster=ray", "cluster.workers=3"], tmp_path, RAY_ADDRESS=nodes.address
     ) as process:

@@ -3,11 +3,13 @@
 import os
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.engines.slurm import NODES, Slurm
 from tests.studies.faults import abouts
 from tests.waiting import HANG, Told, until
@@ -156,6 +158,22 @@ def test_one_arm_of_200_seeds_uses_both_nodes(command_line, slurm: Slurm, on, ti
     for node in NODES:
         (log,) = [text for name, text in told.items() if name.startswith(node)]
         assert len(re.findall("trains from update 0", log)) > 1
+
+
+@pytest.mark.engines
+def test_a_plain_script_is_a_worker(
+    command_line, slurm: Slurm, grid, alone: Path, same_bits, own_weightings, tmp_path: Path
+):
+    on = ["cluster.workers=0", f"cluster.address={slurm.network}.1"]
+    with command_line.started([*grid, *on], tmp_path, **slurm.variables) as process:
+        told = Told(process)
+        assert until(lambda: told.says("Training 8 runs"), process)
+        script = f"cd {tmp_path} && PYTHONPATH={ROOT} {sys.executable} -m pglab.worker results/s"
+        slurm("sbatch", "--array=1-2", "--output=/dev/null", "--wrap", script)
+        _, err = process.communicate(timeout=HANG)
+    assert (process.returncode, err) == (0, "")
+    same_bits(tmp_path / "results" / "s", alone)
+    assert until(lambda: slurm.queue == [])
 
 
 @pytest.mark.engines

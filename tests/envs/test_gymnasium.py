@@ -173,11 +173,11 @@ def test_symbols_and_actions_are_counted_from_zero_wherever_the_environment_star
 
 
 @pytest.mark.usefixtures("registered")
-def test_an_array_is_observed_as_one_vector_and_further_arguments_reach_the_environment():
+def test_a_picture_is_observed_as_a_row_of_its_bytes_and_further_arguments_reach_the_environment():
     world = GymnasiumWorld("Image-v0", {"brightness": 200})
-    assert world.observation == Box(6)
+    assert world.observation == Box((1, 2, 3), dtype=torch.uint8)
     observed = world.observe(world.reset(seeds_as_uniforms([[1, 2]])))
-    assert torch.equal(observed, torch.full((1, 2, 6), 200.0))
+    assert torch.equal(observed, torch.full((1, 2, 6), 200, dtype=torch.uint8))
     world.close()
 
 
@@ -212,3 +212,35 @@ def test_the_world_says_what_the_environment_is(id, observation, actions, horizo
 def test_an_environment_that_cannot_be_played_is_refused_with_the_reason(id, kwargs, message):
     with pytest.raises(ValueError, match=message):
         GymnasiumWorld(id, kwargs)
+
+
+class Held(gymnasium.Env):
+    """Takes note of how often it is made and begun."""
+
+    observation_space, action_space, made, begun = spaces.Box(-1, 1, (2,)), spaces.Discrete(2), 0, 0
+
+    def __init__(self):
+        type(self).made += 1
+
+    def reset(self, *, seed=None, options=None):
+        type(self).begun += 1
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        return np.ones(2, np.float32), 1.0, False, False, {}
+
+
+def test_lanes_that_will_not_be_played_are_neither_made_nor_begun():
+    gymnasium.register("Held-v0", entry_point=Held)
+    try:
+        world = GymnasiumWorld("Held-v0")  # makes one, to look at it
+        world.prepare(torch.tensor([[True, False, False, True]]))
+        state = world.reset(seeds_as_uniforms([[1, 2, 3, 4]]))
+        step = world.step(state, torch.zeros(1, 4, dtype=torch.int64), torch.empty(0))
+        assert step.reward.tolist() == [[1.0, 0.0, 0.0, 1.0]]
+        assert (Held.made, Held.begun) == (3, 2)
+        world.reset(seeds_as_uniforms([[1, 2, 3, 4]]))
+        assert (Held.made, Held.begun) == (5, 6)
+        world.close()
+    finally:
+        gymnasium.registry.pop("Held-v0")

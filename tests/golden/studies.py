@@ -17,6 +17,7 @@ from pglab.training.bundle import Bundle
 
 HASHES = Path(__file__).parent / "hashes.json"
 SHORT = ("updates=3", "evaluation.episodes=5", "seeds=2")
+GAMES = ("updates=2", "evaluation.episodes=1", "seeds=1", "batch.episodes=2")  # which take long to begin
 CARTPOLE = (*SHORT, "env.horizon=60", "batch.steps=300")
 FEW = (*SHORT, "batch=few_episodes")
 EVERY_BASELINE = "baseline=none,constant,batch_mean,leave_one_out,running_mean,running_mean_inclusive,value,value_table"
@@ -74,6 +75,14 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "mujoco/engstrom_m": (*MUJOCO, "experiment=ppo_m_engstrom", "reuse.epochs=2", "reuse.minibatches=2"),
     "mujoco/trust_region": (*MUJOCO, "experiment=trpo_engstrom,trpo_plus_engstrom"),
     "mujoco/reinforce": (*MUJOCO, "experiment=reinforce_mujoco"),
+    # Pictures, and what goes with them.
+    "points": (*FEW, "env=corridor", "weighting=points", "network=mlp_without_bias", "init=lecun"),
+    "pong_from_pixels": (
+        *GAMES, "experiment=pong_from_pixels", "env.max_episode_steps=40", "weighting.reset=true,false",
+    ),
+    "convolutions": (
+        *GAMES, "env=atari", "env.id=Breakout", "env.max_episode_steps=6", "batch=episodes", "network=conv,conv_impala",
+    ),
     # How a batch is cut and used.
     "surrogates": (*SEGMENTS, "surrogate=pg,ratio,clip,kl,kl_adaptive", "reuse=epochs"),
     "reuse": (*SEGMENTS, "surrogate=clip", "reuse=once,epochs", "schedule=constant,linear", "init=orthogonal_scaled"),

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from pglab import study as study_command
 from pglab.results import load, load_evaluation
 from pglab.store.sessions import sessions
 from tests.conftest import ROOT, CommandLine
@@ -68,7 +69,7 @@ def trains(folder: Path, before: Sequence[Path] = ()) -> list[Path]:
 
 @pytest.mark.slow
 def test_workers_are_killed_and_told_to_go_and_a_late_one_ends_the_study_with_the_same_bits(
-    command_line, command, own_weightings, workers, undisturbed: Path, tmp_path: Path
+    command_line, command, own_weightings, workers, undisturbed: Path, tmp_path: Path, capsys
 ):
     with command_line.started([*command, *DIALS], tmp_path) as process:
         told = Told(process)
@@ -79,6 +80,11 @@ def test_workers_are_killed_and_told_to_go_and_a_late_one_ends_the_study_with_th
 
         killed = workers()
         assert until(lambda: trains(tmp_path), killed)
+        assert until(lambda: [one for _, now in sessions(tmp_path / "results" / "s") for one in now.workers], process)
+        assert study_command.main([str(tmp_path / "results" / "s"), "--logs", "seed=0"]) == 0
+        shown = capsys.readouterr().out
+        assert re.search(r"1 worker at 127.0.0.1:\d+: [\d,]+ env steps a second\n  \S+: 1 worker, ", shown)
+        assert re.search(rf"(counts|rtg): seed 0.*, from update 0: .*results/s/logs/\S+-{killed.pid}\.log", shown)
         killed.kill()
         assert until(lambda: told.says(rf"Process {killed.pid} on \S+ is lost; its runs go on elsewhere"), process)
         assert until(lambda: told.says("Waiting for workers: none is here"), process)
@@ -102,7 +108,7 @@ def test_workers_are_killed_and_told_to_go_and_a_late_one_ends_the_study_with_th
     assert not session.exists()
     with pytest.raises(OSError, match="refused"):
         __import__("socket").create_connection(("127.0.0.1", port), timeout=HANG)
-    logs = {path.name: path.read_text() for path in (tmp_path / "results" / "s" / "logs").iterdir()}
+    logs = {path.name: path.read_text() for path in (tmp_path / "results" / "s" / "logs").glob("*.log")}
     assert len(logs) == 3
     (log,) = [text for name, text in logs.items() if name.endswith(f"-{late.pid}.log")]
     assert re.search(r"trains from update [1-9]\d*.*: (counts|rtg): seed", log)
@@ -151,3 +157,20 @@ def test_workers_that_would_compute_otherwise_are_refused_by_name_and_the_study_
 MAKE_KEY = (
     "import sys; from pathlib import Path; from pglab.studies.cluster.key import make_key; make_key(Path(sys.argv[1]))"
 )
+
+
+@pytest.mark.slow
+def test_an_engine_of_ones_own_starts_workers_as_its_readme_shows(
+    command_line, command, own_weightings, undisturbed: Path, tmp_path: Path
+):
+    readme = (ROOT / "pglab/studies/cluster/README.md").read_text()
+    code, choice = (re.search(rf"```{kind}\n(.*?)```", readme, re.DOTALL)[1] for kind in ("python", "yaml"))
+    assert '["ssh", host, worker.shell]' in code
+    (tmp_path / "by_ssh.py").write_text(code.replace('["ssh", host, worker.shell]', '["sh", "-c", worker.shell]'))
+    (tmp_path / "conf" / "cluster").mkdir()
+    (tmp_path / "conf" / "cluster" / "ssh.yaml").write_text(choice)
+    on = ["cluster=ssh", "cluster.workers=2", "cluster.address=127.0.0.1"]
+    done = command_line([*command, *on], tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert_same_bits(tmp_path / "results" / "s", undisturbed)
+    assert len(list((tmp_path / "results" / "s" / "logs").glob("*.log"))) == 2

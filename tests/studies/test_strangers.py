@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from pglab.cli import compose_runs
 from pglab.errors import InputError
@@ -24,6 +25,7 @@ from pglab.studies.cluster.pool import ClusterPool
 from pglab.studies.console import Console
 from pglab.studies.execute import execute
 from pglab.studies.plan import Plan, make_plan
+from pglab.studies.train import _tried_alone
 from tests.conftest import ROOT
 
 
@@ -165,3 +167,12 @@ def test_a_cluster_enters_no_number_and_no_name(tmp_path: Path, tiny):
     here, there = (make_plan(compose_runs([*keys, *more])) for more in ((), (*DIALS, "cluster.options.x=1")))
     assert (here.folder, here.names, here.arms[0].name) == (there.folder, there.names, there.arms[0].name)
     assert here.arms[0].arm.identity == there.arms[0].arm.identity
+
+
+def test_a_device_that_workers_have_need_not_be_here(tmp_path: Path, tiny):
+    keys = [*tiny, "device=cuda", f"results_dir={tmp_path}"]
+    here, there = (make_plan(compose_runs([*keys, *more])) for more in ((), DIALS))
+    assert list(_tried_alone(there).programs) == [arm.name for arm in there.arms]
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="PyTorch finds no CUDA device here"):
+            _tried_alone(here)

@@ -27,7 +27,7 @@ from pglab.results.plots.style import (
     paper,
     wrapped,
 )
-from pglab.results.shown import as_typed
+from pglab.shown import as_typed
 
 THIN: dict[str, Any] = {"lw": 0.5, "alpha": 0.35}
 POINTS = 200  # of a curve at most: more of them would be a band of noise

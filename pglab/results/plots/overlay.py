@@ -21,7 +21,7 @@ from pglab.results.plots.style import (
     legend_above,
     wrapped,
 )
-from pglab.results.shown import as_typed
+from pglab.shown import as_typed
 
 BOLD = 1.6
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from pglab.results.shown import as_typed
+from pglab.shown import as_typed
 
 COLUMN_WIDTH = 3.5  # inches, one column of a paper
 PAGE_WIDTH = 7.0

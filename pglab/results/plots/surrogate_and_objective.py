@@ -16,7 +16,7 @@ from pglab.results.plots.style import (
     over_steps,
     paper,
 )
-from pglab.results.shown import as_typed
+from pglab.shown import as_typed
 
 
 def surrogate_and_objective(updates: pd.DataFrame) -> Figure:

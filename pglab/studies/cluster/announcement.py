@@ -3,7 +3,7 @@
 import json
 import os
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -30,13 +30,13 @@ class Announcement:
     hired: bool = False
 
     @classmethod
-    def of_here(cls, names: Collection[str], hired: bool) -> Self:
+    def of_here(cls, trained: Mapping[str, Any], hired: bool) -> Self:
         """That of this process.
 
         Args:
-            names: of the components that are to be trained, as `pglab.studies.provenance.targets` has them.
+            trained: what is to be trained, as `pglab.studies.provenance.together` has it.
         """
-        made = provenance({"components": [{"_target_": name} for name in names]})
+        made = provenance(trained)
         job, task = os.environ.get("SLURM_JOB_ID", ""), os.environ.get("SLURM_PROCID", "")
         return cls(socket.gethostname(), os.getpid(), made, f"SLURM {job}.{task}" if job else "", hired)
 

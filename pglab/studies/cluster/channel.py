@@ -12,12 +12,12 @@ MOST = 1 << 36  # of any
 
 
 class Kind(Enum):
-    """Of a message; the first four are JSON, `EVENT` and `JOB` pickles, the rest text or nothing.
+    """Of a message: `QUESTION` and `ANNOUNCEMENT` are JSON, `EVENT` and `JOB` pickles, the others text or nothing.
 
     Pickles are read from nobody who has not shown the key and announced itself.
     """
 
-    QUESTION = b"q"  # parent: the names of components whose code the worker is to tell of
+    QUESTION = b"q"  # parent: what is trained, so that the worker can tell what would compute it
     ANNOUNCEMENT = b"a"  # worker: who it is
     REFUSED = b"r"  # parent: why it is not taken
     TAKEN = b"t"  # parent: it is

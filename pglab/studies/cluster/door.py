@@ -12,7 +12,7 @@ from pglab.studies.cluster.key import make_key
 from pglab.studies.cluster.pool import ClusterPool
 from pglab.studies.cluster.roster import Roster
 from pglab.studies.plan import Plan
-from pglab.studies.provenance import targets
+from pglab.studies.provenance import together
 
 
 class Door:
@@ -50,11 +50,11 @@ class Door:
         session = Session(plan.folder)
         make_key(session.key)
         here = tuple(str(Path(place or ".").resolve()) for place in sys.path)
-        worker = Worker(self._address, session.key.resolve(), session.logs.resolve(), here)
+        worker = Worker(self._address, session.key.resolve(), session.logs.resolve(), here, Path.cwd())
         record = SessionRecord(str(self._address), type(self._engine).__name__, plan.workers)
-        roster = Roster(session, record, plan.names)
-        components = {name for arm in plan.arms for name in targets(arm.settings)}
-        pool = ClusterPool(self._engine, plan.workers, self._listener, worker, components, roster, say)
+        roster = Roster(session, record, plan.names, [arm.name for arm in plan.arms])
+        trained = together(arm.settings for arm in plan.arms)
+        pool = ClusterPool(self._engine, plan.workers, self._listener, worker, trained, roster, say)
         try:
             pool.open()
         except BaseException:

@@ -25,14 +25,18 @@ class Worker:
         key: the file with the study's key, which it must be able to read where it runs.
         folder: for what an engine wants to keep, such as its logs; a place of this command alone.
         path: where its modules are found.
+        directory: in which it runs, where there is such a one: paths in a component's settings are from there.
     """
 
     address: Address
     key: Path
     folder: Path
     path: tuple[str, ...]
+    directory: Path
 
     def __call__(self) -> None:
+        if self.directory.is_dir():
+            os.chdir(self.directory)
         sys.path += [place for place in self.path if place not in sys.path]
         if status := work(self.address, self.key, hired=True):
             sys.exit(status)
@@ -46,7 +50,7 @@ class Worker:
     def shell(self) -> str:
         """One line for a shell or a script: the command in the study's working directory, with its modules."""
         path = shlex.quote(os.pathsep.join(self.path))
-        return f"cd {shlex.quote(os.getcwd())} && PYTHONPATH={path} {shlex.join(self.command)}"
+        return f"cd {shlex.quote(str(self.directory))} && PYTHONPATH={path} {shlex.join(self.command)}"
 
 
 class Engine(Protocol):
@@ -95,13 +99,14 @@ class Processes:
 
     def start(self, worker: Worker, count: int) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(worker.path)}
-        for _ in range(count):
-            self._processes.append(
+        with open(worker.folder / "processes.log", "ab") as log:
+            self._processes += [
                 subprocess.Popen(
-                    worker.command, env=environment, stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+                    worker.command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    start_new_session=True,
                 )
-            )  # fmt: skip
+                for _ in range(count)
+            ]  # fmt: skip
 
     def stop(self) -> None:
         for process in self._processes:

@@ -8,8 +8,9 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pglab.errors import InputError
 from pglab.studies.cluster.announcement import Announcement
@@ -61,18 +62,18 @@ class ClusterPool:
     Args:
         engine: that starts workers, and others in the place of those that are lost.
         wanted: how many workers that is; further ones may dial in.
-        components: names of all that is trained, whose code must be the same everywhere.
+        trained: what is trained (see `together`), whose code must be the same everywhere.
         worker: to be started, with its address and key.
         say: tells a person something.
     """
 
     def __init__(
-        self, engine: Engine, wanted: int, listener: socket.socket, worker: Worker, components: Collection[str],
+        self, engine: Engine, wanted: int, listener: socket.socket, worker: Worker, trained: Mapping[str, Any],
         roster: Roster, say: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._engine, self._wanted, self._listener, self._worker = engine, wanted, listener, worker
-        self._components, self._roster, self._say = sorted(components), roster, say
-        self._made = provenance({"components": [{"_target_": name} for name in self._components]})
+        self._trained, self._roster, self._say = trained, roster, say
+        self._made = provenance(trained)
         self._tls = context(worker.key, ssl.PROTOCOL_TLS_SERVER)
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ)
@@ -175,7 +176,7 @@ class ClusterPool:
             if not peer.channel.shake():
                 return
             if new:
-                peer.channel.send(Kind.QUESTION, json.dumps(self._components).encode())
+                peer.channel.send(Kind.QUESTION, json.dumps(self._trained).encode())
             for kind, content in peer.channel.received():
                 peer.heard = time.monotonic()
                 yield from self._take(peer, kind, content)

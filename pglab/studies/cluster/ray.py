@@ -1,5 +1,6 @@
 """Workers as tasks of a Ray cluster."""
 
+import os
 from collections import Counter
 from typing import Any
 
@@ -26,6 +27,7 @@ class RayTasks:
 
     def start(self, worker: Worker, count: int) -> None:
         if not self._ray.is_initialized():
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a study reports to nobody, unless one asks for it
             self._ray.init(log_to_driver=False, logging_level="error", include_dashboard=False)
         self._tasks += [self._remote.remote(worker) for _ in range(count)]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pglab.results.incomplete import named_seeds
-from pglab.store.sessions import Session, SessionRecord, WorkerRecord
+from pglab.store.sessions import Session, SessionRecord, ShardRecord, WorkerRecord
 from pglab.studies.cluster.announcement import Announcement
 from pglab.studies.messages import Job, Updated
 from pglab.studies.plan import Shard
@@ -32,10 +32,11 @@ class Roster:
         session: the place of the command.
         record: its address and engine.
         names: of the plan's arms.
+        folders: of the same arms.
     """
 
-    def __init__(self, session: Session, record: SessionRecord, names: Sequence[str]) -> None:
-        self._session, self._record, self._names = session, record, names
+    def __init__(self, session: Session, record: SessionRecord, names: Sequence[str], folders: Sequence[str]) -> None:
+        self._session, self._record, self._names, self._folders = session, record, names, folders
         self._rows: dict[Announcement, _Row] = {}
         self._written = -EVERY
 
@@ -59,6 +60,8 @@ class Roster:
         row = self._rows[who]
         row.runs = {self._names[number]: list(seeds) for number, seeds in shard.arms}
         starts = sorted({part.saved.update for part in job.slices})
+        runs = {self._folders[number]: list(seeds) for number, seeds in shard.arms}
+        self._session.note(ShardRecord(_now(), who.name, _log(who), starts[0], runs))
         told = "; ".join(f"{arm}: {named_seeds(seeds)}" for arm, seeds in row.runs.items())
         self._note(who, f"trains from update {' and '.join(map(str, starts))}: {told}")
 
@@ -98,7 +101,11 @@ class Roster:
         self._session.close()
 
     def _note(self, who: Announcement, text: str) -> None:
-        self.printed(who, f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] {text}\n".encode())
+        self.printed(who, f"[{_now()}] {text}\n".encode())
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _log(who: Announcement) -> str:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pglab.results.shown import as_typed, shown, shown_lines
+from pglab.shown import as_typed, shown, shown_lines
 
 
 @given(st.text(max_size=30))
