@@ -138,7 +138,7 @@ class _Seen(gymnasium.ObservationWrapper):
         self._something = np.ones(256, np.int8)
         self._something[list(how.background)] = 0
         low, dtype = (0, np.uint8) if not how.background else (-1 if how.difference else 0, np.int8)
-        shape = self._shown(np.zeros(env.observation_space.shape, np.uint8)).shape
+        shape = self._shown(np.zeros(env.observation_space.shape or (), np.uint8)).shape
         self.observation_space = Box(low, 1 if how.background else 255, shape, dtype)
 
     def reset(self, **kwargs: Any) -> tuple[np.ndarray, dict[str, Any]]:
