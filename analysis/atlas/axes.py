@@ -119,7 +119,7 @@ AXES = (
     ),
     Axis(
         "clipping", "Clipping of gradients", "Should the norm of a gradient be limited?",
-        "ĝ ← ĝ · min(1, c / ‖ĝ‖)",
+        "ĝ ← min(1, c / ‖ĝ‖) ĝ",
         "estimator.clip_norm", ("null", "0.5"),
     ),
     Axis(
