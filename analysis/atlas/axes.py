@@ -19,14 +19,14 @@ class Problem:
     overrides: Sequence[str]
 
 
-CARTPOLE = Problem("cartpole", "control", ("env=cartpole", "batch.steps=2000", "updates=25"))
+CARTPOLE = Problem("cartpole", "control", ("env=cartpole", "batch.steps=2000", "updates=30"))
 CORRIDOR = Problem(
     "corridor", "states that look alike", ("env=corridor", "env.horizon=100", "batch.steps=500", "updates=30")
 )
-LAKE = Problem("frozenlake", "chance, and one reward at the end", ("env=frozenlake", "batch.steps=1000", "updates=40"))
-CONTEXTS = Problem("contextual_bandit", "one step", ("env=contextual_bandit", "batch.steps=50", "updates=40"))
-LOOP = Problem("two_state_loop", "a loop", ("env=two_state_loop", "batch.steps=100", "updates=40"))
-TREE = Problem("binary_tree", "credit at the end", ("env=binary_tree", "batch.steps=100", "updates=40"))
+LAKE = Problem("frozenlake", "chance, and one reward at the end", ("env=frozenlake", "batch.steps=1000", "updates=30"))
+CONTEXTS = Problem("contextual_bandit", "one step", ("env=contextual_bandit", "batch.steps=50", "updates=30"))
+LOOP = Problem("two_state_loop", "a loop", ("env=two_state_loop", "batch.steps=100", "updates=30"))
+TREE = Problem("binary_tree", "credit at the end", ("env=binary_tree", "batch.steps=100", "updates=30"))
 FOUR, TWO_ACTIONS = (CARTPOLE, CORRIDOR, LAKE, CONTEXTS), (CARTPOLE, CORRIDOR, LOOP, TREE)
 GROUPED = tuple(
     Problem(name, kind, (f"env={name}", "batch.prompts=4", "batch.group=4", "updates=40"))
@@ -119,7 +119,7 @@ AXES = (
     ),
     Axis(
         "clipping", "Clipping of gradients", "Should the norm of a gradient be limited?",
-        "ĝ ← ĝ · min(1, c / ‖ĝ‖)",
+        "ĝ ← min(1, c / ‖ĝ‖) ĝ",
         "estimator.clip_norm", ("null", "0.5"),
     ),
     Axis(

@@ -51,7 +51,7 @@ def build(axes: Sequence[Axis], effort: Effort, place: Path, on_mismatch: str = 
             failed.append(axis.name)
             print(f"{axis.name}: not built: {error}", flush=True)
     if measured:
-        file = write_site(measured, place)
+        file = write_site(measured, place, effort != replace(Effort(), problems=effort.problems))
         took = time.monotonic() - began
         print(f"{file}   ({len(measured)} pages in {took:.0f} s)", flush=True)
     return FAILED if failed else 0

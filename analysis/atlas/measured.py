@@ -26,6 +26,7 @@ from pglab.results import (
     normalized,
     scores,
 )
+from pglab.studies.provenance import provenance
 
 TINY = (
     "env=random_mdp",
@@ -114,12 +115,8 @@ def measure(axis: Axis, effort: Effort, results: Path, on_mismatch: str) -> Meas
         InputError: a number that the page needs is not there.
     """
     trained = commands_of(axis, effort, results)
-    log = results / f"{axis.name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a") as file, contextlib.redirect_stdout(file):
-        for overrides in [*trained, trained[0]]:  # once more: the first one did not know yet that there are others
-            pglab.run([*overrides, f"on_mismatch={on_mismatch}"])
-    study = results / axis.name
+    study, code = results / axis.name, provenance({})["pglab"]
+    _train(axis, trained, results, code, on_mismatch)
     runs = scores(load(study), load_evaluation(study))
     known = normalized(runs, load_references(study))
     twins, tables = load_twins(study), []
@@ -133,12 +130,24 @@ def measure(axis: Axis, effort: Effort, results: Path, on_mismatch: str) -> Meas
     effects = table[table["factor"] == axis.key].reset_index(drop=True)
     interactions = table[table["factor"].str.contains("×")].dropna(subset=["effect", "low"])
     verified = ["-m", axis.sweep, *axis.always, *axis.verified, *(GROUPED if axis.name == "groups" else TINY), *EFFORT]
-    estimates = _estimates(axis, verified, results)
+    estimates = _estimates(axis, verified, results, code)
     _check(axis, effects, interactions, estimates, effort)
     strength = interactions["effect"].abs() / (interactions["high"] - interactions["low"])
     shown = [f"python -m pglab -m {' '.join(overrides)}" for overrides in trained]
     shown.append(f"python -m pglab.verify {' '.join(verified)} results_dir={results}")
     return Measured(axis, effects, interactions.loc[strength.idxmax()].to_dict(), estimates, shown, effort.seeds)
+
+
+def _train(axis: Axis, commands: Sequence[Sequence[str]], results: Path, code: str, on_mismatch: str) -> None:
+    """Trains what is missing; what these commands have trained with this code already is not asked for again."""
+    stamp, kept = {"commands": [list(one) for one in commands], "code": code}, results / f"{axis.name}.json"
+    if kept.exists() and json.loads(kept.read_text()) == stamp and (results / axis.name).exists():
+        return
+    results.mkdir(parents=True, exist_ok=True)
+    with (results / f"{axis.name}.log").open("a") as log, contextlib.redirect_stdout(log):
+        for overrides in [*commands, commands[0]]:  # once more: the first one did not know yet that there are others
+            pglab.run([*overrides, f"on_mismatch={on_mismatch}"])
+    kept.write_text(json.dumps(stamp))
 
 
 def _with_levels(frame: pd.DataFrame, axis: Axis) -> pd.DataFrame:
@@ -156,11 +165,11 @@ def _shortened(problem: Problem, effort: Effort) -> Sequence[str]:
     return [f"{key}={value}" for key, value in keys.items()]
 
 
-def _estimates(axis: Axis, command: Sequence[str], results: Path) -> list[Estimate]:
-    """The exact side of each level, from `pglab.verify`; kept, and found again, with the command that made it."""
+def _estimates(axis: Axis, command: Sequence[str], results: Path, code: str) -> list[Estimate]:
+    """The exact side of each level, from `pglab.verify`; kept, and found again, with the command and code of it."""
     kept = results / "verified" / f"{axis.name}.json"
     found = json.loads(kept.read_text()) if kept.exists() else {}
-    if found.get("command") != list(command):
+    if (found.get("command"), found.get("code")) != (list(command), code):
         place = results / "verified" / axis.name
         done = subprocess.run(
             [sys.executable, "-m", "pglab.verify", *command, f"results_dir={place}"],
@@ -171,7 +180,7 @@ def _estimates(axis: Axis, command: Sequence[str], results: Path) -> list[Estima
             raise InputError(
                 f"{axis.name}: pglab.verify said {done.stderr.strip().splitlines()[-1:] or done.returncode}"
             )
-        found = {"command": list(command), "estimators": json.loads(files[-1].read_text())["estimators"]}
+        found = {"command": list(command), "code": code, "estimators": json.loads(files[-1].read_text())["estimators"]}
         kept.write_text(json.dumps(found))
     estimates = [_estimate(axis, one) for one in found["estimators"]]
     order = {level: place for place, level in enumerate(axis.values)}

@@ -19,13 +19,17 @@ from pglab.results.plots.saving import drawn
 UNIT = "normalised return (0: random play, 1: best known)"
 
 
-def write_site(measured: Sequence[Measured], place: Path) -> Path:
-    """Writes a page for each axis and the index; returns the index."""
+def write_site(measured: Sequence[Measured], place: Path, quick: bool = False) -> Path:
+    """Writes a page for each axis and the index; returns the index.
+
+    Args:
+        quick: the pages say that little was trained for them.
+    """
     place.mkdir(parents=True, exist_ok=True)
     templates = _templates()
     pages = [(one.axis.name, one.axis.title) for one in measured]
     for one in measured:
-        text = templates.get_template("axis.html").render(pages=pages, **page_of(one))
+        text = templates.get_template("axis.html").render(pages=pages, quick=quick, **page_of(one))
         (place / f"{one.axis.name}.html").write_text(text, encoding="utf-8")
     file = place / "index.html"
     entries = [

@@ -1,7 +1,7 @@
 """Atari 2600 games (Bellemare et al. 2013), by the Arcade Learning Environment."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -16,7 +16,7 @@ MISSING = 'the Arcade Learning Environment or OpenCV is not installed: pip insta
 GREY = np.array([0.299, 0.587, 0.114])  # of red, green and blue
 
 
-@dataclass(frozen=True)
+@dataclass(kw_only=True, eq=False)
 class Preprocessing:
     """What a policy sees of a game, and what it can do.
 
@@ -34,7 +34,7 @@ class Preprocessing:
         background: values that are nothing; all others are something, and points become 0 and 1.
         difference: less the picture before, where points are 0 and 1; of the first one nothing.
         stack: pictures that are seen together, the last ones.
-        actions: numbers of the buttons that can be pressed, in order; None: those that the game uses.
+        buttons: numbers of those that can be pressed, in order; None: all that the game uses.
     """
 
     frame_skip: int | Sequence[int] = 4
@@ -49,7 +49,7 @@ class Preprocessing:
     background: Sequence[int] = ()
     difference: bool = False
     stack: int = 4
-    actions: Sequence[int] | None = None
+    buttons: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         scaled = self.size is not None
@@ -73,7 +73,7 @@ class Preprocessing:
         if not 0 <= self.sticky < 1:
             raise ValueError(f"sticky={self.sticky} must be at least 0 and below 1")
 
-    def make(self, id: str, **kwargs: Any) -> gymnasium.Env:
+    def game(self, id: str, **kwargs: Any) -> gymnasium.Env:
         """The game as it is seen, through Gymnasium."""
         skip = 1 if self.size is not None else self.frame_skip
         skipped = skip if isinstance(skip, int) else tuple(skip)
@@ -83,53 +83,50 @@ class Preprocessing:
             env = AtariPreprocessing(env, self.noops, self.frame_skip, self.size, self.life_as_episode)
         if self.fire and "FIRE" in _buttons(env):
             env = _Fired(env)
-        if self.actions is not None:
-            env = _Buttons(env, self.actions)
+        if self.buttons is not None:
+            env = _Buttons(env, self.buttons)
         if self.size is None or self.background:
             env = _Seen(env, self)
         return FrameStackObservation(env, self.stack) if self.stack > 1 else env
 
 
-class AtariWorld(GymnasiumWorld):
-    """A game, by its name.
+@dataclass(eq=False)
+class AtariWorld(Preprocessing, GymnasiumWorld):
+    """A game as a policy sees it.
 
-    Args:
-        id: such as `Pong`, or an id of Gymnasium's, such as `ALE/Pong-v5`.
+    Attributes:
+        id: its name, such as `Pong`, or an id of Gymnasium's, such as `ALE/Pong-v5`.
         max_episode_steps: cut games after as many actions; None: after 30 minutes of play.
         kwargs: further arguments of `gymnasium.make`.
-        seen: of the preprocessing, by name.
 
     Raises:
         ValueError: the emulator is not installed, there is no such game, or the settings do not go together.
     """
 
-    def __init__(
-        self, id: str, max_episode_steps: int | None = None, kwargs: dict[str, Any] | None = None, **seen: Any
-    ) -> None:
+    id: str
+    max_episode_steps: int | None = None
+    kwargs: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
         if find_spec("ale_py") is None or find_spec("cv2") is None:
             raise ValueError(MISSING)
         import ale_py
 
         gymnasium.register_envs(ale_py)
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # else every process greets
-        self._preprocessing, self._seen = Preprocessing(**seen), seen
-        game = id if "/" in id else f"ALE/{id}-v5"
+        super().__post_init__()
+        game = self.id if "/" in self.id else f"ALE/{self.id}-v5"
         if game not in gymnasium.registry:
-            games = sorted(
-                {
-                    name.removeprefix("ALE/").removesuffix("-v5")
-                    for name in gymnasium.registry
-                    if name.startswith("ALE/")
-                }
-            )
-            raise ValueError(f"id={id} is no game; there are {', '.join(games)}")
-        super().__init__(game, kwargs, max_episode_steps)
+            known = (name for name in gymnasium.registry if name.startswith("ALE/"))
+            games = sorted({name.removeprefix("ALE/").removesuffix("-v5") for name in known})
+            raise ValueError(f"id={self.id} is no game; there are {', '.join(games)}")
+        GymnasiumWorld.__init__(self, game, self.kwargs, self.max_episode_steps)
 
     def shown(self, kwargs: dict[str, Any]) -> "AtariWorld":
-        return AtariWorld(self.id, kwargs=kwargs, **self._seen)
+        return replace(self, kwargs=kwargs, max_episode_steps=None)
 
     def make(self) -> gymnasium.Env:
-        return self._preprocessing.make(self.id, **self._kwargs)
+        return self.game(self.id, **self._kwargs)
 
 
 class _Seen(gymnasium.ObservationWrapper):
@@ -141,7 +138,7 @@ class _Seen(gymnasium.ObservationWrapper):
         self._something = np.ones(256, np.int8)
         self._something[list(how.background)] = 0
         low, dtype = (0, np.uint8) if not how.background else (-1 if how.difference else 0, np.int8)
-        shape = self._shown(np.zeros(env.observation_space.shape, np.uint8)).shape
+        shape = self._shown(np.zeros(env.observation_space.shape or (), np.uint8)).shape
         self.observation_space = Box(low, 1 if how.background else 255, shape, dtype)
 
     def reset(self, **kwargs: Any) -> tuple[np.ndarray, dict[str, Any]]:
@@ -180,7 +177,7 @@ class _Buttons(gymnasium.ActionWrapper):
         super().__init__(env)
         there = list(range(len(_buttons(env))))
         if not buttons or not set(buttons) <= set(there):
-            raise ValueError(f"actions={list(buttons)} must be some of {there}: {', '.join(_buttons(env))}")
+            raise ValueError(f"buttons={list(buttons)} must be some of {there}: {', '.join(_buttons(env))}")
         self._pressed = list(buttons)
         self.action_space = Discrete(len(self._pressed))
 

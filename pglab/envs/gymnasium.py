@@ -61,7 +61,7 @@ class Lane(gymnasium.Env):
 
 def nothing_in(space: gymnasium.Space) -> Any:
     """An observation of nothing."""
-    return space.start if isinstance(space, DiscreteSpace) else np.zeros(space.shape, space.dtype)
+    return space.start if isinstance(space, DiscreteSpace) else np.zeros(space.shape or (), space.dtype)
 
 
 class GymnasiumWorld:
@@ -99,8 +99,8 @@ class GymnasiumWorld:
         if not isinstance(observed, BoxSpace | DiscreteSpace):
             raise ValueError(f"{id} has observation space {observed}; only Box and Discrete are supported")
         if isinstance(acted, BoxSpace):
-            bounds = (bound.flatten().tolist() for bound in (acted.low, acted.high))
-            self.actions: Box | Discrete = Box(int(np.prod(acted.shape)), *bounds)
+            low, high = (bound.flatten().tolist() for bound in (acted.low, acted.high))
+            self.actions: Box | Discrete = Box(int(np.prod(acted.shape)), low, high)
         else:
             self.actions = Discrete(int(acted.n))
         self._acted = acted
@@ -125,7 +125,7 @@ class GymnasiumWorld:
             self.close()
         while len(self._banks) < banks:
             self._banks.append(SyncVectorEnv([partial(Lane, self)] * lanes, autoreset_mode=AutoresetMode.NEXT_STEP))
-        seeds = (uniform[..., 0] * 2**32).long().tolist()
+        seeds: Any = (uniform[..., 0] * 2**32).long().tolist()
         if self._begins is not None:
             pairs = zip(seeds, self._begins.tolist(), strict=True)
             seeds = [[seed if will else None for seed, will in zip(*bank, strict=True)] for bank in pairs]

@@ -68,7 +68,7 @@ class Wave:
     def keep(self, live: np.ndarray, *logs: Tensor) -> None:
         """Takes what happened in a segment `[L, b, C, …]` in the banks `[b]`; of images only what episodes need."""
         position = np.full(self.length.shape, -1)
-        wanted = np.ones((len(live), position.shape[1]), dtype=bool)
+        wanted = np.ones((len(live), self.length.shape[1]), dtype=bool)
         obs, action, reward = (log.flatten(1, 2) for log in logs)
         if obs.shape[-1] > IMAGE:
             wanted = self.alive[live]

@@ -151,3 +151,10 @@ def test_a_page_is_built_from_nothing_and_again_from_what_is_stored(tmp_path: Pa
     assert trained == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.parquet")}
     assert "(1 pages in " in capsys.readouterr().out
     assert QUICK.seeds == 3
+
+
+@pytest.mark.parametrize("axis", AXES, ids=lambda axis: axis.name)
+def test_the_problems_of_an_axis_are_trained_for_as_many_updates(axis):
+    """Else the study of all of them would be taken for incomplete."""
+    updates = {one for problem in axis.problems for one in problem.overrides if one.startswith("updates=")}
+    assert len(updates) == 1

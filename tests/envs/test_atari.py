@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(
 PONG = {
     "frame_skip": [2, 5], "sticky": 0.25, "noops": 0, "life_as_episode": False, "fire": False, "grey": False,
     "crop": [35, 195], "stride": 2, "size": None, "background": [0, 144, 109], "difference": True, "stack": 1,
-    "actions": [3, 2],
+    "buttons": [3, 2],
 }  # fmt: skip
 CPU, ADAM = torch.device("cpu"), partial(torch.optim.Adam, lr=1e-3)
 
@@ -87,7 +87,7 @@ def test_by_default_it_is_what_gymnasium_prepares():
     ("settings", "message"),
     [
         ({"id": "Ping"}, "id=Ping is no game; there are Adventure"),
-        ({"actions": [9]}, r"actions=\[9\] must be some of \[0, 1, 2, 3, 4, 5\]: NOOP, FIRE"),
+        ({"buttons": [9]}, r"buttons=\[9\] must be some of \[0, 1, 2, 3, 4, 5\]: NOOP, FIRE"),
         ({"difference": True}, "needs a background"),
         ({"difference": True, "background": [0]}, "set stack=1"),
         ({"size": None}, "go with a size"),

@@ -75,7 +75,8 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "mujoco/engstrom_m": (*MUJOCO, "experiment=ppo_m_engstrom", "reuse.epochs=2", "reuse.minibatches=2"),
     "mujoco/trust_region": (*MUJOCO, "experiment=trpo_engstrom,trpo_plus_engstrom"),
     "mujoco/reinforce": (*MUJOCO, "experiment=reinforce_mujoco"),
-    # Pictures.
+    # Pictures, and what goes with them.
+    "points": (*FEW, "env=corridor", "weighting=points", "network=mlp_without_bias", "init=lecun"),
     "pong_from_pixels": (
         *GAMES, "experiment=pong_from_pixels", "env.max_episode_steps=40", "weighting.reset=true,false",
     ),

@@ -13,7 +13,12 @@ from tests.mujoco_here import needs_mujoco
 # Importing Box2D warns, and as an error that ends the process.
 pytestmark = pytest.mark.filterwarnings("ignore:builtin type:DeprecationWarning")
 KNOWN = json.loads(HASHES.read_text())
-SWEPT_ELSEWHERE = {"logger/wandb", "until/decided"}  # where results go, and how many seeds: not what they are
+SWEPT_ELSEWHERE = {  # where it is trained, where results go, and how many seeds: not what they are
+    "cluster/ray",
+    "cluster/submitit",
+    "logger/wandb",
+    "until/decided",
+}
 
 
 @pytest.mark.parametrize("name", [pytest.param(x, marks=needs_mujoco if "mujoco" in x else ()) for x in STUDIES])
