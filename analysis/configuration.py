@@ -1,11 +1,16 @@
 """`python -m analysis.configuration`: writes `conf/README.md` from the comments in `conf/` and the docstrings."""
 
+from pglab.start import run
+
+if __name__ == "__main__":  # before anything that takes long to import
+    run("analysis.configuration")
+
 import re
 from collections.abc import Iterable, Sequence
 
 from pglab.compose import CONF
 from pglab.reference import Entry, docstring, entries
-from pglab.start import run
+from pglab.shell import Parser, ended
 
 FILE = CONF / "README.md"
 HEAD = """\
@@ -22,8 +27,13 @@ choice like these, by `--config-dir`: see [A weighting of your own](../pglab/GUI
 KINDS = {True: "true", False: "false", None: "null"}
 
 
-def main() -> int:
-    """Writes the file."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes the file; returns the exit status."""
+    return ended(lambda: _written(arguments))
+
+
+def _written(arguments: Sequence[str] | None) -> int:
+    Parser("python -m analysis.configuration", description=f"Writes {FILE.name} of conf/.").parse_args(arguments)
     FILE.write_text(text(), encoding="utf-8")
     print(FILE)
     return 0
@@ -97,7 +107,3 @@ def _escaped(said: str) -> str:
 
 def _capital(said: str) -> str:
     return said[:1].upper() + said[1:]
-
-
-if __name__ == "__main__":
-    run("analysis.configuration")

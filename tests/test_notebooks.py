@@ -76,9 +76,9 @@ def run(code: str, names: dict) -> object:
     return eval(compile(ast.Expression(last.value), "notebook", "eval"), names)
 
 
-def test_the_notebooks_are_those_that_are_known_here_and_named_in_the_readme():
+def test_the_notebooks_are_those_that_are_known_here_and_named_in_their_readme():
     assert [path.name for path in NOTEBOOKS] == [*SAID]
-    readme = (ROOT / "README.md").read_text()
+    readme = (ROOT / "analysis" / "README.md").read_text()
     assert all(path.stem in readme for path in NOTEBOOKS)
 
 

@@ -30,6 +30,10 @@ class Kept:
     def send(self, message: object) -> None:
         self.messages.append(message)
 
+    def poll(self) -> bool:
+        """Nobody sends orders."""
+        return False
+
 
 def trained(filmed: int | None, *overrides: str) -> tuple[Any, list[Any]]:
     """What a worker sends last, and before, for seeds 4 and 7 of one arm."""

@@ -52,6 +52,11 @@ MUTATIONS = {
                 "    return discounted_sum(reward, gamma)\n",
                 "    return pad(discounted_sum(reward, gamma)[..., 1:], (0, 1))\n",
             ),
+            (
+                "algorithms/packed.py",
+                "            shift, factor = 2 * shift, factor * factor\n        return x\n",
+                "            shift, factor = 2 * shift, factor * factor\n        return torch.cat((x[1:], x[:1] * 0))\n",
+            ),
         ),
         ("weighting=rtg",),
         "tests/algorithms/test_weightings.py",
@@ -192,7 +197,7 @@ MUTATIONS = {
         (
             (
                 "algorithms/losses.py",
-                "mean = (psi * mask).sum((-2, -1), keepdim=True) / count",
+                "mean = (psi * mask).sum(over, keepdim=True) / count",
                 "mean = (psi * mask).sum(-1, keepdim=True) / mask.sum(-1, keepdim=True).clamp(min=1)",
             ),
         ),
