@@ -136,28 +136,23 @@ def test_the_estimate_is_that_of_the_published_formulas():
         np.testing.assert_allclose((after[name][0] - before[name])[large], moved[large], rtol=2e-3)
 
 
-def on_breakout(seeds, updates=3):
+def on_breakout(seeds, updates=2):
     critic = Value(Conv([[4, 8, 8]], []), PyTorchDefault(), ADAM, fit="with_policy")
     arm = Arm(
         GeneralizedAdvantage(0.99, 0.95, critic), PyTorchDefault(), ADAM, Estimator(), Segments(2, 8), 0.99, updates,
         seeds, objective=Clip(), rule=Epochs(1, 2),
     )  # fmt: skip
-    shapes = Shapes(AtariWorld("Breakout", max_episode_steps=15), Softmax(), Conv([[4, 8, 8]], [8]), Waves(32), CPU)
+    shapes = Shapes(AtariWorld("Breakout", max_episode_steps=10), Softmax(), Conv([[4, 8, 8]], [8]), Waves(32), CPU)
     return Bundle(shapes, [arm])
 
 
-def test_games_in_lanes_go_on_with_the_same_bits_after_a_stop_and_in_company():
-    straight = on_breakout([4, 5])
-    for _ in range(3):
-        straight.step()
-    stopped = on_breakout([4, 5])
+@pytest.mark.slow
+def test_games_in_lanes_go_on_with_the_same_bits_after_a_stop():
+    straight, stopped, resumed = on_breakout([4]), on_breakout([4]), on_breakout([4])
+    straight.step()
+    straight.step()
     stopped.step()
-    stopped.step()
-    resumed, alone = on_breakout([4, 5]), on_breakout([5])
     resumed.restore([{name: part.clone() for name, part in state.items()} for state in stopped.state()])
     resumed.step()
-    for _ in range(3):
-        alone.step()
     for name, expected in straight.parameters()[0].items():
         assert np.array_equal(resumed.parameters()[0][name], expected)
-        assert np.array_equal(alone.parameters()[0][name][0], expected[1])

@@ -54,8 +54,8 @@ MUTATIONS = {
             ),
             (
                 "algorithms/packed.py",
-                "            shift, factor = 2 * shift, factor * factor\n        return x\n",
-                "            shift, factor = 2 * shift, factor * factor\n        return torch.cat((x[1:], x[:1] * 0))\n",
+                "2 * shift, factor * factor\n        return x\n",
+                "2 * shift, factor * factor\n        return torch.cat((x[1:], x[:1] * 0))\n",
             ),
         ),
         ("weighting=rtg",),
