@@ -122,7 +122,7 @@ def test_a_time_limit_ends_in_a_checkpoint_and_another_worker(
 ):
     """SLURM's shortest limit is a minute, so the workers are told 53 seconds before it."""
     limit = "cluster.options.time=1", "cluster.options.signal_delay_s=53"
-    longer = [key.replace("updates=60", "updates=800") for key in grid]
+    longer = [key.replace("updates=60", "updates=3000") for key in grid]
     with command_line.started([*longer, *on, *limit], tmp_path, **slurm.variables) as process:
         told = Told(process)
         assert until(lambda: told.says("was told to go; its runs go on elsewhere"), process)
