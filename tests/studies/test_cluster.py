@@ -20,7 +20,7 @@ from pglab.store.sessions import sessions
 from tests.conftest import ROOT, CommandLine
 from tests.waiting import HANG, Told, until
 
-STUDY = ("weighting=counts,rtg", "seed=0,1", "updates=80", "batch.episodes=8", "study=s")
+STUDY = ("weighting=counts,rtg", "seed=0,1", "updates=400", "batch.episodes=8", "study=s")
 DIALS = ("cluster.address=127.0.0.1", "cluster.workers=0")
 
 
