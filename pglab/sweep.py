@@ -120,7 +120,7 @@ def _search_path(given: list[Override], folders: Sequence[Path]) -> tuple[list[s
 
 
 def _shared(given: Iterable[Override]) -> list[str]:
-    """What all jobs of a sweep have in common, but for keys inside of groups, which may be there in the jobs alone."""
+    """All that jobs of a sweep have in common, but for keys inside of groups, which may be there in the jobs alone."""
     return [
         str(override.input_line)
         for override in given

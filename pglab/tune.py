@@ -34,7 +34,7 @@ SEEDS = 5
 
 @dataclass(frozen=True)
 class Asked:
-    """What a command line asks for.
+    """A command line's wishes.
 
     Attributes:
         study: its folder.

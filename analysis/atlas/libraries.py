@@ -1,4 +1,4 @@
-"""What five libraries do by default on each axis, read in the source of the version that is named."""
+"""Defaults of five libraries on each axis, read in the source of the version that is named."""
 
 CLEANRL, SB3, SPINUP = "CleanRL, ppo.py (020cf0e)", "Stable-Baselines3 2.7.0, PPO", "Spinning Up 0.2, vpg.py"
 TRL, VERL = "TRL 0.25, GRPO", "verl 0.9, GRPO"

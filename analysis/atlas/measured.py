@@ -44,7 +44,7 @@ HOW = ("logger.mode=disabled", "evaluation.episodes=50")
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is trained.
+    """The amount of training.
 
     Attributes:
         seeds: of each arm.
@@ -59,7 +59,7 @@ class Effort:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is known exactly of one choice.
+    """The exact knowledge of one choice.
 
     Attributes:
         level: of the axis.

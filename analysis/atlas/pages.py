@@ -41,7 +41,7 @@ def write_site(measured: Sequence[Measured], place: Path, quick: bool = False) -
 
 
 def page_of(one: Measured) -> dict[str, Any]:
-    """What the template of an axis shows."""
+    """The contents of an axis's template."""
     axis = one.axis
     effects = [
         {"problem": row["problem"], "kind": row["kind"], "level": row["level"], "control": row["control_level"],
@@ -115,7 +115,7 @@ def _picture(table: pd.DataFrame) -> str:
 
 
 def _templates() -> jinja2.Environment:
-    """Those of the atlas, with the style of the reports."""
+    """The templates of the atlas, with the style of the reports."""
     templates = environment()
     templates.loader = jinja2.ChoiceLoader(
         [jinja2.FileSystemLoader(Path(__file__).parent), jinja2.PackageLoader("pglab.report", ".")]

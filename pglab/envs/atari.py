@@ -18,7 +18,7 @@ GREY = np.array([0.299, 0.587, 0.114])  # of red, green and blue
 
 @dataclass(kw_only=True, eq=False)
 class Preprocessing:
-    """What a policy sees of a game, and what it can do.
+    """A game's picture and buttons as a policy has them.
 
     Attributes:
         frame_skip: frames for which an action is held; a pair [low, high] draws them anew each time, high excluded.

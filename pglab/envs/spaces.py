@@ -64,7 +64,7 @@ class Box:
 
     @property
     def size(self) -> int:
-        """How many numbers there are."""
+        """The number of numbers in all axes."""
         return math.prod(self.axes)
 
     @property

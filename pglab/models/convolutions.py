@@ -2,15 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import ClassVar
 
 from torch import Tensor
 from torch.nn import functional
 
-from pglab.bits import affine, tanh
+from pglab.bits import affine
 from pglab.envs.spaces import Box, Space
-from pglab.models.networks import Activation, Input, ParameterShapes, check_activation, check_input
+from pglab.models.networks import (
+    Activation,
+    Input,
+    ParameterShapes,
+    activation_of,
+    check_activation,
+    check_input,
+    layer_shapes,
+    through_layers,
+)
 
 Filters = Sequence[int]  # how many, their side and their stride
 
@@ -66,14 +74,11 @@ class Conv:
                 )
             shapes |= {f"weight_{number}": (filters, channels, side, side), f"bias_{number}": (filters,)}
             channels, height, width = filters, (height - side) // stride + 1, (width - side) // stride + 1
-        widths = [channels * height * width, *self.sizes, outputs]
-        for number, (before, after) in enumerate(pairwise(widths), len(self.layers) + 1):
-            shapes |= {f"weight_{number}": (after, before), f"bias_{number}": (after,)}
-        return shapes
+        return shapes | layer_shapes([channels * height * width, *self.sizes, outputs], len(self.layers) + 1)
 
     def forward(self, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
         """Outputs `[B, n, outputs]` for images `[B, n, C, H, W]`."""
-        activation = tanh if self.activation == "tanh" else getattr(functional, self.activation)
+        activation = activation_of(self.activation)
         images = x.shape[:2]
         for number, (_, side, stride) in enumerate(self.layers, 1):
             height, width = ((length - side) // stride + 1 for length in x.shape[-2:])
@@ -81,12 +86,8 @@ class Conv:
             patches = patches.transpose(1, 2).flatten(2)  # [B, C side², n height width]
             x = activation(affine(parameters[f"weight_{number}"].flatten(2), parameters[f"bias_{number}"], patches))
             x = x.unflatten(2, (images[1], height, width)).transpose(1, 2)
-        x = x.flatten(2).mT
-        for number in range(len(self.layers) + 1, len(self.layers) + len(self.sizes) + 2):
-            x = affine(parameters[f"weight_{number}"], parameters[f"bias_{number}"], x)
-            if number <= len(self.layers) + len(self.sizes):
-                x = activation(x)
-        return x.mT
+        connected = range(len(self.layers) + 1, len(self.layers) + len(self.sizes) + 2)
+        return through_layers(parameters, x.flatten(2).mT, connected, self.activation).mT
 
 
 def _plain(layers: Sequence[Filters]) -> list[list[int]]:

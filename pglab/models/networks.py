@@ -5,7 +5,7 @@ them stacked `[B, *shape]` with inputs `[B, n, D]` and returns `[B, n, outputs]`
 `[out, in]` as in `torch.nn.Linear`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, get_args
@@ -38,21 +38,33 @@ class MLP:
         check_activation(self.activation)
 
     def shapes(self, observation: Space, outputs: int) -> ParameterShapes:
-        widths = [observation.size, *self.sizes, outputs]
-        shapes: ParameterShapes = {}
-        for layer, (before, after) in enumerate(pairwise(widths), 1):
-            shapes |= {f"weight_{layer}": (after, before), f"bias_{layer}": (after,)}
-        return shapes
+        return layer_shapes([observation.size, *self.sizes, outputs], 1)
 
     def forward(self, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
-        activation = tanh if self.activation == "tanh" else getattr(functional, self.activation)
-        layers = len(self.sizes) + 1
-        x = x.mT
-        for layer in range(1, layers + 1):
-            x = affine(parameters[f"weight_{layer}"], parameters[f"bias_{layer}"], x)
-            if layer < layers:
-                x = activation(x)
-        return x.mT
+        return through_layers(parameters, x.mT, range(1, len(self.sizes) + 2), self.activation).mT
+
+
+def activation_of(name: Activation) -> Callable[[Tensor], Tensor]:
+    """The function of that name; it may overwrite what it is given."""
+    return tanh if name == "tanh" else getattr(functional, name)
+
+
+def layer_shapes(widths: Sequence[int], first: int) -> ParameterShapes:
+    """The parameters of fully connected layers between widths, numbered from `first` on."""
+    shapes: ParameterShapes = {}
+    for layer, (before, after) in enumerate(pairwise(widths), first):
+        shapes |= {f"weight_{layer}": (after, before), f"bias_{layer}": (after,)}
+    return shapes
+
+
+def through_layers(parameters: dict[str, Tensor], x: Tensor, layers: range, activation: Activation) -> Tensor:
+    """Outputs `[B, out, n]` of fully connected layers with an activation between, for inputs `[B, in, n]`."""
+    active = activation_of(activation)
+    for layer in layers:
+        x = affine(parameters[f"weight_{layer}"], parameters[f"bias_{layer}"], x)
+        if layer != layers[-1]:
+            x = active(x)
+    return x
 
 
 def check_activation(activation: Activation) -> None:

@@ -41,7 +41,7 @@ def load_twins(path: str | Path) -> pd.DataFrame:
 
 
 def with_twins(scores: pd.DataFrame, twins: pd.DataFrame | None) -> list[tuple[Choices, ArmKey]]:
-    """What describes each arm that was asked for, by the columns of scores, and the arm whose scores are its own.
+    """The description of each arm that was asked for, by the columns of scores, and the arm whose scores are its own.
 
     Args:
         scores: the frame of `scores`.

@@ -1,4 +1,4 @@
-"""What other programs leave behind, as rows: CSV files, TensorBoard's event files, W&B's histories."""
+"""Rows from what other programs leave behind: CSV files, TensorBoard's event files, W&B's histories."""
 
 import re
 from collections.abc import Sequence

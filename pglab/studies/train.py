@@ -77,7 +77,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of trying the components of arms.
+    """The outcome of trying the components of arms.
 
     Attributes:
         programs: by the name of each arm, and of arms that the study has besides.

@@ -20,7 +20,7 @@ from pglab.studies.train import Trained, carry_out, report_to_sweep, say_how_it_
 
 @dataclass(frozen=True)
 class Standing:
-    """How far the comparisons of a command are.
+    """The comparisons of a command as far as they are.
 
     Attributes:
         table: of `decide`; empty before the first look.
@@ -99,7 +99,7 @@ def _with_seeds(composed: Sequence[Composed], seeds: Mapping[str, int], least: i
 
 
 def _standing(trained: Trained, needed: Mapping[str, int]) -> Standing:
-    """How far the comparisons are by now, and how many seeds the next look takes."""
+    """Looks how far the comparisons are by now, and how many seeds the next look takes."""
     plan = trained.plan
     until, names = plan.settings["until"], {arm.full_name: arm.name for arm in plan.arms}
     if trained.rows["arm"].nunique() < 2:  # the others failed, or are the same program
@@ -121,7 +121,7 @@ def _told_so_far(standing: Standing) -> list[str]:
 
 
 def _told_in_the_end(standing: Standing, settings: Mapping[str, Any]) -> list[str]:
-    """How the error is kept, and what would go on where something is not decided."""
+    """Says how the error is kept, and what would go on where something is not decided."""
     if standing.table.empty:
         return ["until=decided: there are no two arms with scores, so nothing to decide"]
     lines = [f"{METHOD}; a difference counts from {plain(settings['until']['difference'])} on"]

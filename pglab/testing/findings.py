@@ -89,7 +89,7 @@ def require_rows_apart(what: str, function: Any, logits: Tensor, *given: Tensor)
 
 
 def described(result: Any) -> str:
-    """What a component returned, in words: its shape and type."""
+    """Describes what a component returned: its shape and type."""
     if not isinstance(result, Tensor):
         return f"a {type(result).__name__}"
     return f"shape {list(result.shape)} of {result.dtype}"

@@ -31,7 +31,7 @@ class Anchor:
             self.weight[rows, FORMS.index(estimator.kl_form)] = estimator.kl_reference * reduction
 
     def penalty(self, rows: Tensor, index: Tensor, log_prob: Tensor) -> Tensor:
-        """What is added to the loss of each step of a block, `[b, n]`."""
+        """The penalty that is added to the loss of each step of a block, `[b, n]`."""
         total = torch.zeros_like(log_prob)
         for number, form in enumerate(FORMS):
             weight = self.weight[rows, number, None]

@@ -129,7 +129,7 @@ def rows(policy: Policy, parameters: Tensor) -> np.ndarray:
 
 
 def parameters_of(policy: Policy, native: np.ndarray) -> Tensor:
-    """What is of the form that `rows` gives, `[K, Q]`, as parameters are, `[K, P]`; zeros for what is none."""
+    """Parameters `[K, P]` from the form that `rows` gives, `[K, Q]`; zeros in their padding."""
     layout, flat = policy.model.layout, torch.from_numpy(native)
     if "weight" not in layout.shapes:
         return flat

@@ -1,4 +1,4 @@
-"""What verify needs to know of a problem under a policy: the protocol that every solved problem fills."""
+"""The protocol of a solved problem: all that verify needs to know of it under a policy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -107,7 +107,7 @@ class Solution(NamedTuple):
 
 @dataclass(frozen=True)
 class Continuous:
-    """What no problem with infinitely many episodes has."""
+    """A problem with infinitely many episodes, and so without a list of them."""
 
     def with_rewards(self, rewards: Any) -> None:
         return None

@@ -100,7 +100,7 @@ def _ends(rows: pd.DataFrame, of: str) -> np.ndarray:
 
 
 def _checks(known: pd.DataFrame, problem: str) -> list[Check]:
-    """What was said of the details, on one problem."""
+    """Claims about the details, held against one problem."""
     by_seed = {
         name: known.assign(on=known[column].astype(str) == on).groupby(["seed", "on"])["score"].mean().unstack()
         for (column, on), name in DETAILS.items()

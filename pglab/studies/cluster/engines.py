@@ -68,7 +68,7 @@ class Engine(Protocol):
         ...
 
     def state(self) -> str:
-        """How they are, in a few words, for one who waits for them."""
+        """Says in a few words how they are, to one who waits for them."""
         ...
 
 
