@@ -7,9 +7,10 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
 
+from pglab.envs.games import Buttons, game_id
 from pglab.envs.gymnasium import GymnasiumWorld
 
 MISSING = 'the Arcade Learning Environment or OpenCV is not installed: pip install "pglab[atari]"'
@@ -84,7 +85,7 @@ class Preprocessing:
         if self.fire and "FIRE" in _buttons(env):
             env = _Fired(env)
         if self.buttons is not None:
-            env = _Buttons(env, self.buttons)
+            env = Buttons(env, self.buttons, _buttons(env))
         if self.size is None or self.background:
             env = _Seen(env, self)
         return FrameStackObservation(env, self.stack) if self.stack > 1 else env
@@ -115,12 +116,7 @@ class AtariWorld(Preprocessing, GymnasiumWorld):
         gymnasium.register_envs(ale_py)
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # else every process greets
         super().__post_init__()
-        game = self.id if "/" in self.id else f"ALE/{self.id}-v5"
-        if game not in gymnasium.registry:
-            known = (name for name in gymnasium.registry if name.startswith("ALE/"))
-            games = sorted({name.removeprefix("ALE/").removesuffix("-v5") for name in known})
-            raise ValueError(f"id={self.id} is no game; there are {', '.join(games)}")
-        GymnasiumWorld.__init__(self, game, self.kwargs, self.max_episode_steps)
+        GymnasiumWorld.__init__(self, game_id(self.id, "ALE/{}-v5"), self.kwargs, self.max_episode_steps)
 
     def shown(self, kwargs: dict[str, Any]) -> "AtariWorld":
         return replace(self, kwargs=kwargs, max_episode_steps=None)
@@ -168,21 +164,6 @@ class _Fired(gymnasium.Wrapper):
         observation, info = self.env.reset(**kwargs)
         begun, _, terminated, truncated, _ = self.env.step(_buttons(self.env).index("FIRE"))
         return (observation if terminated or truncated else begun), info
-
-
-class _Buttons(gymnasium.ActionWrapper):
-    """Some of the buttons."""
-
-    def __init__(self, env: gymnasium.Env, buttons: Sequence[int]) -> None:
-        super().__init__(env)
-        there = list(range(len(_buttons(env))))
-        if not buttons or not set(buttons) <= set(there):
-            raise ValueError(f"buttons={list(buttons)} must be some of {there}: {', '.join(_buttons(env))}")
-        self._pressed = list(buttons)
-        self.action_space = Discrete(len(self._pressed))
-
-    def action(self, action: int) -> int:
-        return self._pressed[int(action)]
 
 
 def _buttons(env: gymnasium.Env) -> list[str]:

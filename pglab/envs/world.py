@@ -10,6 +10,7 @@ __all__ = [
     "Box",
     "Discrete",
     "Drawn",
+    "Heavy",
     "OneStep",
     "Parking",
     "Prompted",
@@ -52,6 +53,17 @@ class Preparing(Protocol):
     def prepare(self, begins: Tensor) -> None:
         """Of the coming `reset` only lanes `[B, C]` where `begins` is true will be played."""
         ...
+
+
+@runtime_checkable
+class Heavy(Protocol):
+    """A world whose lanes hold so much memory that only some should play at once.
+
+    Attributes:
+        most_lanes: so many are begun together where episodes are played in waves, of one run or several.
+    """
+
+    most_lanes: int
 
 
 class World(Protocol):

@@ -70,7 +70,7 @@ class Conv:
             if min(height, width) < side:
                 raise ValueError(
                     f"layers={_plain(self.layers)}: filters of {side} × {side} do not fit what layer {number} sees of "
-                    f"{observation}, {height} × {width}"
+                    f"{observation}, {height} × {width}; take smaller ones, such as those of network=conv_minatar"
                 )
             shapes |= {f"weight_{number}": (filters, channels, side, side), f"bias_{number}": (filters,)}
             channels, height, width = filters, (height - side) // stride + 1, (width - side) // stride + 1

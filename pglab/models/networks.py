@@ -8,7 +8,7 @@ them stacked `[B, *shape]` with inputs `[B, n, D]` and returns `[B, n, outputs]`
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -122,10 +122,16 @@ class Normalized:
     """A network that sees clip((s - m) / σ, ± `clip`) in place of a real-valued observation s.
 
     m and 1 / σ stand beside the parameters of each run, and nothing but `set_buffers` of the model changes them.
+    Bytes enter as they are.
     """
 
     network: Any
     clip: float
+    input: ClassVar[Input] = "raw"
+
+    @property
+    def takes_images(self) -> bool:
+        return getattr(self.network, "takes_images", False)
 
     @property
     def buffers(self) -> dict[str, float]:
@@ -139,7 +145,8 @@ class Normalized:
 
     def forward(self, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
         mean, scale = (parameters[name].detach()[..., None, :] for name in self.buffers)
-        return self.network.forward(parameters, ((x - mean) * scale).clamp(-self.clip, self.clip))
+        seen = ((x.flatten(2) - mean) * scale).clamp(-self.clip, self.clip)
+        return self.network.forward(parameters, seen.reshape(x.shape))
 
 
 def encode(observation: Space, obs: Tensor, given: Input = "unit") -> Tensor:

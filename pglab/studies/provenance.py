@@ -16,7 +16,12 @@ from pglab.studies.own_code import Stamp, is_installed, own_files, stamp
 
 LIBRARIES = ("torch", "numpy", "gymnasium")
 COMPILERS = ("numba", "llvmlite")  # under backend=native, where they are installed
-SIMULATORS = {"pglab.envs.mujoco.mujoco": ("mujoco", "envpool")}  # libraries behind worlds of the package, if there
+SIMULATORS = {  # libraries behind worlds of the package, if there
+    "pglab.envs.mujoco.mujoco": ("mujoco", "envpool"),
+    "pglab.envs.atari.AtariWorld": ("ale_py", "cv2"),
+    "pglab.envs.doom.DoomWorld": ("vizdoom", "PIL"),
+    "pglab.envs.minatar.MinAtarWorld": ("minatar",),
+}
 PACKAGE = Path(__file__).resolve().parents[1]
 COMPUTES = ("bits.py", "build.py", "algorithms", "envs", "models", "native", "training")  # of the package
 COMPUTES_EXACTLY = ("__init__.py", "chain.py", "policy.py", "stacked.py")  # what training uses of exact
@@ -26,8 +31,8 @@ DIGITS = 16  # of a SHA-256
 def provenance(settings: Mapping[str, Any]) -> dict[str, str]:
     """Names what would compute the numbers of an arm here and now.
 
-    - `python` (major.minor), `torch`, `numpy`, `gymnasium`, under `env=mujoco` also `mujoco` and `envpool`,
-      under `backend=native` also `numba` and `llvmlite`: the versions installed;
+    - `python` (major.minor), `torch`, `numpy`, `gymnasium`, under `env=mujoco`, `atari`, `doom` and `minatar` also the
+      libraries behind them, under `backend=native` also `numba` and `llvmlite`: the versions installed;
     - `pglab`: a hash over the package's files that take part in training;
     - `near_sighted.py`, `mypkg/sub.py`, …: a hash of each file of the user's own that a component
       (every `_target_` in `settings`, at any depth) comes from, and of those that such a file imports;

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.envs.world import Parking, World
+from pglab.envs.world import Heavy, Parking, World
 from pglab.models.model import Policy
 from pglab.training.episodes import Episodes
 from pglab.training.randomness import Streams
@@ -91,6 +91,10 @@ class Waves:
         with torch.inference_mode():
             while len(pending := target.unmet(played, begun)):
                 count = self._episodes_to_begin(pending, played, begun, target, expected_length)
+                if isinstance(world, Heavy):
+                    count = np.minimum(count, world.most_lanes)
+                    together = count.cumsum() <= world.most_lanes
+                    pending, count = pending[together], count[together]
                 banks = -(-count // self.lanes)
                 if banks.sum() == 1:  # a matrix product alone in its batch would have other bits
                     banks += 1

@@ -12,7 +12,7 @@ from pglab.errors import InputError
 
 DRAWN = (
     "cartpole, cartpole_v0, acrobot, mountain_car, mountain_car_continuous, pendulum, frozenlake, toy_text, "
-    "mujoco and those of env=gymnasium that Gymnasium draws"
+    "mujoco, atari, doom, minatar and those of env=gymnasium that Gymnasium draws"
 )
 FILMED = "rgb_array"  # Gymnasium's name for pictures as arrays
 

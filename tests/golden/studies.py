@@ -83,6 +83,10 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "convolutions": (
         *GAMES, "env=atari", "env.id=Breakout", "env.max_episode_steps=6", "batch=episodes", "network=conv,conv_impala",
     ),
+    "doom": (
+        *GAMES, "experiment=doom_basic,doom_defend", "env.max_episode_steps=6", "batch=episodes", "reuse.epochs=1",
+    ),
+    "minatar": (*GAMES, "env=minatar", "env.max_episode_steps=30", "batch=episodes", "network=conv_minatar"),
     # How a batch is cut and used.
     "surrogates": (*SEGMENTS, "surrogate=pg,ratio,clip,kl,kl_adaptive", "reuse=epochs"),
     "reuse": (*SEGMENTS, "surrogate=clip", "reuse=once,epochs", "schedule=constant,linear", "init=orthogonal_scaled"),

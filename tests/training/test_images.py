@@ -15,7 +15,7 @@ from pglab.bits import IMAGE, step_blocks
 from pglab.envs.spaces import Box
 from pglab.models.convolutions import Conv
 from pglab.models.model import Model
-from pglab.models.networks import MLP, WithoutBias
+from pglab.models.networks import MLP, Normalized, WithoutBias
 from pglab.models.parameters import LecunNormal, Orthogonal, PyTorchDefault
 from pglab.testing import check_env
 from pglab.training.arm import BatchSize
@@ -51,6 +51,17 @@ def test_it_is_the_function_of_torchs_own_layers(given, scaled, activation):
         x = act(functional.linear(x, own["weight_3"], own["bias_3"]))
         expected = functional.linear(x, own["weight_4"], own["bias_4"])
         torch.testing.assert_close(found[run], expected, rtol=1e-3 if given == "raw" else 1e-4, atol=1e-4)
+
+
+def test_bytes_are_standardised_point_by_point():
+    space, generator = Box((1, 20, 20), dtype=torch.uint8), torch.Generator().manual_seed(0)
+    model = Model(Normalized(SMALL, 1.5), space, 5)
+    flat, (mean, scale) = draw(model, range(2)), torch.rand(2, 2, space.size, generator=generator)
+    model.set_buffers(flat, {"observation_mean": 255 * mean, "observation_scale": scale / 50})
+    named, obs = model.layout.unflatten(flat), torch.randint(0, 256, (2, 32, space.size), generator=generator)
+    standardised = ((obs - 255 * mean[:, None]) * (scale[:, None] / 50)).clamp(-1.5, 1.5)
+    expected = SMALL.forward(named, standardised.unflatten(-1, space.axes))
+    assert torch.equal(model(named, obs.to(torch.uint8)), expected)
 
 
 def test_layers_without_biases_are_the_same_layers_with_zeros():

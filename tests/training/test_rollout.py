@@ -106,6 +106,23 @@ def test_the_number_of_lanes_changes_no_episode():
     assert few.action.tolist() == many.action.tolist()
 
 
+class Heavy(GymnasiumWorld):
+    most_lanes = 40
+
+    def prepare(self, begins):
+        self.most = max(getattr(self, "most", 0), int(begins.sum()))
+        super().prepare(begins)
+
+
+@pytest.mark.parametrize("target", [{"episodes": 50}, {"steps": 300}])
+def test_a_heavy_world_plays_few_episodes_at_once_and_the_same(target):
+    seeds, heavy = [3, 1, 4], Heavy("FrozenLake-v1")
+    few, all_at_once = (play(world, seeds, target) for world in (heavy, GymnasiumWorld("FrozenLake-v1")))
+    assert 32 <= heavy.most <= 40
+    for name, value in vars(few).items():
+        assert np.array_equal(value, getattr(all_at_once, name)), name
+
+
 def test_an_episodes_batch_has_exactly_as_many():
     batch = play(leave_with(0.3), [0, 1, 2], {"episodes": 45})
     assert np.bincount(batch.run).tolist() == [45, 45, 45]
