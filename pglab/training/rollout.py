@@ -119,10 +119,11 @@ class Waves:
         target: Target,
         expected_length: np.ndarray,
     ) -> np.ndarray:
-        """The number of episodes of each pending run to begin at once; a bank where nothing is known."""
+        """The number of episodes of each pending run to begin at once; where nothing is known a bank or, if these are
+        fewer, as many as steps are missing."""
         length = np.where(begun > 0, played / np.maximum(begun, 1), expected_length)[pending]
         missing = np.maximum(target.steps - played, 0)[pending]
         by_steps = np.where(missing > 0, missing / length * SURPLUS, 0.0)
         by_episodes = (target.episodes - begun)[pending]
-        count = np.fmax(np.where(np.isnan(by_steps), self.lanes, by_steps), by_episodes)
+        count = np.fmax(np.where(np.isnan(by_steps), np.minimum(self.lanes, missing), by_steps), by_episodes)
         return np.maximum(np.ceil(count), 1).astype(np.int64)
