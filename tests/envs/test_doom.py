@@ -116,6 +116,12 @@ input()
 """
 
 
+def engines_of(process):
+    """The engines that a process has begun, each in a thread of its own."""
+    found = [children.read_text().split() for children in Path(f"/proc/{process}/task").glob("*/children")]
+    return [Path(f"/proc/{engine}") for engines in found for engine in engines]
+
+
 def test_a_game_is_the_same_after_others_and_in_another_process_whose_engine_ends_with_it(tmp_path):
     actions = some(40)
     env = DoomWorld("DefendCenter", size=[30, 45]).make()
@@ -133,9 +139,9 @@ def test_a_game_is_the_same_after_others_and_in_another_process_whose_engine_end
         early, found, number = (process.stdout.readline().strip() for _ in range(3))
         assert (early, found) == ("False", hashlib.sha256(own.tobytes()).hexdigest())
         if sys.platform == "linux":
-            (engine,) = workers_of(int(number))
+            (engine,) = engines_of(number)
             os.kill(int(number), signal.SIGKILL)
-            assert until(lambda: not Path(f"/proc/{engine}").exists())
+            assert until(lambda: not engine.exists())
         process.kill()
     assert not any(tmp_path.iterdir())
     assert set(Path("/dev/shm").glob("ViZDoom*")) <= memory
@@ -187,10 +193,10 @@ def test_runs_that_are_killed_have_the_bits_that_they_have_alone_and_are_filmed(
     states = together / "results" / "s"
     with command_line.started([*WAYS[way], "seeds=2"], together) as process:
         assert until(lambda: [*states.glob("*/states.bin")], process)
-        engines = [engine for worker in workers_of(process.pid) for engine in workers_of(worker)]
+        engines = [engine for worker in workers_of(process.pid) for engine in engines_of(worker)]
         os.killpg(process.pid, signal.SIGKILL)
     assert engines
-    assert until(lambda: not any(Path(f"/proc/{engine}").exists() for engine in engines))
+    assert until(lambda: not any(engine.exists() for engine in engines))
     assert command_line([*WAYS[way], "seeds=2"], together).returncode == 0
     assert results(together / "results" / "s") == results(apart / "results" / "s")
     assert play([str(states), "--video", str(tmp_path / "film.gif")]) == 0

@@ -48,11 +48,11 @@ def played(env, seed, actions):
 
 @pytest.mark.parametrize("game", GAMES)
 def test_it_is_minatars_own_game_also_after_others(game):
-    world = MinAtarWorld(game.title().replace("_", ""))
+    world = MinAtarWorld(game.title().replace("_", ""), sticky=0.5)
     env = world.make()
-    for seed in range(4):
+    for seed in range(8):
         actions = np.random.default_rng(seed).integers(world.actions.size, size=300).tolist()
-        theirs, rewards = plainly(game, seed, actions)
+        theirs, rewards = plainly(game, seed, actions, sticky=0.5)
         seen, own = played(env, seed, actions)
         assert own == rewards
         assert np.array_equal(seen, np.moveaxis(theirs, -1, 1))
