@@ -51,7 +51,7 @@ class DoomWorld(GymnasiumWorld):
     frame_skip: int = 4
     screen: Sequence[int] = (120, 160)
     crop: Sequence[int] | None = None
-    size: Sequence[int] | None = None
+    size: Sequence[int] | None = (60, 80)
     grey: bool = True
     stack: int = 4
     together: int = 1
