@@ -173,11 +173,12 @@ def _begun(game: Any) -> Iterator[None]:
     """Has an engine that is begun in this context read and leave no files, and on Linux end whenever we do.
 
     An engine is a process that waits for orders: by itself it would go on waiting where we are killed, and its memory
-    would stay.
+    would stay. Weapons do not swing with the steps of who holds them, as that goes on from one game to the next.
     """
     if game.is_running():
         yield
         return
+    game.add_game_args("+movebob 0")
     game.set_doom_config_path(os.devnull)
     if sys.platform != "linux":
         yield
