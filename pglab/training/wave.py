@@ -113,7 +113,7 @@ def play(wave: Wave, world: World, policy: Policy, parameters: Tensor, streams: 
         world.prepare(torch.from_numpy(wave.begun))
     state = world.reset(reset_uniforms(world, streams.problems[run][:, None], first_keys, prompts))
     flat = parameters[run]
-    weights = policy.model.layout.unflatten(flat)
+    weights = policy.model.laid_out(flat)
     wave.alive &= wave.needed
     live = np.arange(len(wave.run))
     t = 0
@@ -154,7 +154,7 @@ def play(wave: Wave, world: World, policy: Policy, parameters: Tensor, streams: 
             state = tuple(part.index_select(0, index) for part in state)
             transitions, actions = transitions.index_select(0, index), actions.index_select(0, index)
             flat = flat.index_select(0, index)
-            weights = policy.model.layout.unflatten(flat)
+            weights = policy.model.laid_out(flat)
     wave.alive = wave.needed
 
 
