@@ -14,12 +14,11 @@ import numpy as np
 import pandas as pd
 
 import pglab
-from analysis.atlas.axes import Axis, Problem
+from analysis.atlas.axes import UPDATES, Axis
 from pglab.errors import InputError
 from pglab.results import (
     by_problem,
     load,
-    load_evaluation,
     load_references,
     load_twins,
     main_effects,
@@ -28,18 +27,8 @@ from pglab.results import (
 )
 from pglab.studies.provenance import provenance
 
-TINY = (
-    "env=random_mdp",
-    "env.seed=1",
-    "env.states=2",
-    "env.actions=2",
-    "env.branching=1",
-    "env.end=0.3",
-    "env.horizon=2",
-)  # every batch of it can be enumerated; verify calls it tiny_mdp
-GROUPED = ("env=stop_or_continue", "batch.group=2", "batch.prompts=1")
 EFFORT = ("effort.batches=400", "effort.cosine_episodes=[]", "effort.epochs=[]", "seeds=1")
-HOW = ("logger.mode=disabled", "evaluation.episodes=50")
+HOW = ("logger.mode=disabled", "evaluation.episodes=0")
 
 
 @dataclass(frozen=True)
@@ -48,12 +37,12 @@ class Effort:
 
     Attributes:
         seeds: of each arm.
-        shorter: divides the updates of every problem.
+        updates: of each run.
         problems: at most so many for each axis.
     """
 
-    seeds: int = 12
-    shorter: int = 1
+    seeds: int = 24
+    updates: int = UPDATES
     problems: int = 4
 
 
@@ -102,8 +91,8 @@ class Measured:
 def commands_of(axis: Axis, effort: Effort, results: Path) -> list[list[str]]:
     """The overrides of each command that trains an axis: one for each problem, all in one study."""
     return [
-        [*_shortened(problem, effort), *axis.always, axis.sweep, axis.crossed, f"seeds={effort.seeds}",
-         f"study={axis.name}", f"results_dir={results}", *HOW]
+        [*problem.overrides, f"updates={effort.updates}", *axis.always, axis.sweep, axis.crossed,
+         f"seeds={effort.seeds}", f"study={axis.name}", f"results_dir={results}", *HOW]
         for problem in axis.problems[: effort.problems]
     ]  # fmt: skip
 
@@ -117,19 +106,16 @@ def measure(axis: Axis, effort: Effort, results: Path, on_mismatch: str) -> Meas
     trained = commands_of(axis, effort, results)
     study, code = results / axis.name, provenance({})["pglab"]
     _train(axis, trained, results, code, on_mismatch)
-    runs = scores(load(study), load_evaluation(study))
-    known = normalized(runs, load_references(study))
-    twins, tables = load_twins(study), []
+    known = normalized(scores(load(study), how="area"), load_references(study))
+    twins, tables = _with_levels(load_twins(study), axis), []
     kinds = {problem.name: problem.kind for problem in axis.problems}
-    crossed = axis.crossed.partition("=")[0]
-    for problem, here in by_problem(known).items():
-        table = main_effects(_with_levels(here, axis), [axis.key, crossed], twins=_with_levels(twins, axis))
-        name = str(here["env"].iloc[0])
-        tables.append(table.assign(problem=name, kind=kinds.get(name, problem)))
+    for here in by_problem(_with_levels(known, axis)).values():
+        table, name = main_effects(here, [axis.key, axis.crossed_key], twins=twins), str(here["env"].iloc[0])
+        tables.append(table.assign(problem=name, kind=kinds[name]))
     table = pd.concat(tables, ignore_index=True)
     effects = table[table["factor"] == axis.key].reset_index(drop=True)
     interactions = table[table["factor"].str.contains("×")].dropna(subset=["effect", "low"])
-    verified = ["-m", axis.sweep, *axis.always, *axis.verified, *(GROUPED if axis.name == "groups" else TINY), *EFFORT]
+    verified = ["-m", axis.sweep, *axis.always, *axis.verified, *axis.small.overrides, *EFFORT]
     estimates = _estimates(axis, verified, results, code)
     _check(axis, effects, interactions, estimates, effort)
     strength = interactions["effect"].abs() / (interactions["high"] - interactions["low"])
@@ -157,12 +143,6 @@ def _with_levels(frame: pd.DataFrame, axis: Axis) -> pd.DataFrame:
         if axis.key in frame
         else frame
     )
-
-
-def _shortened(problem: Problem, effort: Effort) -> Sequence[str]:
-    keys = dict(override.split("=", 1) for override in problem.overrides)
-    keys["updates"] = str(max(2, int(keys["updates"]) // effort.shorter))
-    return [f"{key}={value}" for key, value in keys.items()]
 
 
 def _estimates(axis: Axis, command: Sequence[str], results: Path, code: str) -> list[Estimate]:
@@ -203,31 +183,10 @@ def _check(
     """Raises InputError where a page would lack a number."""
     wanted = {problem.name for problem in axis.problems[: effort.problems]}
     missing = wanted - set(effects["problem"])
-    bad = [
-        f"{row['level']} on {row['problem']}" for row in effects.to_dict("records") if not np.isfinite(row["effect"])
-    ]
+    whole = np.isfinite(effects[["effect", "low", "high"]].astype(float)).all(axis=1)
+    bad = [f"{row['level']} on {row['problem']}" for row in effects[~whole].to_dict("records")]
     numbers = [value for one in estimates for value in (one.bias, one.cosine, one.variance)]
     if missing or bad or interactions.empty or not estimates or not np.isfinite(numbers).all():
         lacks = [*sorted(missing), *bad, *(["an interaction"] if interactions.empty else [])]
         lacks += ["what is known exactly"] if not estimates or not np.isfinite(numbers).all() else []
         raise InputError(f"the page {axis.name} lacks numbers of {', '.join(lacks)}, and is not built")
-
-
-def quoted(measured: Measured) -> str:
-    """One sentence that may be quoted: the largest effect that is sure, or that none is."""
-    axis, rows = measured.axis, measured.effects.dropna(subset=["low"])
-    sure = rows[(rows["low"] > 0) | (rows["high"] < 0)]
-    problems = rows["problem"].nunique()
-    if sure.empty:
-        return (
-            f"On {problems} problems, {measured.seeds} seeds each, no choice of {axis.title.lower()} changes the "
-            "return by more than chance would."
-        )
-    top = sure.loc[sure["effect"].abs().idxmax()]
-    half = (top["high"] - top["low"]) / 2
-    more = "more" if top["effect"] > 0 else "less"
-    return (
-        f"{axis.key}={top['level']} instead of {top['control_level']} gains {100 * abs(top['effect']):.0f} ± "
-        f"{100 * half:.0f} % {more} of what there is to gain on {top['problem']}, and the choice surely matters on "
-        f"{sure['problem'].nunique()} of {problems} problems ({measured.seeds} seeds each)."
-    )
