@@ -151,7 +151,7 @@ AXES = (
         problems=TWO_ACTIONS,
     ),
     Axis(
-        "init", "Initialisation", "Which weights should the policy begin with?", "init",
+        "init", "Initialisation", "Which weights should the policy's network begin with?", "init",
         {
             "pytorch": "W ~ U(−1/√n, 1/√n) for n inputs",
             "orthogonal_scaled": "W = √2 Q, Q orthogonal; 0.01 Q in the last layer",

@@ -41,7 +41,10 @@ DEFAULTS: dict[str, tuple[Default, Default, Default, Default, Default]] = {
         ("learned critic", "common/policies.py: value_net"),
         ("learned critic", "core.py: MLPCritic"),
         ("mean of the group, own return included", "grpo_trainer.py: mean_grouped_rewards"),
-        ("mean of the group, own return included", "ppo/core_algos.py: compute_grpo_outcome_advantage"),
+        (
+            "mean of the group, own return included; none with rollout.n = 1, its default",
+            "ppo/core_algos.py: compute_grpo_outcome_advantage; config/rollout/rollout.yaml: n",
+        ),
     ),
     "surrogate": (
         ("clip, ε = 0.2", "ppo.py: clip_coef"),
@@ -75,8 +78,11 @@ DEFAULTS: dict[str, tuple[Default, Default, Default, Default, Default]] = {
         ("taken for an end", "ppo.py: next_done"),
         ("continued by the critic", "common/on_policy_algorithm.py: terminal_value"),
         ("continued by the critic after max_ep_len = 1000 steps; Gym's own limit is an end", "vpg.py: timeout"),
-        ("scored as it is, after 256 tokens", "grpo_config.py: max_completion_length, mask_truncated_completions"),
-        ("scored as it is, after 512 tokens", "config/data/legacy_data.yaml: max_response_length"),
+        (
+            "cut after 256 tokens, and scored as it is",
+            "grpo_config.py: max_completion_length, mask_truncated_completions",
+        ),
+        ("cut after 512 tokens, and scored as it is", "config/data/legacy_data.yaml: max_response_length"),
     ),
     "head": (
         ("softmax", "ppo.py: get_action_and_value"),
@@ -89,8 +95,8 @@ DEFAULTS: dict[str, tuple[Default, Default, Default, Default, Default]] = {
         ("orthogonal, × √2, last layer × 0.01", "ppo.py: layer_init"),
         ("orthogonal, × √2, last layer × 0.01", "common/policies.py: ortho_init, module_gains"),
         ("PyTorch's", "core.py: mlp"),
-        ("the given language model", "grpo_trainer.py: model"),
-        ("the given language model", "config/model/hf_model.yaml: path"),
+        ("the pretrained language model", "grpo_trainer.py: model"),
+        ("the pretrained language model", "config/model/hf_model.yaml: path"),
     ),
     "optimizer": (
         ("Adam, 2.5e-4, annealed to 0", "ppo.py: learning_rate, anneal_lr"),
@@ -112,7 +118,7 @@ DEFAULTS: dict[str, tuple[Default, Default, Default, Default, Default]] = {
         ("no groups", "vpg.py"),
         ("(R − mean) / (deviation + 1e-4), groups of 8", "grpo_config.py: scale_rewards, num_generations"),
         (
-            "(R − mean) / (deviation + 1e-6); groups of 1, which have no mean, until rollout.n is set",
+            "(R − mean) / (deviation + 1e-6); R itself with rollout.n = 1, its default",
             "ppo/core_algos.py: compute_grpo_outcome_advantage; config/rollout/rollout.yaml: n",
         ),
     ),
