@@ -21,18 +21,20 @@ class Problem:
 
 
 CARTPOLE = Problem("cartpole", "control", ("env=cartpole", "batch.steps=2000"))
-CORRIDOR = Problem("corridor", "states that look alike", ("env=corridor", "env.horizon=30", "batch.steps=500"))
 LAKE = Problem("frozenlake", "one reward, far away", ("env=frozenlake", "env.is_slippery=false", "batch.steps=500"))
 CONTEXTS = Problem("contextual_bandit", "one step", ("env=contextual_bandit", "batch.steps=50"))
 LOOP = Problem("two_state_loop", "no end but the time limit", ("env=two_state_loop", "batch.steps=100"))
 TREE = Problem("binary_tree", "credit at the end", ("env=binary_tree", "batch.steps=100"))
-CHANCE = Problem(
-    "random_mdp", "random transitions", ("env=random_mdp", "env.end=0.05", "env.horizon=20", "batch.steps=200")
-)
-FOUR = (CARTPOLE, CORRIDOR, LAKE, CONTEXTS)
-TWO_ACTIONS = (CARTPOLE, CORRIDOR, LOOP, TREE)
-REWARDED_ON_THE_WAY = (CARTPOLE, CORRIDOR, LOOP, CHANCE)
-OF_ANY_LENGTH = (CARTPOLE, CORRIDOR, LAKE, CHANCE)
+RANDOM = ("env=random_mdp", "env.end=0.05", "env.horizon=20", "batch.steps=200")
+CHANCE = Problem("random_mdp", "random transitions", (*RANDOM, "env.seed=0"))
+ALIKE = Problem(
+    "random_mdp with 2 symbols", "states that look alike",
+    (*RANDOM, "env.seed=1", "env.states=6", "env.actions=2", "env.symbols=2"),
+)  # fmt: skip
+FOUR = (CARTPOLE, ALIKE, LAKE, CONTEXTS)
+TWO_ACTIONS = (CARTPOLE, ALIKE, LOOP, TREE)
+REWARDED_ON_THE_WAY = (CARTPOLE, ALIKE, LOOP, CHANCE)
+OF_ANY_LENGTH = (CARTPOLE, ALIKE, LAKE, CHANCE)
 GROUPED = tuple(
     Problem(name, kind, (f"env={name}", "batch.prompts=4", "batch.group=4"))
     for name, kind in (
@@ -85,6 +87,11 @@ class Axis:
     @property
     def sweep(self) -> str:
         return f"{self.key}={','.join(self.values)}"
+
+    @property
+    def takes_several_steps(self) -> bool:
+        """True where an update is more than one step for some value."""
+        return any("epochs" in override for override in (self.sweep, *self.always))
 
     @property
     def crossed_key(self) -> str:

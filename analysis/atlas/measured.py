@@ -17,7 +17,6 @@ import pglab
 from analysis.atlas.axes import UPDATES, Axis
 from pglab.errors import InputError
 from pglab.results import (
-    by_problem,
     load,
     load_references,
     load_twins,
@@ -25,6 +24,8 @@ from pglab.results import (
     normalized,
     scores,
 )
+from pglab.results.arm_choices import same, text
+from pglab.results.normalised import reference_lines
 from pglab.studies.provenance import provenance
 
 EFFORT = ("effort.batches=400", "effort.cosine_episodes=[]", "effort.epochs=[]", "seeds=1")
@@ -74,6 +75,7 @@ class Measured:
     Attributes:
         axis: that they are of.
         effects: of each level on each problem, with its interval: `problem kind level control_level effect low high n`.
+        scales: of each problem, in words what 0 and 1 are there.
         interaction: the row whose interval is furthest from 0, in units of its width, with its `problem`.
         estimates: of each level.
         commands: that make the studies, and the estimates.
@@ -82,6 +84,7 @@ class Measured:
 
     axis: Axis
     effects: pd.DataFrame
+    scales: dict[str, str]
     interaction: dict[str, Any]
     estimates: list[Estimate]
     commands: list[str]
@@ -106,22 +109,27 @@ def measure(axis: Axis, effort: Effort, results: Path, on_mismatch: str) -> Meas
     trained = commands_of(axis, effort, results)
     study, code = results / axis.name, provenance({})["pglab"]
     _train(axis, trained, results, code, on_mismatch)
-    known = normalized(scores(load(study), how="area"), load_references(study))
-    twins, tables = _with_levels(load_twins(study), axis), []
-    kinds = {problem.name: problem.kind for problem in axis.problems}
-    for here in by_problem(_with_levels(known, axis)).values():
-        table, name = main_effects(here, [axis.key, axis.crossed_key], twins=twins), str(here["env"].iloc[0])
-        tables.append(table.assign(problem=name, kind=kinds[name]))
+    references, twins = load_references(study), _with_levels(load_twins(study), axis)
+    known = _with_levels(normalized(scores(load(study), how="area"), references), axis)
+    tables, scales = [], dict[str, str]()
+    for problem in axis.problems[: effort.problems]:
+        here = known[_chosen(known, [*problem.overrides, *axis.always])]
+        if here.empty:
+            raise InputError(f"the page {axis.name} lacks numbers of {problem.name}, and is not built")
+        table = main_effects(here, [axis.key, axis.crossed_key], twins=twins)
+        tables.append(table.assign(problem=problem.name, kind=problem.kind))
+        scales[problem.name] = reference_lines(here, references)[0].partition(": ")[2]
     table = pd.concat(tables, ignore_index=True)
     effects = table[table["factor"] == axis.key].reset_index(drop=True)
     interactions = table[table["factor"].str.contains("×")].dropna(subset=["effect", "low"])
     verified = ["-m", axis.sweep, *axis.always, *axis.verified, *axis.small.overrides, *EFFORT]
     estimates = _estimates(axis, verified, results, code)
-    _check(axis, effects, interactions, estimates, effort)
+    _check(axis, effects, interactions, estimates)
     strength = interactions["effect"].abs() / (interactions["high"] - interactions["low"])
     shown = [f"python -m pglab -m {' '.join(overrides)}" for overrides in trained]
     shown.append(f"python -m pglab.verify {' '.join(verified)} results_dir={results}")
-    return Measured(axis, effects, interactions.loc[strength.idxmax()].to_dict(), estimates, shown, effort.seeds)
+    strongest = interactions.loc[strength.idxmax()].to_dict()
+    return Measured(axis, effects, scales, strongest, estimates, shown, effort.seeds)
 
 
 def _train(axis: Axis, commands: Sequence[Sequence[str]], results: Path, code: str, on_mismatch: str) -> None:
@@ -134,6 +142,15 @@ def _train(axis: Axis, commands: Sequence[Sequence[str]], results: Path, code: s
         for overrides in [*commands, commands[0]]:  # once more: the first one did not know yet that there are others
             pglab.run([*overrides, f"on_mismatch={on_mismatch}"])
     kept.write_text(json.dumps(stamp))
+
+
+def _chosen(frame: pd.DataFrame, overrides: Sequence[str]) -> pd.Series:
+    """The rows of arms with these choices: a study may hold arms that were asked for before."""
+    rows = pd.Series(True, frame.index)
+    for key, _, wanted in (override.partition("=") for override in overrides):
+        if key in frame:  # else all arms are alike in it
+            rows &= frame[key].map(lambda value, wanted=wanted: same(text(value), wanted))
+    return rows
 
 
 def _with_levels(frame: pd.DataFrame, axis: Axis) -> pd.DataFrame:
@@ -174,19 +191,16 @@ def _estimate(axis: Axis, found: dict[str, Any]) -> Estimate:
     factor = point["exact_factor"] if point["exact_factor"] is not None else 1 + point["relative_bias"] / 100
     cosine = point["exact_cosine"] if point["exact_cosine"] is not None else point["cosine"]
     variance = point["exact_variance"] if point["exact_variance"] is not None else point["variance"]
-    return Estimate(named.get(axis.key, axis.values[0]), found["verdict"], factor - 1, cosine, variance, exact)
+    level = {"True": "true", "False": "false", "None": "null"}.get(named.get(axis.key, ""), named.get(axis.key))
+    return Estimate(level or axis.values[0], found["verdict"], factor - 1, cosine, variance, exact)
 
 
-def _check(
-    axis: Axis, effects: pd.DataFrame, interactions: pd.DataFrame, estimates: Sequence[Estimate], effort: Effort
-) -> None:
+def _check(axis: Axis, effects: pd.DataFrame, interactions: pd.DataFrame, estimates: Sequence[Estimate]) -> None:
     """Raises InputError where a page would lack a number."""
-    wanted = {problem.name for problem in axis.problems[: effort.problems]}
-    missing = wanted - set(effects["problem"])
     whole = np.isfinite(effects[["effect", "low", "high"]].astype(float)).all(axis=1)
-    bad = [f"{row['level']} on {row['problem']}" for row in effects[~whole].to_dict("records")]
-    numbers = [value for one in estimates for value in (one.bias, one.cosine, one.variance)]
-    if missing or bad or interactions.empty or not estimates or not np.isfinite(numbers).all():
-        lacks = [*sorted(missing), *bad, *(["an interaction"] if interactions.empty else [])]
-        lacks += ["what is known exactly"] if not estimates or not np.isfinite(numbers).all() else []
+    lacks = [f"{row['level']} on {row['problem']}" for row in effects[~whole].to_dict("records")]
+    lacks += ["an interaction"] if interactions.empty else []
+    known = {one.level for one in estimates if np.isfinite([one.bias, one.cosine, one.variance]).all()}
+    lacks += [f"bias and variance of {level}" for level in axis.values if level not in known]
+    if lacks:
         raise InputError(f"the page {axis.name} lacks numbers of {', '.join(lacks)}, and is not built")

@@ -57,7 +57,8 @@ def page_of(one: Measured) -> dict[str, Any]:
     fewest, most = one.effects["n"].min(), one.effects["n"].max()
     return {
         "axis": axis, "formulas": [(level, typeset(formula)) for level, formula in axis.formulas.items()],
-        "quote": quoted(one), "effects": effects, "picture": _picture(one.effects), "estimates": estimates,
+        "quote": quoted(one), "effects": effects, "picture": _picture(one.effects), "scales": one.scales,
+        "estimates": estimates,
         "seeds": fewest if fewest == most else f"{fewest} to {most}", "interaction": interacting(one),
         "libraries": [(library, *default) for library, default in zip(LIBRARIES, DEFAULTS[axis.name], strict=True)],
         "commands": one.commands,

@@ -36,7 +36,9 @@ def made(axis=AXIS, effect: float = 0.4) -> Measured:
     ]
     interaction = {**rows[0], "level": "rtg × 0.03", "control_level": "total × 0.003"}
     estimates = [Estimate(level, "unbiased", 0.0, 1.0, 2.5 / place, True) for place, level in enumerate(axis.values, 1)]
-    return Measured(axis, pd.DataFrame(rows), interaction, estimates, ["python -m pglab -m weighting=total,rtg"], 12)
+    scales = {problem.name: "0 is 10 (exact), 1 is 20 (exact optimum)" for problem in axis.problems}
+    commands = ["python -m pglab -m weighting=total,rtg"]
+    return Measured(axis, pd.DataFrame(rows), scales, interaction, estimates, commands, 12)
 
 
 @pytest.mark.parametrize(
@@ -61,17 +63,16 @@ def test_every_axis_says_what_each_library_does():
 def test_a_page_without_a_number_is_not_built():
     one = made()
     rows = one.effects.assign(factor="a × b")
-    _check(AXIS, one.effects, rows, one.estimates, Effort())
+    _check(AXIS, one.effects, rows, one.estimates)
     for effects, interactions, estimates in (
-        (one.effects[one.effects["problem"] != "corridor"], rows, one.estimates),
         (one.effects.assign(effect=float("nan")), rows, one.estimates),
         (one.effects.assign(low=float("-inf"), high=float("inf")), rows, one.estimates),  # values that are one program
         (one.effects, rows[:0], one.estimates),
-        (one.effects, rows, []),
-        (one.effects, rows, [replace(one.estimates[0], variance=float("nan"))]),
+        (one.effects, rows, one.estimates[1:]),
+        (one.effects, rows, [replace(one.estimates[0], variance=float("nan")), *one.estimates[1:]]),
     ):
         with pytest.raises(InputError, match="the page weighting lacks numbers of"):
-            _check(AXIS, effects, interactions, estimates, Effort())
+            _check(AXIS, effects, interactions, estimates)
 
 
 def test_the_quoted_sentence_says_what_is_seen_and_no_more():
