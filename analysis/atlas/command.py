@@ -13,7 +13,7 @@ from pglab.errors import InputError
 from pglab.shell import Parser, ended
 from pglab.studies.standing import OnMismatch
 
-QUICK = Effort(seeds=3, shorter=20)
+QUICK = Effort(seeds=3, updates=10)
 FAILED = 1  # exit status
 
 
