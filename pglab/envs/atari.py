@@ -141,7 +141,8 @@ class _Console(gymnasium.Wrapper):
     def __init__(self, env: gymnasium.Env, skip: int | Sequence[int], sticky: float) -> None:
         super().__init__(env)
         self._emulator: Any = env.unwrapped
-        self._skip, self._sticky, self._last, self._on = skip, sticky, 0, None
+        self._low, self._high = (skip, skip + 1) if isinstance(skip, int) else skip
+        self._sticky, self._last, self._on = sticky, 0, None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         emulator = self._emulator
@@ -156,7 +157,8 @@ class _Console(gymnasium.Wrapper):
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         emulator, reward = self._emulator, 0.0
-        for _ in range(self._skip if isinstance(self._skip, int) else self.np_random.integers(*self._skip)):
+        fixed = self._high == self._low + 1
+        for _ in range(self._low if fixed else self.np_random.integers(self._low, self._high)):
             if not self._sticky or self.np_random.random() >= self._sticky:
                 self._last = action
             reward += emulator.ale.act(emulator._action_set[self._last], 1.0)
