@@ -13,11 +13,12 @@ def quoted(one: Measured) -> str:
     axis, rows = one.axis, one.effects
     sure = rows[(rows["low"] > 0) | (rows["high"] < 0)]
     problems = rows["problem"].nunique()
+    how = f"{one.seeds} seeds each, averaged over {axis.crossed_key}, 95 % intervals"
     if sure.empty:
         bound = plain(float(f"{100 * rows[['low', 'high']].abs().to_numpy().max():.2g}"))
         return (
-            f"On {problems} problems, with {one.seeds} seeds each, no value of {axis.key} is seen to change the mean "
-            f"return over training, and effects above {bound} % of {DISTANCE} are excluded."
+            f"On {problems} problems, no value of {axis.key} is seen to change the mean return over training, and effects "
+            f"above {bound} % of {DISTANCE} are excluded ({how})."
         )
     top = sure.loc[sure["effect"].abs().idxmax()]
     verb = "raises" if top["effect"] > 0 else "lowers"
@@ -25,7 +26,7 @@ def quoted(one: Measured) -> str:
     return (
         f"{axis.key}={top['level']} instead of {top['control_level']} {verb} the mean return over training "
         f"on {top['problem']} by {size} % of {DISTANCE}, and {axis.key} makes a difference "
-        f"on {sure['problem'].nunique()} of {problems} problems ({one.seeds} seeds each, 95 % intervals)."
+        f"on {sure['problem'].nunique()} of {problems} problems ({how})."
     )
 
 
