@@ -1,9 +1,10 @@
 """Sentences that say an axis's numbers."""
 
+from math import ceil
 from typing import Any
 
 from analysis.atlas.measured import Measured
-from pglab.results.digits import plain, with_error, with_interval
+from pglab.results.digits import with_error, with_interval
 
 DISTANCE = "the distance from random play to the best known return"
 
@@ -15,10 +16,10 @@ def quoted(one: Measured) -> str:
     problems = rows["problem"].nunique()
     how = f"{one.seeds} seeds each, averaged over {axis.crossed_key}, 95 % intervals"
     if sure.empty:
-        bound = plain(float(f"{100 * rows[['low', 'high']].abs().to_numpy().max():.2g}"))
+        bound = ceil(round(100 * float(rows[["low", "high"]].abs().to_numpy().max()), 6))
         return (
-            f"On {problems} problems, no value of {axis.key} is seen to change the mean return over training, and effects "
-            f"above {bound} % of {DISTANCE} are excluded ({how})."
+            f"On {problems} problems, no value of {axis.key} is seen to change the mean return over training, and "
+            f"effects above {bound} % of {DISTANCE} are excluded ({how})."
         )
     top = sure.loc[sure["effect"].abs().idxmax()]
     verb = "raises" if top["effect"] > 0 else "lowers"
