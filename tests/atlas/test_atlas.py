@@ -177,4 +177,8 @@ def test_a_page_is_built_from_nothing_and_again_from_what_is_stored(tmp_path: Pa
     assert page.read_text() == first
     assert trained == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.parquet")}
     assert "(1 pages in " in capsys.readouterr().out
+    assert main([*command[:2], "head", *command[3:]]) == 0
+    index = (tmp_path / "quick" / "index.html").read_text()
+    assert "head.html" in index
+    assert "groups.html" in index  # asked for before
     assert QUICK.seeds == 3
