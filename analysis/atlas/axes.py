@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-RATES = "optimizer.lr=0.003,0.03"  # crossed with every axis but the optimizer
+RATES = "optimizer.lr=0.003,0.03"  # of Adam
 UPDATES = 50  # on all problems: a study is complete where its runs have equally many
 
 
@@ -184,10 +184,11 @@ AXES = (
         "it be divided?", "weighting",
         {
             "rloo": "R_i − Σ_{j≠i} R_j / (G−1)",
-            "group_mean": "R_i − m, m the mean of the group",
+            "group_mean": "R_i − m, m the mean of the group: 1 − 1/G times rloo",
             "grpo": "(R_i − m) / (s + ε), s the deviation of the group",
         },
-        problems=GROUPED, small=TINY_GROUP,
+        ("optimizer=sgd",), problems=GROUPED, small=TINY_GROUP,
+        crossed="optimizer.lr=0.1,1.0",  # Adam does not see a constant factor
     ),
     Axis(
         "reduction", "Reduction of the loss", "By what should the sum over a batch be divided?", "estimator.reduction",

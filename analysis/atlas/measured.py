@@ -100,15 +100,25 @@ def commands_of(axis: Axis, effort: Effort, results: Path) -> list[list[str]]:
     ]  # fmt: skip
 
 
+def is_trained(axis: Axis, effort: Effort, results: Path) -> bool:
+    """True where everything that an axis needs was trained by these commands and this code."""
+    kept = results / f"{axis.name}.json"
+    return (
+        (results / axis.name).exists()
+        and kept.exists()
+        and json.loads(kept.read_text()) == _stamp(commands_of(axis, effort, results))
+    )
+
+
 def measure(axis: Axis, effort: Effort, results: Path, on_mismatch: str) -> Measured:
     """Trains and verifies what is missing of an axis, and reads its numbers.
 
     Raises:
         InputError: a number that the page needs is not there.
     """
-    trained = commands_of(axis, effort, results)
-    study, code = results / axis.name, provenance({})["pglab"]
-    _train(axis, trained, results, code, on_mismatch)
+    trained, study = commands_of(axis, effort, results), results / axis.name
+    if not is_trained(axis, effort, results):
+        _train(axis, trained, results, on_mismatch)
     references, twins = load_references(study), _with_levels(load_twins(study), axis)
     known = _with_levels(normalized(scores(load(study), how="area"), references), axis)
     tables, scales = [], dict[str, str]()
@@ -123,7 +133,7 @@ def measure(axis: Axis, effort: Effort, results: Path, on_mismatch: str) -> Meas
     effects = table[table["factor"] == axis.key].reset_index(drop=True)
     interactions = table[table["factor"].str.contains("×")].dropna(subset=["effect", "low"])
     verified = ["-m", axis.sweep, *axis.always, *axis.verified, *axis.small.overrides, *EFFORT]
-    estimates = _estimates(axis, verified, results, code)
+    estimates = _estimates(axis, verified, results)
     _check(axis, effects, interactions, estimates)
     strength = interactions["effect"].abs() / (interactions["high"] - interactions["low"])
     shown = [f"python -m pglab -m {' '.join(overrides)}" for overrides in trained]
@@ -132,16 +142,17 @@ def measure(axis: Axis, effort: Effort, results: Path, on_mismatch: str) -> Meas
     return Measured(axis, effects, scales, strongest, estimates, shown, effort.seeds)
 
 
-def _train(axis: Axis, commands: Sequence[Sequence[str]], results: Path, code: str, on_mismatch: str) -> None:
-    """Trains what is missing; what these commands have trained with this code already is not asked for again."""
-    stamp, kept = {"commands": [list(one) for one in commands], "code": code}, results / f"{axis.name}.json"
-    if kept.exists() and json.loads(kept.read_text()) == stamp and (results / axis.name).exists():
-        return
+def _stamp(commands: Sequence[Sequence[str]]) -> dict[str, Any]:
+    return {"commands": [list(one) for one in commands], "code": provenance({})["pglab"]}
+
+
+def _train(axis: Axis, commands: Sequence[Sequence[str]], results: Path, on_mismatch: str) -> None:
+    """Trains what is missing, and notes that these commands have been."""
     results.mkdir(parents=True, exist_ok=True)
     with (results / f"{axis.name}.log").open("a") as log, contextlib.redirect_stdout(log):
         for overrides in [*commands, commands[0]]:  # once more: the first one did not know yet that there are others
             pglab.run([*overrides, f"on_mismatch={on_mismatch}"])
-    kept.write_text(json.dumps(stamp))
+    (results / f"{axis.name}.json").write_text(json.dumps(_stamp(commands)))
 
 
 def _chosen(frame: pd.DataFrame, overrides: Sequence[str]) -> pd.Series:
@@ -162,9 +173,9 @@ def _with_levels(frame: pd.DataFrame, axis: Axis) -> pd.DataFrame:
     )
 
 
-def _estimates(axis: Axis, command: Sequence[str], results: Path, code: str) -> list[Estimate]:
+def _estimates(axis: Axis, command: Sequence[str], results: Path) -> list[Estimate]:
     """The exact side of each level, from `pglab.verify`; kept, and found again, with the command and code of it."""
-    kept = results / "verified" / f"{axis.name}.json"
+    kept, code = results / "verified" / f"{axis.name}.json", provenance({})["pglab"]
     found = json.loads(kept.read_text()) if kept.exists() else {}
     if (found.get("command"), found.get("code")) != (list(command), code):
         place = results / "verified" / axis.name

@@ -111,11 +111,10 @@ def _cell(effects: pd.DataFrame, problem: str) -> dict[str, Any] | None:
 
 
 def _picture(table: pd.DataFrame) -> str:
-    """Effects under their problems, as SVG within the page."""
-    rows = table.assign(factor=table["problem"])
-    svg = drawn(
-        draw_effects(rows, "normalised return", "95 % intervals, simultaneous on each problem"), ".svg"
-    ).decode()
+    """Effects under their problems, as SVG within the page; a column wide, so that it can be read on a phone."""
+    rows = table.assign(factor=table["problem"]).drop(columns="control_level")
+    score = f"normalised return, against {table['control_level'].iloc[0]}"
+    svg = drawn(draw_effects(rows, score, "95 % intervals, simultaneous on each problem"), ".svg").decode()
     return svg[svg.index("<svg") :]
 
 

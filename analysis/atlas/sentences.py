@@ -1,9 +1,10 @@
 """Sentences that say an axis's numbers."""
 
+from math import ceil
 from typing import Any
 
 from analysis.atlas.measured import Measured
-from pglab.results.digits import plain, with_error, with_interval
+from pglab.results.digits import with_error, with_interval
 
 DISTANCE = "the distance from random play to the best known return"
 
@@ -13,11 +14,12 @@ def quoted(one: Measured) -> str:
     axis, rows = one.axis, one.effects
     sure = rows[(rows["low"] > 0) | (rows["high"] < 0)]
     problems = rows["problem"].nunique()
+    how = f"{one.seeds} seeds each, averaged over {axis.crossed_key}, 95 % intervals"
     if sure.empty:
-        bound = plain(float(f"{100 * rows[['low', 'high']].abs().to_numpy().max():.2g}"))
+        bound = ceil(round(100 * float(rows[["low", "high"]].abs().to_numpy().max()), 6))
         return (
-            f"On {problems} problems, with {one.seeds} seeds each, no value of {axis.key} is seen to change the mean "
-            f"return over training, and effects above {bound} % of {DISTANCE} are excluded."
+            f"On {problems} problems, no value of {axis.key} is seen to change the mean return over training, and "
+            f"effects above {bound} % of {DISTANCE} are excluded ({how})."
         )
     top = sure.loc[sure["effect"].abs().idxmax()]
     verb = "raises" if top["effect"] > 0 else "lowers"
@@ -25,7 +27,7 @@ def quoted(one: Measured) -> str:
     return (
         f"{axis.key}={top['level']} instead of {top['control_level']} {verb} the mean return over training "
         f"on {top['problem']} by {size} % of {DISTANCE}, and {axis.key} makes a difference "
-        f"on {sure['problem'].nunique()} of {problems} problems ({one.seeds} seeds each, 95 % intervals)."
+        f"on {sure['problem'].nunique()} of {problems} problems ({how})."
     )
 
 

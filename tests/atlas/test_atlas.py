@@ -79,7 +79,7 @@ def test_the_quoted_sentence_says_what_is_seen_and_no_more():
     assert quoted(made()) == (
         "weighting=rtg instead of total raises the mean return over training on cartpole by 40 ± 10 % of the distance "
         "from random play to the best known return, and weighting makes a difference on 3 of 4 problems "
-        "(12 seeds each, 95 % intervals)."
+        "(12 seeds each, averaged over optimizer.lr, 95 % intervals)."
     )
     assert "on 4 of 4 problems" in quoted(made(effect=0.8))
     assert "lowers the mean return over training on cartpole by 40 ± 10 %" in quoted(made(effect=-0.4))
@@ -142,6 +142,8 @@ def test_every_page_is_whole_at_any_width_and_asks_nobody_for_anything(
             assert texts > 20
             assert overlapping == [], file.name
         assert page.evaluate("document.documentElement.scrollWidth") <= width, file.name
+        if file.stem != "index":
+            assert page.evaluate("document.querySelector('svg').getAttribute('width')") == "252pt", "a column"
     assert said == []
     assert [url for url in asked if not url.startswith("file:")] == []
     page.close()
@@ -175,4 +177,8 @@ def test_a_page_is_built_from_nothing_and_again_from_what_is_stored(tmp_path: Pa
     assert page.read_text() == first
     assert trained == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.parquet")}
     assert "(1 pages in " in capsys.readouterr().out
+    assert main([*command[:2], "head", *command[3:]]) == 0
+    index = (tmp_path / "quick" / "index.html").read_text()
+    assert "head.html" in index
+    assert "groups.html" in index  # asked for before
     assert QUICK.seeds == 3

@@ -12,7 +12,13 @@ EXACT = ("pglab.algorithms", "pglab.envs", "pglab.exact", "pglab.models.networks
 STORED = ("pglab.errors", "pglab.settings", "pglab.store")
 COMMAND_LINE = ("pglab.errors", "pglab.shell")
 READ_STORED = ("stored", "manifest")  # which arms a study asks for, and what computed them
-COLOURS_BY_PLACE = ("code_level", "continuous_control", "ppo_details", "same_policy")  # of tasks, problems and actions
+COLOURS_BY_PLACE = (
+    "code_level",
+    "continuous_control",
+    "pong",
+    "ppo_details",
+    "same_policy",
+)  # of no choice: tasks, actions
 ARE_EXACT = ("exact_variance", "group_estimators", "loss_value", "same_policy")
 
 
