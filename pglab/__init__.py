@@ -3,11 +3,9 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["__version__", "results", "run"]
-
 if TYPE_CHECKING:
-    from pglab import results
-    from pglab.cli import run
+    from pglab import results as results
+    from pglab.cli import run as run
 
 
 def __getattr__(name: str) -> Any:

@@ -4,9 +4,10 @@ The experiment `simple_pg` by a plain per-step loop as in a textbook, by pglab w
 the same with `diagnostics=gradient`, each with `backend=torch` and `native`; `ppo_cleanrl` by such a loop and with 200
 seeds; a world of each kind with 20 seeds; and the share of processor time that each phase of training takes. With
 `--scale` it is one update of 1 to 10,000 runs, and the memory that they take. With `--mujoco` it is `ppo_continuous` on
-Hopper-v5 with eight seeds: one after the other by Stable-Baselines3, where that is installed, and fused by pglab. The
-ways take turns, and each shows the median of its turns, as machines are noisy. Times are of training alone: processes
-are up and the components built, and compiled, before the clock starts, and no final evaluation is played.
+Hopper-v5 with eight seeds: one after the other by Stable-Baselines3, where that is installed, and fused by pglab. With
+`--pong` it is `pong_from_pixels`, by a plain program in NumPy, and by pglab with one seed and with eight. The ways take
+turns, and each shows the median of its turns, as machines are noisy. Times are of training alone: processes are up and
+the components built, and compiled, before the clock starts, and no final evaluation is played.
 """
 
 from pglab.start import run
@@ -27,11 +28,14 @@ import torch
 from rich.console import Console as Terminal
 from rich.table import Table
 
+from pglab.envs.atari import MISSING
+from pglab.errors import InputError
 from pglab.measuring import memory, shares, trained
 from pglab.shell import Parser, ended
-from pglab.textbook import textbook, textbook_ppo, total_return
+from pglab.textbook import GAMES, textbook, textbook_pong, textbook_ppo, total_return
 
 Ways = dict[str, Callable[[], float]]
+Described = Mapping[tuple[str, str], Mapping[str, str]]
 
 GRID = ("experiment=simple_pg,rtg_pg", "seeds=50")
 PPO = ("experiment=ppo_cleanrl", "seeds=200")
@@ -74,6 +78,14 @@ ON_MUJOCO = {
         "envpool": f"pglab, {SEEDS} seeds, stepped by EnvPool",
     },
 }
+PONG = ("experiment=pong_from_pixels",)
+ON_PONG = {
+    ("pong_from_pixels", "textbook_pong"): {
+        "textbook_pong": "one run in NumPy, step by step",
+        "single": "pglab, one run",
+        "fused": f"pglab, {SEEDS} seeds",
+    },
+}
 INSTALLED = {  # what else a way needs, and the command that brings it
     "native": ("numba", "pip install 'pglab[native]'"),
     "sb3": ("stable_baselines3", "pip install stable-baselines3"),
@@ -92,39 +104,46 @@ def _measured() -> int:
     parser.add_argument("--repeats", type=int, default=3, help="turns of each way (default: 3)")
     parser.add_argument("--scale", action="store_true", help="one update of 1 to 10,000 runs")
     parser.add_argument("--mujoco", action="store_true", help="PPO on Hopper-v5, beside Stable-Baselines3")
+    parser.add_argument("--pong", action="store_true", help="Pong from pixels, beside a program in NumPy")
     parser.add_argument("--json", type=Path, help="write what was measured to this file")
     options = parser.parse_args()
     torch.set_num_threads(1)
     terminal = Terminal()
     if options.scale:
         found: dict[str, Any] = _scale(options.repeats, terminal)
+    elif options.mujoco or options.pong:
+        ways, described = (_on_mujoco, ON_MUJOCO) if options.mujoco else (_on_pong, ON_PONG)
+        found = _side_by_side(ways(options.updates), described, options.updates, options.repeats, terminal)
     else:
-        found = _side_by_side(options.updates, options.repeats, options.mujoco, terminal)
+        found = _side_by_side(_ways(options.updates), DESCRIBED, options.updates, options.repeats, terminal)
+        found["shares"] = _shares(options.updates, found, terminal)
     terminal.print(f"Largest worker process: {memory():.2f} GB of memory")
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
     return 0
 
 
-def _side_by_side(updates: int, repeats: int, mujoco: bool, terminal: Terminal) -> dict[str, Any]:
-    """Speeds by the name of a way, and `shares` of time."""
-    ways = _there(_on_mujoco(updates) if mujoco else _ways(updates), terminal)
+def _side_by_side(ways: Ways, described: Described, updates: int, repeats: int, terminal: Terminal) -> dict[str, Any]:
+    """Speeds by the name of a way."""
+    ways = _there(ways, terminal)
     turns = [{name: measure() for name, measure in ways.items()} for _ in range(repeats)]
     speeds = {name: float(np.median([turn[name] for turn in turns])) for name in ways}
-    for (world, plain), words in (ON_MUJOCO if mujoco else DESCRIBED).items():
-        terminal.print(
-            _table(f"{world}, {updates if plain else min(updates, WORLD_UPDATES)} updates a run", plain, words, speeds)
-        )
-    if mujoco:
-        return speeds
+    for (world, plain), words in described.items():
+        trained_for = updates if plain else min(updates, WORLD_UPDATES)
+        terminal.print(_table(f"{world}, {trained_for} updates a run", plain, words, speeds))
+    return speeds
+
+
+def _shares(updates: int, measured: Mapping[str, Any], terminal: Terminal) -> dict[str, dict[str, float]]:
+    """The share of processor time of each phase, for some of the ways that were measured."""
     parts = {
         name: shares([*overrides, f"backend={backend}"], updates)
         for key, overrides in SHARED.items()
         for backend, name in (("torch", key), ("native", f"native_{key}"))
-        if name in ways
+        if name in measured
     }
     terminal.print(_shares_table(parts))
-    return {**speeds, "shares": parts}
+    return parts
 
 
 def _ways(updates: int) -> Ways:
@@ -150,6 +169,16 @@ def _on_mujoco(updates: int) -> Ways:
         "sb3": lambda: stable_baselines_speed(updates),
         "gymnasium": lambda: trained([*fused, "env.backend=gymnasium"], updates).speed,
         "envpool": lambda: trained([*fused, "env.backend=envpool"], updates).speed,
+    }
+
+
+def _on_pong(updates: int) -> Ways:
+    if find_spec("ale_py") is None:
+        raise InputError(MISSING)
+    return {
+        "textbook_pong": lambda: textbook_speed(lambda: textbook_pong(updates * GAMES, seed=0)),
+        "single": lambda: trained(PONG, updates).speed,
+        "fused": lambda: trained([*PONG, f"seeds={SEEDS}"], updates).speed,
     }
 
 

@@ -12,6 +12,8 @@ through this module for it:
   bits can differ (`aligned`, `step_blocks`, `tanh`).
 - *Alignment in memory*: the bits of a matrix product depend on where its matrices lie, so they
   all lie alike (`affine`).
+- *Nothing shared*: a sum of a few chosen rows is made in their order, whatever else is summed (`affine` of
+  whole numbers).
 - *Never alone*: another routine, with other bits, computes a batch of one matrix product
   (`keep_company`, `step_blocks`).
 """
@@ -23,7 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import embedding_bag, pad
 
 ROW = 64  # numbers: flat rows of parameters hold a multiple of it
 SMALLEST, LARGEST = 32, 1024  # steps in a block
@@ -43,13 +45,44 @@ def affine(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
     """W x + b for each of B ≥ 2 runs: `[B, out, in]`, `[B, out]`, `[B, in, n]` to `[B, out, n]`.
 
     Zeros fill up `in` until the W of every run, and with it its gradient, begins at a multiple of
-    64 bytes.
+    64 bytes. An x of whole numbers is taken to be 0 nearly everywhere: only the columns of W where
+    it is not are read, one after another for each of the n, quickest where W lies column by column.
     """
+    if not x.dtype.is_floating_point:
+        return _sparse_product(weight, x) + bias.unsqueeze(-1)
     outputs, inputs = weight.shape[-2:]
     missing = -inputs % (16 // math.gcd(outputs, 16))
     if missing:
         weight, x = pad(weight, (0, missing)), pad(x, (0, 0, 0, missing))
     return torch.baddbmm(bias.unsqueeze(-1), weight, x)
+
+
+def _sparse_product(weight: Tensor, x: Tensor) -> Tensor:
+    """W x `[B, out, n]` of whole numbers x `[B, in, n]`."""
+    (runs, inputs, n), device = x.shape, x.device
+    by_step = x.mT.contiguous()
+    found = torch.from_numpy(np.flatnonzero(by_step.cpu().numpy().astype(bool, copy=False))).to(device)
+    step = found // inputs
+    column = found % inputs + step // n * inputs
+    times = by_step.flatten()[found].to(weight.dtype)
+    first = torch.searchsorted(step, torch.arange(runs * n, device=device))
+    return _Columns.apply(weight.mT.flatten(0, 1), column, times, step, first).unflatten(0, (runs, n)).mT
+
+
+class _Columns(torch.autograd.Function):
+    """Of every step the sum of the matrix's rows `column`, `times` each; its terms begin at `first`."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, column: Tensor, times: Tensor, step: Tensor, first: Tensor) -> Tensor:
+        ctx.save_for_backward(column, times, step)
+        ctx.rows = len(matrix)
+        return embedding_bag(column, matrix, first, mode="sum", per_sample_weights=times)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None, None, None, None]:
+        (slope,), (column, times, step) = slopes, ctx.saved_tensors
+        terms = slope.index_select(0, step) * times[:, None]
+        return slope.new_zeros(ctx.rows, slope.shape[1]).index_add(0, column, terms), None, None, None, None
 
 
 def tanh(x: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """From a resolved configuration to components: the one caller of `hydra.utils.instantiate`."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,10 +10,11 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 
 from pglab.envs.finite import FiniteMDP
+from pglab.envs.spaces import as_space, type_of
 from pglab.errors import InputError
 from pglab.models.optimizers import check_rows_apart
 from pglab.training.arm import Arm
-from pglab.training.bundle import Shapes
+from pglab.training.bundle import Bundle, Shapes
 from pglab.training.clashes import clash
 from pglab.training.diagnostics import GradientDiagnostics, NoDiagnostics
 from pglab.training.observations import Raw
@@ -80,6 +82,23 @@ def why_by_torch(settings: Settings) -> str | None:
     if not why:
         prepare(world, policy, build_component(settings, "batch"))
     return why
+
+
+def size_of(settings: Settings) -> tuple[int, int]:
+    """Bytes of everything that an update changes in a run, and of what is seen and done in a step.
+
+    A critic is taken to have an optimizer like the policy's, as these keep nothing before their first step.
+    """
+    shapes, arm = build_shapes(settings), build_arm(settings, [0])
+    (state,) = Bundle(shapes, [arm]).state()
+    one = torch.zeros(1, requires_grad=True)
+    one.grad = torch.zeros(1)
+    optimizer = arm.optimizer([one])
+    optimizer.step()
+    kept = sum(torch.is_tensor(part) and part.shape == one.shape for part in optimizer.state[one].values())
+    run = sum(part.nbytes * (1 + kept * part.is_floating_point()) for part in state.values())
+    seen, taken = shapes.world.observation, as_space(shapes.world.actions)
+    return run, seen.stored * type_of(seen).itemsize + math.prod(taken.axes) * taken.dtype.itemsize
 
 
 def build_arm(settings: Settings, seeds: list[int]) -> Arm:

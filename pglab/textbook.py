@@ -1,4 +1,7 @@
-"""REINFORCE and PPO written out plainly, one run and one step at a time: what the benchmark compares with."""
+"""REINFORCE, PPO and "Pong from pixels" written out plainly, one run and one step at a time.
+
+The benchmark compares with their speed, the slow tests with their learning curves.
+"""
 
 from collections.abc import Callable
 
@@ -9,6 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical
 
 LANES, STEPS = 4, 128  # of PPO's batches
+HIDDEN, GAMES = 200, 10  # units and games of a batch of Pong
 
 
 def total_return(rewards: list[float]) -> list[float]:
@@ -139,3 +143,59 @@ def _gae(reward: Tensor, value: Tensor, ended: Tensor, following: Tensor, gamma:
         advantage[t] = carried = delta + gamma * lam * going * carried
         following = value[t]
     return advantage
+
+
+def textbook_pong(games: int, seed: int) -> list[tuple[int, float]]:
+    """Games of "Pong from pixels" (Karpathy 2016) one after another in NumPy, which learns after every tenth.
+
+    Returns:
+        Steps and score of each game.
+    """
+    random = np.random.default_rng(seed)
+    weights = [random.normal(size=(HIDDEN, 6400)) / 80, random.normal(size=HIDDEN) / HIDDEN**0.5]
+    gradients, squares = ([np.zeros_like(one) for one in weights] for _ in range(2))
+    env = gymnasium.make("ale_py:ALE/Pong-v5", frameskip=(2, 5), repeat_action_probability=0.25)
+    history = []
+    for game in range(1, games + 1):
+        pictures, layers, slopes, rewards = [], [], [], []
+        observation, _ = env.reset(seed=int(random.integers(2**31)))
+        before, over = None, False
+        while not over:
+            court = _court(observation)
+            picture, before = (np.zeros(6400) if before is None else court - before), court
+            layer = np.maximum(weights[0] @ picture, 0)
+            probability = 1 / (1 + np.exp(-(weights[1] @ layer)))
+            up = random.random() < probability
+            observation, reward, terminated, truncated, _ = env.step(2 if up else 3)
+            over = terminated or truncated
+            pictures.append(picture)
+            layers.append(layer)
+            slopes.append(up - probability)
+            rewards.append(float(reward))
+        returns = _to_points(rewards)
+        slope = np.array(slopes) * (returns - returns.mean()) / returns.std()
+        layer = np.array(layers)
+        gradients[0] += (np.outer(slope, weights[1]) * (layer > 0)).T @ np.array(pictures)
+        gradients[1] += slope @ layer
+        if game % GAMES == 0:
+            for one, gradient, square in zip(weights, gradients, squares, strict=True):
+                square[:] = 0.99 * square + 0.01 * gradient**2
+                one += 1e-4 * gradient / (np.sqrt(square) + 1e-5)
+                gradient[:] = 0
+        history.append((len(rewards), sum(rewards)))
+    env.close()
+    return history
+
+
+def _court(picture: np.ndarray) -> np.ndarray:
+    """6400 numbers: 1 where a bat or the ball is."""
+    court = picture[35:195:2, ::2, 0]
+    return ((court != 0) & (court != 144) & (court != 109)).astype(float).ravel()
+
+
+def _to_points(rewards: list[float]) -> np.ndarray:
+    """Discounted returns whose sum begins anew at each point."""
+    returns, later = np.zeros(len(rewards)), 0.0
+    for t in reversed(range(len(rewards))):
+        returns[t] = later = rewards[t] if rewards[t] != 0 else 0.99 * later
+    return returns

@@ -42,6 +42,39 @@ def test_affine_is_the_product_and_the_bias():
     torch.testing.assert_close(bits.affine(weight, bias, x), expected, rtol=1e-12, atol=1e-12)
 
 
+def whole_numbers(inputs, n):
+    """Those of pictures that differ in a few points, `[RUNS, inputs, n]`."""
+    here = random(RUNS, n, inputs, seed=1) > 1.3
+    return (here * random(RUNS, n, inputs, seed=2).sign()).to(torch.int8).mT
+
+
+def test_a_product_with_few_whole_numbers_gives_a_run_the_same_bits_at_any_row_alone_and_beside_any_other():
+    weight, bias, x = random(RUNS, 33, 200), random(RUNS, 33), whole_numbers(200, 32)
+    slope = random(RUNS, 33, 32, seed=3)
+
+    def found(rows):
+        own = weight[rows].requires_grad_()
+        y = bits.affine(own, bias[rows], x[rows])
+        return y.detach(), torch.autograd.grad((y * slope[rows]).sum(), own)[0]
+
+    together = found(list(range(RUNS)))
+    for rows in ([0], [0, 1], [8, 3], [4, 7, 2]):
+        for part, whole in zip(found(rows), together, strict=True):
+            assert torch.equal(part, whole[rows]), rows
+    lies_by_columns = weight.mT.contiguous().mT
+    assert torch.equal(bits.affine(lies_by_columns, bias, x), together[0])
+
+
+def test_a_product_with_few_whole_numbers_is_the_product_and_has_its_slopes():
+    weight, bias, x = random(3, 5, 7).double(), random(3, 5).double(), whole_numbers(7, 32)[:3]
+    torch.testing.assert_close(bits.affine(weight, bias, x), bits.affine(weight, bias, x.double()), rtol=0, atol=1e-12)
+    given = (weight.requires_grad_(), bias.requires_grad_())
+    assert torch.autograd.gradcheck(lambda *given: bits.affine(*given, x), given)
+    assert torch.autograd.gradgradcheck(lambda *given: bits.affine(*given, x), given)
+    none = torch.zeros(3, 7, 32, dtype=torch.int8)
+    assert torch.equal(bits.affine(weight, bias, none), bias[..., None].expand(3, 5, 32))
+
+
 def test_a_matrix_product_alone_in_its_batch_can_have_other_bits():
     """The reason for `keep_company` and for two blocks at least."""
     shapes = list(product((16, 32), (1,), (32, 64, 1024)))

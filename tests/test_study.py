@@ -170,7 +170,7 @@ def test_a_plan_says_what_the_command_would_do_there_and_writes_nothing(copied_s
     assert table["rtg"][:5] == ["5", "3", "1", "1", "3"]
     assert table["gae (baseline=value)"][:5] == ["5", "0", "0", "5", "10"]
     assert notes[0].startswith("Plan for ")
-    assert notes[-1].startswith("7 runs, ")
+    assert notes[-2].startswith("7 runs, ")
     assert contents(copied_study.parent) == edited
 
 
@@ -191,6 +191,7 @@ def test_the_main_commands_plan_writes_nothing_at_all(command_line, tmp_path: Pa
     done = command_line([*sweep, *tiny, "plan=true"], tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     runs = 4 if "-m" in sweep else 1
+    assert "the largest worker takes about 35" in done.stdout  # MB, hardly more than without any run
     assert f"{runs} run{'s' * (runs > 1)}, 1 bundle, 1 shard, 1 worker to train" in done.stdout
     assert list(tmp_path.iterdir()) == []
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import get_args
 
 from analysis.atlas.axes import AXES, Axis
-from analysis.atlas.measured import Effort, Measured, measure
+from analysis.atlas.measured import Effort, Measured, is_trained, measure
 from analysis.atlas.pages import write_site
 from pglab.errors import InputError
 from pglab.shell import Parser, ended
 from pglab.studies.standing import OnMismatch
 
-QUICK = Effort(seeds=3, shorter=20)
+QUICK = Effort(seeds=3, updates=10)
 FAILED = 1  # exit status
 
 
@@ -27,9 +27,13 @@ def _built(arguments: Sequence[str] | None) -> int:
     by_name = {axis.name: axis for axis in AXES}
     if unknown := [name for name in asked.only or () if name not in by_name]:
         raise InputError(f"--only {' '.join(unknown)}: there is no such page; choose from {', '.join(by_name)}")
-    wanted = [axis for axis in AXES if axis.name in (asked.only or by_name)]
     effort = replace(QUICK if asked.quick else Effort(), problems=asked.problems)
     place = asked.output / "quick" if asked.quick else asked.output
+    wanted = [
+        axis
+        for axis in AXES
+        if axis.name in (asked.only or by_name) or is_trained(axis, effort, place / "studies")  # stay in the index
+    ]
     try:
         return build(wanted, effort, place, asked.on_mismatch)
     except KeyboardInterrupt as interruption:
@@ -67,7 +71,7 @@ def _parser() -> Parser:
         allow_abbrev=False,
     )
     parser.add_argument("--output", type=Path, default=Path("results/atlas"), metavar="FOLDER", help="results/atlas")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="these pages; a wrong name lists them all")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="train these pages only; a wrong name lists them all")
     parser.add_argument("--quick", action="store_true", help="few seeds and updates, into FOLDER/quick")
     parser.add_argument("--problems", type=int, choices=(2, 3, 4), default=4, help="for each axis (4)")
     parser.add_argument(

@@ -14,32 +14,22 @@ import numpy as np
 import pandas as pd
 
 import pglab
-from analysis.atlas.axes import Axis, Problem
+from analysis.atlas.axes import UPDATES, Axis
 from pglab.errors import InputError
 from pglab.results import (
-    by_problem,
     load,
-    load_evaluation,
     load_references,
     load_twins,
     main_effects,
     normalized,
     scores,
 )
+from pglab.results.arm_choices import same, text
+from pglab.results.normalised import reference_lines
 from pglab.studies.provenance import provenance
 
-TINY = (
-    "env=random_mdp",
-    "env.seed=1",
-    "env.states=2",
-    "env.actions=2",
-    "env.branching=1",
-    "env.end=0.3",
-    "env.horizon=2",
-)  # every batch of it can be enumerated; verify calls it tiny_mdp
-GROUPED = ("env=stop_or_continue", "batch.group=2", "batch.prompts=1")
 EFFORT = ("effort.batches=400", "effort.cosine_episodes=[]", "effort.epochs=[]", "seeds=1")
-HOW = ("logger.mode=disabled", "evaluation.episodes=50")
+HOW = ("logger.mode=disabled", "evaluation.episodes=0")
 
 
 @dataclass(frozen=True)
@@ -48,12 +38,12 @@ class Effort:
 
     Attributes:
         seeds: of each arm.
-        shorter: divides the updates of every problem.
+        updates: of each run.
         problems: at most so many for each axis.
     """
 
-    seeds: int = 12
-    shorter: int = 1
+    seeds: int = 24
+    updates: int = UPDATES
     problems: int = 4
 
 
@@ -85,6 +75,7 @@ class Measured:
     Attributes:
         axis: that they are of.
         effects: of each level on each problem, with its interval: `problem kind level control_level effect low high n`.
+        scales: of each problem, in words what 0 and 1 are there.
         interaction: the row whose interval is furthest from 0, in units of its width, with its `problem`.
         estimates: of each level.
         commands: that make the studies, and the estimates.
@@ -93,6 +84,7 @@ class Measured:
 
     axis: Axis
     effects: pd.DataFrame
+    scales: dict[str, str]
     interaction: dict[str, Any]
     estimates: list[Estimate]
     commands: list[str]
@@ -102,10 +94,20 @@ class Measured:
 def commands_of(axis: Axis, effort: Effort, results: Path) -> list[list[str]]:
     """The overrides of each command that trains an axis: one for each problem, all in one study."""
     return [
-        [*_shortened(problem, effort), *axis.always, axis.sweep, axis.crossed, f"seeds={effort.seeds}",
-         f"study={axis.name}", f"results_dir={results}", *HOW]
+        [*problem.overrides, f"updates={effort.updates}", *axis.always, axis.sweep, axis.crossed,
+         f"seeds={effort.seeds}", f"study={axis.name}", f"results_dir={results}", *HOW]
         for problem in axis.problems[: effort.problems]
     ]  # fmt: skip
+
+
+def is_trained(axis: Axis, effort: Effort, results: Path) -> bool:
+    """True where everything that an axis needs was trained by these commands and this code."""
+    kept = results / f"{axis.name}.json"
+    return (
+        (results / axis.name).exists()
+        and kept.exists()
+        and json.loads(kept.read_text()) == _stamp(commands_of(axis, effort, results))
+    )
 
 
 def measure(axis: Axis, effort: Effort, results: Path, on_mismatch: str) -> Measured:
@@ -114,40 +116,52 @@ def measure(axis: Axis, effort: Effort, results: Path, on_mismatch: str) -> Meas
     Raises:
         InputError: a number that the page needs is not there.
     """
-    trained = commands_of(axis, effort, results)
-    study, code = results / axis.name, provenance({})["pglab"]
-    _train(axis, trained, results, code, on_mismatch)
-    runs = scores(load(study), load_evaluation(study))
-    known = normalized(runs, load_references(study))
-    twins, tables = load_twins(study), []
-    kinds = {problem.name: problem.kind for problem in axis.problems}
-    crossed = axis.crossed.partition("=")[0]
-    for problem, here in by_problem(known).items():
-        table = main_effects(_with_levels(here, axis), [axis.key, crossed], twins=_with_levels(twins, axis))
-        name = str(here["env"].iloc[0])
-        tables.append(table.assign(problem=name, kind=kinds.get(name, problem)))
+    trained, study = commands_of(axis, effort, results), results / axis.name
+    if not is_trained(axis, effort, results):
+        _train(axis, trained, results, on_mismatch)
+    references, twins = load_references(study), _with_levels(load_twins(study), axis)
+    known = _with_levels(normalized(scores(load(study), how="area"), references), axis)
+    tables, scales = [], dict[str, str]()
+    for problem in axis.problems[: effort.problems]:
+        here = known[_chosen(known, [*problem.overrides, *axis.always])]
+        if here.empty:
+            raise InputError(f"the page {axis.name} lacks numbers of {problem.name}, and is not built")
+        table = main_effects(here, [axis.key, axis.crossed_key], twins=twins)
+        tables.append(table.assign(problem=problem.name, kind=problem.kind))
+        scales[problem.name] = reference_lines(here, references)[0].partition(": ")[2]
     table = pd.concat(tables, ignore_index=True)
     effects = table[table["factor"] == axis.key].reset_index(drop=True)
     interactions = table[table["factor"].str.contains("×")].dropna(subset=["effect", "low"])
-    verified = ["-m", axis.sweep, *axis.always, *axis.verified, *(GROUPED if axis.name == "groups" else TINY), *EFFORT]
-    estimates = _estimates(axis, verified, results, code)
-    _check(axis, effects, interactions, estimates, effort)
+    verified = ["-m", axis.sweep, *axis.always, *axis.verified, *axis.small.overrides, *EFFORT]
+    estimates = _estimates(axis, verified, results)
+    _check(axis, effects, interactions, estimates)
     strength = interactions["effect"].abs() / (interactions["high"] - interactions["low"])
     shown = [f"python -m pglab -m {' '.join(overrides)}" for overrides in trained]
     shown.append(f"python -m pglab.verify {' '.join(verified)} results_dir={results}")
-    return Measured(axis, effects, interactions.loc[strength.idxmax()].to_dict(), estimates, shown, effort.seeds)
+    strongest = interactions.loc[strength.idxmax()].to_dict()
+    return Measured(axis, effects, scales, strongest, estimates, shown, effort.seeds)
 
 
-def _train(axis: Axis, commands: Sequence[Sequence[str]], results: Path, code: str, on_mismatch: str) -> None:
-    """Trains what is missing; what these commands have trained with this code already is not asked for again."""
-    stamp, kept = {"commands": [list(one) for one in commands], "code": code}, results / f"{axis.name}.json"
-    if kept.exists() and json.loads(kept.read_text()) == stamp and (results / axis.name).exists():
-        return
+def _stamp(commands: Sequence[Sequence[str]]) -> dict[str, Any]:
+    return {"commands": [list(one) for one in commands], "code": provenance({})["pglab"]}
+
+
+def _train(axis: Axis, commands: Sequence[Sequence[str]], results: Path, on_mismatch: str) -> None:
+    """Trains what is missing, and notes that these commands have been."""
     results.mkdir(parents=True, exist_ok=True)
     with (results / f"{axis.name}.log").open("a") as log, contextlib.redirect_stdout(log):
         for overrides in [*commands, commands[0]]:  # once more: the first one did not know yet that there are others
             pglab.run([*overrides, f"on_mismatch={on_mismatch}"])
-    kept.write_text(json.dumps(stamp))
+    (results / f"{axis.name}.json").write_text(json.dumps(_stamp(commands)))
+
+
+def _chosen(frame: pd.DataFrame, overrides: Sequence[str]) -> pd.Series:
+    """The rows of arms with these choices: a study may hold arms that were asked for before."""
+    rows = pd.Series(True, frame.index)
+    for key, _, wanted in (override.partition("=") for override in overrides):
+        if key in frame:  # else all arms are alike in it
+            rows &= frame[key].map(lambda value, wanted=wanted: same(text(value), wanted))
+    return rows
 
 
 def _with_levels(frame: pd.DataFrame, axis: Axis) -> pd.DataFrame:
@@ -159,15 +173,9 @@ def _with_levels(frame: pd.DataFrame, axis: Axis) -> pd.DataFrame:
     )
 
 
-def _shortened(problem: Problem, effort: Effort) -> Sequence[str]:
-    keys = dict(override.split("=", 1) for override in problem.overrides)
-    keys["updates"] = str(max(2, int(keys["updates"]) // effort.shorter))
-    return [f"{key}={value}" for key, value in keys.items()]
-
-
-def _estimates(axis: Axis, command: Sequence[str], results: Path, code: str) -> list[Estimate]:
+def _estimates(axis: Axis, command: Sequence[str], results: Path) -> list[Estimate]:
     """The exact side of each level, from `pglab.verify`; kept, and found again, with the command and code of it."""
-    kept = results / "verified" / f"{axis.name}.json"
+    kept, code = results / "verified" / f"{axis.name}.json", provenance({})["pglab"]
     found = json.loads(kept.read_text()) if kept.exists() else {}
     if (found.get("command"), found.get("code")) != (list(command), code):
         place = results / "verified" / axis.name
@@ -194,40 +202,16 @@ def _estimate(axis: Axis, found: dict[str, Any]) -> Estimate:
     factor = point["exact_factor"] if point["exact_factor"] is not None else 1 + point["relative_bias"] / 100
     cosine = point["exact_cosine"] if point["exact_cosine"] is not None else point["cosine"]
     variance = point["exact_variance"] if point["exact_variance"] is not None else point["variance"]
-    return Estimate(named.get(axis.key, axis.values[0]), found["verdict"], factor - 1, cosine, variance, exact)
+    level = {"True": "true", "False": "false", "None": "null"}.get(named.get(axis.key, ""), named.get(axis.key))
+    return Estimate(level or axis.values[0], found["verdict"], factor - 1, cosine, variance, exact)
 
 
-def _check(
-    axis: Axis, effects: pd.DataFrame, interactions: pd.DataFrame, estimates: Sequence[Estimate], effort: Effort
-) -> None:
+def _check(axis: Axis, effects: pd.DataFrame, interactions: pd.DataFrame, estimates: Sequence[Estimate]) -> None:
     """Raises InputError where a page would lack a number."""
-    wanted = {problem.name for problem in axis.problems[: effort.problems]}
-    missing = wanted - set(effects["problem"])
-    bad = [
-        f"{row['level']} on {row['problem']}" for row in effects.to_dict("records") if not np.isfinite(row["effect"])
-    ]
-    numbers = [value for one in estimates for value in (one.bias, one.cosine, one.variance)]
-    if missing or bad or interactions.empty or not estimates or not np.isfinite(numbers).all():
-        lacks = [*sorted(missing), *bad, *(["an interaction"] if interactions.empty else [])]
-        lacks += ["what is known exactly"] if not estimates or not np.isfinite(numbers).all() else []
+    whole = np.isfinite(effects[["effect", "low", "high"]].astype(float)).all(axis=1)
+    lacks = [f"{row['level']} on {row['problem']}" for row in effects[~whole].to_dict("records")]
+    lacks += ["an interaction"] if interactions.empty else []
+    known = {one.level for one in estimates if np.isfinite([one.bias, one.cosine, one.variance]).all()}
+    lacks += [f"bias and variance of {level}" for level in axis.values if level not in known]
+    if lacks:
         raise InputError(f"the page {axis.name} lacks numbers of {', '.join(lacks)}, and is not built")
-
-
-def quoted(measured: Measured) -> str:
-    """One sentence that may be quoted: the largest effect that is sure, or that none is."""
-    axis, rows = measured.axis, measured.effects.dropna(subset=["low"])
-    sure = rows[(rows["low"] > 0) | (rows["high"] < 0)]
-    problems = rows["problem"].nunique()
-    if sure.empty:
-        return (
-            f"On {problems} problems, {measured.seeds} seeds each, no choice of {axis.title.lower()} changes the "
-            "return by more than chance would."
-        )
-    top = sure.loc[sure["effect"].abs().idxmax()]
-    half = (top["high"] - top["low"]) / 2
-    more = "more" if top["effect"] > 0 else "less"
-    return (
-        f"{axis.key}={top['level']} instead of {top['control_level']} gains {100 * abs(top['effect']):.0f} ± "
-        f"{100 * half:.0f} % {more} of what there is to gain on {top['problem']}, and the choice surely matters on "
-        f"{sure['problem'].nunique()} of {problems} problems ({measured.seeds} seeds each)."
-    )

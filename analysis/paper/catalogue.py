@@ -11,6 +11,7 @@ from analysis.paper.figures import (
     group_estimators,
     linear_agents,
     loss_value,
+    pong,
     ppo_details,
     same_policy,
     sensitivity,
@@ -31,4 +32,5 @@ FIGURES = (
     ppo_details.FIGURE,
     continuous_control.FIGURE,
     code_level.FIGURE,
+    pong.FIGURE,
 )

@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
-from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
+from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation, TimeLimit
 
 from pglab.envs.games import Buttons, game_id
 from pglab.envs.gymnasium import GymnasiumWorld
@@ -74,11 +74,11 @@ class Preprocessing:
         if not 0 <= self.sticky < 1:
             raise ValueError(f"sticky={self.sticky} must be at least 0 and below 1")
 
-    def game(self, id: str, **kwargs: Any) -> gymnasium.Env:
-        """The game as it is seen, through Gymnasium."""
+    def game(self, id: str, max_episode_steps: int | None = None, **kwargs: Any) -> gymnasium.Env:
+        """The game as it is seen, through Gymnasium, cut after as many actions."""
         skip = 1 if self.size is not None else self.frame_skip
-        skipped = skip if isinstance(skip, int) else tuple(skip)
-        env = gymnasium.make(id, frameskip=skipped, repeat_action_probability=self.sticky, **kwargs)
+        plain = gymnasium.make(id, frameskip=1, repeat_action_probability=0.0, **kwargs).unwrapped
+        env: gymnasium.Env = _Console(plain, skip, self.sticky)
         if self.size is not None:
             assert isinstance(self.frame_skip, int)
             env = AtariPreprocessing(env, self.noops, self.frame_skip, self.size, self.life_as_episode)
@@ -88,6 +88,8 @@ class Preprocessing:
             env = Buttons(env, self.buttons, _buttons(env))
         if self.size is None or self.background:
             env = _Seen(env, self)
+        if max_episode_steps is not None:
+            env = TimeLimit(env, max_episode_steps)
         return FrameStackObservation(env, self.stack) if self.stack > 1 else env
 
 
@@ -123,6 +125,41 @@ class AtariWorld(Preprocessing, GymnasiumWorld):
 
     def make(self) -> gymnasium.Env:
         return self.game(self.id, **self._kwargs)
+
+
+class _Console(gymnasium.Wrapper):
+    """The emulator: every game begins as the console was one frame after it was switched on.
+
+    Frames are skipped and actions repeated by draws of the generator that a seed begins anew. The emulator would do
+    both, too, but then loads the game for each seed, which takes as long as hundreds of steps.
+    """
+
+    def __init__(self, env: gymnasium.Env, skip: int | Sequence[int], sticky: float) -> None:
+        super().__init__(env)
+        self._emulator: Any = env.unwrapped
+        self._low, self._high = (skip, skip + 1) if isinstance(skip, int) else skip
+        self._sticky, self._last, self._on = sticky, 0, None
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        emulator = self._emulator
+        if self._on is None:
+            self.env.reset(seed=0)
+            self._on = emulator.ale.cloneState()
+        gymnasium.Env.reset(emulator, seed=seed)
+        emulator.ale.restoreState(self._on)
+        emulator.ale.act(0)  # the picture is no part of the state
+        self._last = 0
+        return emulator._get_obs(), emulator._get_info()
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        emulator, reward = self._emulator, 0.0
+        fixed = self._high == self._low + 1
+        for _ in range(self._low if fixed else self.np_random.integers(self._low, self._high)):
+            if not self._sticky or self.np_random.random() >= self._sticky:
+                self._last = action
+            reward += emulator.ale.act(emulator._action_set[self._last], 1.0)
+        terminated, truncated = emulator.ale.game_over(with_truncation=False), emulator.ale.game_truncated()
+        return emulator._get_obs(), reward, terminated, truncated, emulator._get_info()
 
 
 class _Seen(gymnasium.ObservationWrapper):

@@ -1,6 +1,6 @@
-"""Any Gymnasium environment with one number or a vector of them as actions, through Gymnasium's own vector API."""
+"""Any Gymnasium environment with one number or a vector of them as actions."""
 
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -8,66 +8,43 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box as BoxSpace
 from gymnasium.spaces import Discrete as DiscreteSpace
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from torch import Tensor
 
 from pglab.envs.classic import SOLVED
 from pglab.envs.drawing import Action, Drawing, Picture, as_picture, frames_per_second, render_modes
 from pglab.envs.replayed import Replayed
-from pglab.envs.spaces import Box, Discrete
+from pglab.envs.spaces import Box, Discrete, type_of
 from pglab.envs.world import State, Step
 
 WHOLE = {np.dtype(np.uint8): torch.uint8, np.dtype(np.int8): torch.int8}  # kept as they are
 SUPPORTED = "only Discrete and Box action spaces are supported, such as those of CartPole-v1 and Pendulum-v1"
 
 
-class Lane(gymnasium.Env):
-    """An environment that is made when it is first needed.
+class Lane:
+    """An environment that is made when it is first needed, and stands still once its episode has ended."""
 
-    A vector environment steps all its environments together. One whose episode has ended, or that nobody waits for,
-    stands still until it is reset with a seed: it must neither play on nor use up time or randomness.
-    """
+    def __init__(self, make: Callable[[], gymnasium.Env]) -> None:
+        self._make, self.env = make, None
+        self.parked, self.flags = True, (False, False)
 
-    def __init__(self, world: "GymnasiumWorld") -> None:
-        self._make, self._env = world.make, None
-        self.observation_space, self.action_space = world.spaces
-        self.metadata, self.parked = world.metadata, True
-        self._last: tuple[Any, bool, bool] = (nothing_in(self.observation_space), False, False)
+    def begin(self, seed: int) -> Any:
+        """The first observation of an episode."""
+        self.env = self.env or self._make()
+        self.parked, self.flags = False, (False, False)
+        return self.env.reset(seed=seed)[0]
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict]:
-        if seed is not None:
-            self._env = self._env or self._make()
-            observation, _ = self._env.reset(seed=seed, options=options)
-            self.parked, self._last = False, (observation, False, False)
-        return self._last[0], {}
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict]:
-        reward = 0.0
-        if not self.parked:
-            assert self._env is not None
-            observation, reward, terminated, truncated, _ = self._env.step(action)
-            self.parked = terminated or truncated
-            self._last = (observation, terminated, truncated)
-        observation, terminated, truncated = self._last
-        return observation, reward, terminated, truncated, {}
-
-    def render(self) -> Any:
-        return None if self._env is None else self._env.render()
-
-    def close(self) -> None:
-        if self._env is not None:
-            self._env.close()
-
-
-def nothing_in(space: gymnasium.Space) -> Any:
-    """An observation of nothing."""
-    return space.start if isinstance(space, DiscreteSpace) else np.zeros(space.shape or (), space.dtype)
+    def step(self, action: Any) -> tuple[Any, float]:
+        """What is observed after an action, and the reward; `flags` say whether it was terminated or truncated."""
+        assert self.env is not None
+        observation, reward, *flags, _ = self.env.step(action)
+        self.parked, self.flags = any(flags), tuple(flags)
+        return observation, float(reward)
 
 
 class GymnasiumWorld:
     """A Gymnasium environment by id, each episode begun with a seed of its own.
 
-    Each bank of lanes is one vector environment, so a bank that has ended is not stepped.
+    Each lane is an environment of its own, which is stepped only while somebody waits for its episode.
 
     Args:
         id: registered id, such as `Acrobot-v1` or `module:Name-v0`.
@@ -113,7 +90,7 @@ class GymnasiumWorld:
         else:
             self.observation = Discrete(int(observed.n))
             self._first_symbol = int(observed.start)
-        self._banks: list[VectorEnv] = []
+        self._banks: list[list[Lane]] = []
         self._begins: Tensor | None = None
 
     def prepare(self, begins: Tensor) -> None:
@@ -121,37 +98,44 @@ class GymnasiumWorld:
 
     def reset(self, uniform: Tensor) -> State:
         banks, lanes = uniform.shape[:2]
-        if self._banks and self._banks[0].num_envs != lanes:
+        if self._banks and len(self._banks[0]) != lanes:
             self.close()
         while len(self._banks) < banks:
-            self._banks.append(SyncVectorEnv([partial(Lane, self)] * lanes, autoreset_mode=AutoresetMode.NEXT_STEP))
-        seeds: Any = (uniform[..., 0] * 2**32).long().tolist()
-        if self._begins is not None:
-            pairs = zip(seeds, self._begins.tolist(), strict=True)
-            seeds = [[seed if will else None for seed, will in zip(*bank, strict=True)] for bank in pairs]
-            self._begins = None
-        obs = [bank.reset(seed=seed)[0] for bank, seed in zip(self._banks, seeds, strict=False)]
-        number = torch.arange(banks, device=uniform.device)
-        return (number, self._tensor(obs, uniform))
+            self._banks.append([Lane(self.make) for _ in range(lanes)])
+        seen = torch.zeros(banks * lanes, self.observation.stored, dtype=type_of(self.observation))
+        number = torch.arange(banks)
+        seeds = (uniform[..., 0] * 2**32).long().flatten().tolist()
+        begins = [True] * len(seeds) if self._begins is None else self._begins.flatten().tolist()
+        self._begins = None
+        places = [place for place, will in enumerate(begins) if will]
+        every = self._lanes(number)
+        for lane in every:
+            lane.parked = True
+        if places:
+            seen[places] = self.encode([every[place].begin(seeds[place]) for place in places])
+        return number.to(uniform.device), seen.unflatten(0, (banks, lanes)).to(uniform.device)
 
     def observe(self, state: State) -> Tensor:
         return state[1]
 
     def step(self, state: State, action: Tensor, uniform: Tensor) -> Step:
-        number, _ = state
-        played = [self._banks[b].step(a) for b, a in zip(number.tolist(), self.decode(action), strict=True)]
-        obs, reward, terminated, truncated, _ = zip(*played, strict=True)
-
-        def tensor(parts: tuple[np.ndarray, ...]) -> Tensor:
-            return torch.from_numpy(np.stack(parts)).to(action.device)
-
-        state = (number, self._tensor(obs, action))
-        return Step(state, tensor(reward).float(), tensor(terminated), tensor(truncated))
+        number, before = state
+        device, shape = before.device, before.shape[:2]
+        seen, reward = before.flatten(0, 1).cpu().clone(), torch.zeros(shape.numel())
+        lanes, actions = self._lanes(number), self.decode(action.flatten(0, 1))
+        places = [place for place, lane in enumerate(lanes) if not lane.parked]
+        if places:
+            observations, rewards = zip(*(lanes[place].step(actions[place]) for place in places), strict=True)
+            seen[places], reward[places] = self.encode(observations), torch.tensor(rewards)
+        flags = torch.tensor([lane.flags for lane in lanes]).T
+        terminated, truncated = (flag.reshape(shape).to(device) for flag in flags)
+        following = number, seen.reshape(before.shape).to(device)
+        return Step(following, reward.reshape(shape).to(device), terminated, truncated)
 
     def park(self, state: State, alive: Tensor) -> None:
         """Stops the lanes where `alive` is false: nobody waits for their episodes."""
-        for bank, lanes in zip(state[0].tolist(), (~alive).tolist(), strict=True):
-            self._banks[bank].set_attr("parked", lanes)
+        for lane, lives in zip(self._lanes(state[0]), alive.flatten().tolist(), strict=True):
+            lane.parked |= not lives
 
     def drawing(self, mode: str) -> Drawing:
         return _Drawn(self.shown({**self._kwargs, "render_mode": mode}), window=mode == "human")
@@ -162,11 +146,13 @@ class GymnasiumWorld:
 
     def render(self) -> Any:
         """The picture that the first lane's environment shows of itself."""
-        return self._banks[0].render()[0]  # type: ignore[index]
+        first = self._banks[0][0].env
+        return None if first is None else first.render()
 
     def close(self) -> None:
-        for bank in self._banks:
-            bank.close()
+        for lane in self._lanes(torch.arange(len(self._banks))):
+            if lane.env is not None:
+                lane.env.close()
         self._banks = []
 
     def replayed(self) -> Replayed:
@@ -204,9 +190,9 @@ class GymnasiumWorld:
             return taken + self._acted.start
         return taken.reshape(*taken.shape[:-1], *self._acted.shape).astype(self._acted.dtype)
 
-    def _tensor(self, obs: Any, like: Tensor) -> Tensor:
-        lanes = np.concatenate(obs)
-        return self.encode(lanes).unflatten(0, (len(obs), -1)).to(like.device)
+    def _lanes(self, banks: Tensor) -> list[Lane]:
+        """All lanes of some banks."""
+        return [lane for bank in banks.tolist() for lane in self._banks[bank]]
 
 
 class _Drawn:

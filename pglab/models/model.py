@@ -33,6 +33,17 @@ class Model:
         of_network = self.network.shapes(self.observation, self.outputs)
         return Layout(of_network | {name: (len(values),) for name, values in self.free.items()})
 
+    @property
+    def sparse(self) -> bool:
+        """Tells whether the network is given whole numbers, nearly all of which are 0."""
+        whole = isinstance(self.observation, Box) and self.observation.dtype == torch.int8
+        return whole and getattr(self.network, "takes_sparse", False)
+
+    @property
+    def width(self) -> int:
+        """Numbers of an observation that a step keeps in memory while it is computed."""
+        return 1 if self.sparse else self.observation.stored
+
     def draw(self, init: Init, generators: list[torch.Generator], device: torch.device) -> Tensor:
         """Initial parameters of K runs, `[K, P]`, each from its own generator."""
         size, given = self.observation.size, {**getattr(self.network, "buffers", {}), **self.free}
@@ -45,9 +56,18 @@ class Model:
         for name, value in values.items():
             named[name].copy_(value)
 
+    def laid_out(self, flat: Tensor) -> dict[str, Tensor]:
+        """Named parameters of rows `[B, P]` as many calls read them quickest."""
+        named = self.layout.unflatten(flat)
+        if not self.sparse:
+            return named
+        shapes = {name: part.shape[1:] for name, part in named.items()}
+        read = [name for name, shape in shapes.items() if len(shape) == 2 and shape[1] == self.observation.size]
+        return named | {name: named[name].mT.contiguous().mT for name in read}
+
     def __call__(self, parameters: dict[str, Tensor], obs: Tensor) -> Tensor:
         """Outputs `[B, n, outputs + F]` for observations `[B, n, D]` and named parameters `[B, …]`."""
-        seen = encode(self.observation, obs, getattr(self.network, "input", "unit"))
+        seen = obs if self.sparse else encode(self.observation, obs, getattr(self.network, "input", "unit"))
         if getattr(self.network, "takes_images", False):
             assert isinstance(self.observation, Box)
             seen = seen.unflatten(-1, self.observation.axes)

@@ -2,7 +2,8 @@
 
 `shapes(observation, outputs)` names the parameters of one run; `forward(parameters, x)` takes
 them stacked `[B, *shape]` with inputs `[B, n, D]` and returns `[B, n, outputs]`. Weights are
-`[out, in]` as in `torch.nn.Linear`.
+`[out, in]` as in `torch.nn.Linear`. A network that says `takes_sparse` is given pictures of whole
+numbers with a sign as they are: nearly all are 0, and `pglab.bits.affine` makes use of it.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ class MLP:
 
     sizes: Sequence[int] = (32,)
     activation: Activation = "tanh"
+    takes_sparse: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not all(isinstance(size, int) and size >= 1 for size in self.sizes):
@@ -94,6 +96,8 @@ class WithoutBias(MLP):
 @dataclass(frozen=True)
 class Linear:
     """z = φ(s)ᵀ w with the features φ(s) = (1, s): one weight matrix, constant feature first."""
+
+    takes_sparse: ClassVar[bool] = True
 
     def shapes(self, observation: Space, outputs: int) -> ParameterShapes:
         return {"weight": (outputs, 1 + observation.size)}

@@ -1,15 +1,22 @@
 """The plan of a command, as a table."""
 
+from collections.abc import Mapping
+
 from rich.console import Group
 from rich.text import Text
 
 from pglab.studies.arm_table import ArmTable
 from pglab.studies.checks import dials_in
+from pglab.studies.messages import Size
 from pglab.studies.plan import Plan, PlannedArm
 
+EMPTY = 0.35e9  # bytes of a worker without any run
+COPIES = 6  # of a run's parameters and what goes with them, while it takes a step
+MEASURES = 100  # bytes that are computed for a step of a batch, besides what was seen and done
 
-def forecast(plan: Plan) -> Group:
-    """Runs, bundles, what is skipped, and about how many steps and how much time it would take.
+
+def forecast(plan: Plan, sizes: Mapping[str, Size]) -> Group:
+    """Runs, bundles, what is skipped, and about how many steps and how much time and memory it would take.
 
     Steps are estimated from the arm's own runs where there are some, else from `batch.steps`;
     time from the speed at which the study was last trained, by however many workers. What cannot be known is a `?`.
@@ -32,7 +39,27 @@ def forecast(plan: Plan) -> Group:
     time = "?" if seconds is None else f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
     columns = ("seeds", "finished", "to go on", "new", "updates", "env steps")
     table = ArmTable(columns, rows, f"Plan for {plan.folder}{plan.alike}")
-    return Group(table, Text(f"{said} to train; about {_about(total)} steps and {time}"))
+    lines = [f"{said} to train; about {_about(total)} steps and {time}"]
+    if plan.shards and all(planned.name in sizes for planned in plan.arms):
+        lines.append(_memory(plan, sizes))
+    return Group(table, *map(Text, lines))
+
+
+def _memory(plan: Plan, sizes: Mapping[str, Size]) -> str:
+    """What the largest worker takes, about, and a checkpoint; of unknown batches what a step takes."""
+    workers, unknown = [], 0
+    for shard in plan.shards:
+        total = EMPTY
+        for number, seeds in shard.arms:
+            planned = plan.arms[number]
+            size, steps = sizes[planned.name], _steps_of_an_update(planned)
+            total += len(seeds) * (COPIES * size.run + (steps or 0) * (size.step + MEASURES))
+            if steps is None:
+                unknown = max(unknown, shard.runs * (size.step + MEASURES))
+        workers.append(total)
+    more = f" and {_bytes(unknown)} for each step of its runs' batches" if unknown else ""
+    run = max(size.run for size in sizes.values())
+    return f"the largest worker takes about {_bytes(max(workers))} of memory{more}, a run's checkpoint {_bytes(run)}"
 
 
 def _where(plan: Plan) -> str:
@@ -46,14 +73,26 @@ def _where(plan: Plan) -> str:
 
 def _steps(planned: PlannedArm) -> float | None:
     """Environment steps that are left of an arm."""
-    left, record = planned.updates_left, planned.files.files.record()
+    left, each = planned.updates_left, _steps_of_an_update(planned)
+    return 0.0 if not left else None if each is None else left * each
+
+
+def _steps_of_an_update(planned: PlannedArm) -> float | None:
+    """Environment steps of a batch, as far as is known."""
+    record = planned.files.files.record()
     runs = [] if record is None else [run for run in record.runs.values() if run.updates and run.env_steps]
-    if not left:
-        return 0.0
     if runs:
-        return left * sum(run.env_steps for run in runs) / sum(run.updates for run in runs)
-    least = planned.settings["batch"].get("steps")
-    return left * least if least else None
+        return sum(run.env_steps for run in runs) / sum(run.updates for run in runs)
+    batch = planned.settings["batch"]
+    return batch["steps"] * batch.get("lanes", 1) if batch.get("steps") else None
+
+
+def _bytes(number: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"
 
 
 def _about(steps: float | None) -> str:

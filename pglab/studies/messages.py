@@ -33,11 +33,21 @@ class Checked:
     Attributes:
         by_torch: of each arm that is asked for under `backend=native`, why torch computes it; empty where compiled
             code does, None where nobody asks.
+        sizes: of each arm, where there is only to be a plan.
     """
 
     problem: str | None
     programs: tuple[str, ...] = ()
     by_torch: tuple[str | None, ...] = ()
+    sizes: tuple["Size", ...] = ()
+
+
+@dataclass(frozen=True)
+class Size:
+    """Bytes of everything that an update changes in a run of an arm, and of a step of its batches."""
+
+    run: int
+    step: int
 
 
 @dataclass(frozen=True)

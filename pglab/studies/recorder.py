@@ -154,8 +154,8 @@ class Recorder:
         """
         if not event.told:
             self._losses.update(shard.each)
-        if (times := max(self._losses[run] for run in shard.each)) >= TRIES:
-            return self.failed(shard, Failed(f"{WITHOUT_A_WORD}, {times} times in a row"))
+        if max(self._losses[run] for run in shard.each) >= TRIES:
+            return self.failed(shard, Failed(f"{WITHOUT_A_WORD}, again and again"))
         for number, seeds in shard.arms:
             self._ongoing[number].rewind(seeds)
         return [shard]

@@ -23,6 +23,7 @@ from pglab.studies.ending import say_next, say_results, say_what_became
 from pglab.studies.execute import execute
 from pglab.studies.forecast import forecast
 from pglab.studies.known_twins import note_twins, told_twins
+from pglab.studies.messages import Size
 from pglab.studies.notes import backends, lacks_baseline, unused_baseline
 from pglab.studies.outside import outside
 from pglab.studies.plan import Plan, make_plan
@@ -82,10 +83,12 @@ class Tried:
     Attributes:
         programs: by the name of each arm, and of arms that the study has besides.
         by_torch: why torch computes an arm under `backend=native`, empty where compiled code does; by its shown name.
+        sizes: of the arms by name, where there is only to be a plan.
     """
 
     programs: Programs = field(default_factory=dict)
     by_torch: Mapping[str, str] = field(default_factory=dict)
+    sizes: Mapping[str, Size] = field(default_factory=dict)
 
 
 def train(composed: Sequence[Composed], command: str = "") -> Trained:
@@ -109,7 +112,7 @@ def train(composed: Sequence[Composed], command: str = "") -> Trained:
         except InputError as error:
             doubt = f"the command would be refused as things are here: {error}"
         _say_notes(plan, console, tried)
-        console.table(forecast(plan))
+        console.table(forecast(plan, tried.sizes))
         for line in filter(None, (told_twins(plan), doubt)):
             console.say(line)
         return Trained(plan, Outcome())
@@ -286,4 +289,5 @@ def _tried(plan: Plan, pool: LocalPool) -> Tried:
     programs = dict(zip([*names, *(record.arm for record in stored)], texts, strict=True))
     shown = dict(zip([arm.name for arm in plan.arms], plan.names, strict=True))
     why = {shown.get(name, name): why for name, why in zip(names, checked.by_torch, strict=True)}
-    return Tried(programs, {name: reason for name, reason in why.items() if reason is not None})
+    sizes = dict(zip(names, checked.sizes, strict=False))
+    return Tried(programs, {name: reason for name, reason in why.items() if reason is not None}, sizes)

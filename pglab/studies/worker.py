@@ -15,7 +15,20 @@ import numpy as np
 from pglab.errors import InputError
 from pglab.settings import identity, used
 from pglab.store.states import Saved
-from pglab.studies.messages import Check, Checked, Checkpoint, Done, Failed, Film, Job, Leave, Lost, Result, Updated
+from pglab.studies.messages import (
+    Check,
+    Checked,
+    Checkpoint,
+    Done,
+    Failed,
+    Film,
+    Job,
+    Leave,
+    Lost,
+    Result,
+    Size,
+    Updated,
+)
 from pglab.studies.provenance import foreign_targets
 from pglab.studies.tracebacks import own_part
 
@@ -51,7 +64,7 @@ def serve(connection: Connection) -> None:
 
 
 def _check(order: Check) -> Checked:
-    from pglab.build import build_component, check_components, simplest, why_by_torch
+    from pglab.build import build_component, check_components, simplest, size_of, why_by_torch
     from pglab.watching.stage import FILMED, check_drawn
 
     try:
@@ -64,7 +77,8 @@ def _check(order: Check) -> Checked:
     asked = [used(simplest(identity(settings))) for settings in order.settings]
     by_torch = tuple(why_by_torch(settings) for settings in order.settings)
     trusted = {name.partition(".")[0] for settings in order.settings for name in foreign_targets(settings)}
-    return Checked(None, (*asked, *(_program(stored, trusted) for stored in order.stored)), by_torch)
+    sizes = tuple(Size(*size_of(settings)) for settings in order.settings if settings["plan"])
+    return Checked(None, (*asked, *(_program(stored, trusted) for stored in order.stored)), by_torch, sizes)
 
 
 def _program(stored: Mapping[str, Any], trusted: Collection[str]) -> str:

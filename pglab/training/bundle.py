@@ -248,7 +248,7 @@ class Bundle:
                 runs=np.concatenate([trainee.table_rows for trainee in trainees]),
                 shuffling=runs.shuffling,
                 episodes=kept,
-                steps=Steps(kept.run, kept.length, numbers=kept.obs.shape[-1]),
+                steps=Steps(kept.run, kept.length, numbers=kept.obs.shape[-1] if critics else self._policy.model.width),
                 weights=weights,
                 standardized=torch.from_numpy(anew),
                 weigh=partial(self._weigh, trainees, kept, again=True),

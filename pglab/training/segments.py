@@ -113,7 +113,7 @@ class Lanes:
     def _played(self, policy: Policy, parameters: Tensor, keys: Streams, rows: Tensor) -> "_Log":
         batch, world, device = self._batch, self._world, parameters.device
         together = rows.repeat(2) if len(rows) == 1 else rows  # no product alone in its batch
-        weights = policy.model.layout.unflatten(parameters[together])
+        weights = policy.model.laid_out(parameters[together])
         transitions = fold_in(keys.transitions[rows][:, None], self._lane)
         actions = fold_in(keys.actions[together][:, None], torch.arange(self._filled, device=device))
         times = torch.arange(batch.steps, device=device)[:, None, None]

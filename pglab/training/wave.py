@@ -113,7 +113,7 @@ def play(wave: Wave, world: World, policy: Policy, parameters: Tensor, streams: 
         world.prepare(torch.from_numpy(wave.begun))
     state = world.reset(reset_uniforms(world, streams.problems[run][:, None], first_keys, prompts))
     flat = parameters[run]
-    weights = policy.model.layout.unflatten(flat)
+    weights = policy.model.laid_out(flat)
     wave.alive &= wave.needed
     live = np.arange(len(wave.run))
     t = 0
@@ -154,7 +154,7 @@ def play(wave: Wave, world: World, policy: Policy, parameters: Tensor, streams: 
             state = tuple(part.index_select(0, index) for part in state)
             transitions, actions = transitions.index_select(0, index), actions.index_select(0, index)
             flat = flat.index_select(0, index)
-            weights = policy.model.layout.unflatten(flat)
+            weights = policy.model.laid_out(flat)
     wave.alive = wave.needed
 
 
@@ -164,8 +164,11 @@ def action_uniforms(policy: Policy, keys: Tensor) -> Tensor:
 
 
 def packed(waves: list[Wave]) -> Episodes:
-    """The episodes of all waves that belong to the batches, end to end, by run and in order of start."""
-    parts, index = [], []
+    """The episodes of all waves that belong to the batches, end to end, by run and in order of start.
+
+    What happened in the waves is taken out of them piece by piece, so that it is never in memory twice.
+    """
+    parts, index, bases = [], [], []
     offset = 0
     for wave in waves:
         bank, lane = np.nonzero(wave.alive)
@@ -179,6 +182,7 @@ def packed(waves: list[Wave]) -> Episodes:
         b, c = np.repeat(bank, length), np.repeat(lane, length)
         segment, j = np.divmod(t, SEGMENT)
         index.append(base[segment] + j * width[segment] + where[segment, b, c])
+        bases.append(base)
         offset += sizes.sum()
     run = np.concatenate([wave.run[bank] for wave, bank, _ in parts])
     length = np.concatenate([wave.length[bank, lane] for wave, bank, lane in parts])
@@ -187,28 +191,41 @@ def packed(waves: list[Wave]) -> Episodes:
     if len(waves) > 1:
         moved = (np.cumsum(length) - length)[order] - (np.cumsum(length[order]) - length[order])
         flat = flat[np.repeat(moved, length[order]) + np.arange(len(flat))]
-    segments = [segment for wave in waves for segment in wave.segments]
-    device = segments[0][0].device
-    steps = torch.from_numpy(flat).to(device)
-
-    def column(number: int) -> Tensor:
-        logs = torch.cat([segment[number].flatten(0, 1) for segment in segments])
-        taken = logs.index_select(0, steps)
-        return torch.cat((taken, torch.zeros_like(taken[:1])))
-
-    last = segments[0][0].new_zeros(len(run), segments[0][0].shape[-1])
+    last = waves[0].segments[0][0].new_zeros(len(run), waves[0].segments[0][0].shape[-1])
     at = 0
     for wave, bank, lane in parts:
         if wave.last_obs is not None:
             last[at : at + len(bank)] = wave.last_obs[bank, lane]
         at += len(bank)
+    obs, action, reward = _taken_out(waves, np.concatenate(bases), flat)
     return Episodes(
         run=run[order],
         length=length[order],
         terminated=np.concatenate([wave.terminated[bank, lane] for wave, bank, lane in parts])[order],
         truncated=np.concatenate([wave.truncated[bank, lane] for wave, bank, lane in parts])[order],
-        last_obs=last[torch.from_numpy(order).to(device)],
-        obs=column(0),
-        action=column(1),
-        reward=column(2),
+        last_obs=last[torch.from_numpy(order).to(last.device)],
+        obs=obs,
+        action=action,
+        reward=reward,
     )
+
+
+def _taken_out(waves: list[Wave], bases: np.ndarray, flat: np.ndarray) -> list[Tensor]:
+    """Obs, action and reward of some steps and a row of zeros, `[S + 1, …]` each, out of the waves' segments.
+
+    Args:
+        bases: where each segment begins, if all are laid end to end.
+        flat: where each step is there, `[S]`.
+    """
+    segments = [segment for wave in waves for segment in wave.segments]
+    for wave in waves:
+        wave.segments = []
+    columns = [log.new_zeros(len(flat) + 1, *log.shape[2:]) for log in segments[0]]
+    by_place = np.argsort(flat)
+    edges = np.append(np.searchsorted(flat[by_place], bases), len(flat))
+    for base, begin, end in reversed(list(zip(bases, edges[:-1], edges[1:], strict=True))):
+        steps = by_place[begin:end]
+        to, source = (torch.from_numpy(places).to(columns[0].device) for places in (steps, flat[steps] - base))
+        for column, log in zip(columns, segments.pop(), strict=True):
+            column.index_copy_(0, to, log.flatten(0, 1).index_select(0, source))
+    return columns

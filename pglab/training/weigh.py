@@ -105,6 +105,8 @@ class Weigher:
         arm, rows = self.arm, self.rows
         first, end = np.searchsorted(episodes.run, (rows.start, rows.stop))
         run, lengths = episodes.run[first:end] - rows.start, episodes.length[first:end]
+        if not len(lengths):  # all were too short to learn from
+            return
         begin = int(episodes.length[:first].sum())
         own = slice(begin, begin + int(lengths.sum()))
         length = torch.from_numpy(lengths).to(self._device)

@@ -142,7 +142,7 @@ def test_a_component_that_kills_its_worker_fails_after_three_tries_and_all_other
     grid = ["-m", *own_weightings, *tiny, "weighting=dies,rtg", "seeds=2", "study=s"]
     done = command_line([*grid, *on], tmp_path, **slurm.variables)
     assert done.returncode == 1
-    assert "without a word (killed, or out of memory?), 3 times in a row" in done.stdout
+    assert "without a word (killed, or out of memory?), again and again" in done.stdout
     status = {about["choices"]["weighting"]: about["runs"] for _, about in abouts(tmp_path / "results" / "s")}
     assert {seed: run["status"] for seed, run in status["rtg"].items()} == {"0": "finished", "1": "finished"}
     assert {seed: run["status"] for seed, run in status["dies"].items()} == {"0": "failed", "1": "failed"}

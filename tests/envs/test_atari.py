@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium.utils.seeding import np_random
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
 
 from pglab.algorithms.baselines import Value
@@ -56,12 +57,26 @@ def as_published(picture):
     return court
 
 
+def emulated(id, seed, actions, skip, sticky):
+    """Pictures and rewards by the emulator, frame by frame; frames are repeated and skipped by draws from the seed."""
+    env, random = gymnasium.make(id, frameskip=1, repeat_action_probability=0.0), np_random(seed)[0]
+    env.reset(seed=0)
+    pictures, rewards, last = [env.step(0)[0]], [], 0
+    for action in actions:
+        rewards.append(0.0)
+        for _ in range(random.integers(*skip)):
+            last = last if random.random() < sticky else action
+            picture, reward, *_ = env.step(last)
+            rewards[-1] += reward
+        pictures.append(picture)
+    return pictures, rewards
+
+
 def test_what_is_seen_of_pong_is_what_was_published():
     actions = np.random.default_rng(0).integers(2, size=120)
     world = AtariWorld("Pong", **PONG)
     ours, rewards = played(world.make(), 5, actions)
-    plain = gymnasium.make("ALE/Pong-v5", frameskip=(2, 5), repeat_action_probability=0.25)
-    pictures, plain_rewards = played(plain, 5, [[3, 2][action] for action in actions])
+    pictures, plain_rewards = emulated("ALE/Pong-v5", 5, [[3, 2][action] for action in actions], (2, 5), 0.25)
     shown = np.stack([as_published(picture) for picture in pictures])
     assert rewards == plain_rewards
     assert any(rewards)
@@ -70,17 +85,34 @@ def test_what_is_seen_of_pong_is_what_was_published():
     assert (world.observation.axes, world.observation.dtype) == ((1, 80, 80), torch.int8)
 
 
+def test_a_game_is_the_same_after_any_other_and_with_another_seed_another():
+    env = AtariWorld("Seaquest", sticky=0.25, fire=False).make()
+    actions = np.random.default_rng(1).integers(18, size=90)
+    first, other, again = (played(env, seed, actions)[0] for seed in (3, 4, 3))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
 def test_by_default_it_is_what_gymnasium_prepares():
-    world = AtariWorld("Pong", fire=False)
+    world = AtariWorld("Pong", fire=False, noops=0)
     actions = np.random.default_rng(1).integers(6, size=40)
     ours, _ = played(world.make(), 3, actions)
     plain = gymnasium.make("ALE/Pong-v5", frameskip=1, repeat_action_probability=0.0)
-    plain = AtariPreprocessing(plain, noop_max=30, frame_skip=4, screen_size=84, terminal_on_life_loss=True)
+    plain = AtariPreprocessing(_Later(plain), noop_max=0, frame_skip=4, screen_size=84, terminal_on_life_loss=True)
     theirs, _ = played(FrameStackObservation(plain, 4), 3, actions)
     assert np.array_equal(ours, theirs)
     assert (world.observation.axes, world.observation.dtype) == ((4, 84, 84), torch.uint8)
     fired, waiting = (played(AtariWorld("Breakout", fire=fire).make(), 3, [0] * 5)[0] for fire in (True, False))
     assert not np.array_equal(fired, waiting)  # there is a ball
+
+
+class _Later(gymnasium.Wrapper):
+    """Begins a frame later."""
+
+    def reset(self, **kwargs):
+        self.env.reset(**kwargs)
+        observation, *_, info = self.env.step(0)
+        return observation, info
 
 
 @pytest.mark.parametrize(

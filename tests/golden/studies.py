@@ -80,6 +80,14 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "pong_from_pixels": (
         *GAMES, "experiment=pong_from_pixels", "env.max_episode_steps=40", "weighting.reset=true,false",
     ),
+    "pong with one bias less": (
+        *GAMES, "experiment=pong_returns_to_the_end,pong_not_standardized,pong_discounted_states",
+        "env.max_episode_steps=40",
+    ),
+    "ppo_atari": (
+        "updates=2", "evaluation.episodes=1", "experiment=ppo_atari", "env.max_episode_steps=6", "batch.lanes=2",
+        "batch.steps=8", "reuse.minibatches=1", "reuse.epochs=1",
+    ),
     "convolutions": (
         *GAMES, "env=atari", "env.id=Breakout", "env.max_episode_steps=6", "batch=episodes", "network=conv,conv_impala",
     ),

@@ -12,6 +12,13 @@ EXACT = ("pglab.algorithms", "pglab.envs", "pglab.exact", "pglab.models.networks
 STORED = ("pglab.errors", "pglab.settings", "pglab.store")
 COMMAND_LINE = ("pglab.errors", "pglab.shell")
 READ_STORED = ("stored", "manifest")  # which arms a study asks for, and what computed them
+COLOURS_BY_PLACE = (
+    "code_level",
+    "continuous_control",
+    "pong",
+    "ppo_details",
+    "same_policy",
+)  # of no choice: tasks, actions
 ARE_EXACT = ("exact_variance", "group_estimators", "loss_value", "same_policy")
 
 
@@ -28,3 +35,14 @@ def test_only_figures_with_exact_values_import_more_than_results(file):
         for name in names:
             ours = name.split(".")[0] == "pglab"
             assert not ours or name == "pglab" or name.startswith(allowed), name
+
+
+@pytest.mark.parametrize("file", sorted((PAPER / "figures").glob("*.py")), ids=lambda file: file.stem)
+def test_a_choice_has_the_colour_that_it_has_in_every_figure(file):
+    imported = {
+        name.name
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
+    }
+    assert "colours" not in imported or file.stem in COLOURS_BY_PLACE

@@ -169,6 +169,7 @@ def test_a_choice_has_one_colour_in_every_figure():
     other = dict(zip(("gae", "rtg"), colours_of(["weighting=gae", "weighting=rtg"]), strict=True))
     assert one["rtg"] == other["rtg"]
     assert len({*one.values(), *other.values()}) == 3
+    assert colours_of(["running_mean_inclusive"]) == colours_of(["running_mean"])  # variants of one
     every = colours_of(["rtg", "mine", "none", "lr=0.1, weighting=rtg", "total"])
     assert len(set(every)) == 5
     assert every[0] == one["rtg"]

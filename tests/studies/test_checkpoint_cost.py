@@ -60,6 +60,9 @@ def test_a_worker_spends_little_of_its_time_on_handing_over_checkpoints(tmp_path
                 self.count += 1
             self.last = now
 
+        def poll(self) -> bool:
+            return False
+
     threading.Thread(target=drain, daemon=True).start()
     connection, began = Timed(), time.perf_counter()
     worker._train(job, connection)  # pyright: ignore[reportArgumentType]

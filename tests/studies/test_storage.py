@@ -83,7 +83,7 @@ def test_a_disk_that_fills_up(fills_up):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("left", range(2048, 106_000, 8192))
+@pytest.mark.parametrize("left", range(2048, 76_000, 8192))
 def test_a_disk_that_fills_up_at_some_point(fills_up, left: int):
     fills_up(left=left, logger="disabled")
 

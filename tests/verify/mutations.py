@@ -68,6 +68,7 @@ MUTATIONS = {
                 "psi if discounted_from_start(weighting) else psi * discount_powers(psi.shape[-1], gamma, psi)",
                 "psi",
             ),
+            ("training/arm.py", "return psi * powers[episodes.since]", "return psi"),
         ),
         ("weighting=rtg",),
         "tests/algorithms/test_weightings.py",
@@ -325,7 +326,10 @@ MUTATIONS = {
         f"{PROMPTS}::test_a_group_shares_its_prompt_and_prompts_are_the_same_in_every_arm",
     ),
     "1 / length missing": Mutation(
-        (("training/weigh.py", "psi = psi / batch.mask.sum(-1, keepdim=True).clamp(min=1)", "pass"),),
+        (
+            ("training/weigh.py", "psi = psi / batch.mask.sum(-1, keepdim=True).clamp(min=1)", "pass"),
+            ("training/weigh.py", "weight = weight / packed.everywhere(length)", "pass"),
+        ),
         ("weighting=rloo", "batch.group=2", "estimator.reduction=sequences", *TOKENS),
         f"{PROMPTS}::test_a_reduction_weighs_steps_as_its_formula_says",
     ),

@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 from analysis.paper.checks import above
 from analysis.paper.figure import Figure, Frames, Made, Study
 from analysis.paper.marks import by_seed, every_run, mean_and_band, reference
-from pglab.results.plots.style import COLUMN_WIDTH, colours, finished, legend_above, paper
+from pglab.results.plots.style import COLUMN_WIDTH, colours_of, finished, legend_above, paper
 
 NAMES = {"total": "total return", "rtg": "reward-to-go"}
 LIMIT = 200  # steps of CartPole-v0, hence the highest return
@@ -25,7 +25,7 @@ def make(frames: Frames) -> Made:
     tables = {weighting: by_seed(rows[rows["weighting"] == weighting]) for weighting in NAMES}
     with paper():
         figure, axes = plt.subplots(figsize=(COLUMN_WIDTH, 2.4), layout="constrained")
-        for (weighting, table), (colour, _) in zip(tables.items(), colours(2), strict=True):
+        for (weighting, table), (colour, _) in zip(tables.items(), colours_of(tables), strict=True):
             every_run(axes, table, colour)
             mean_and_band(axes, table, f"{NAMES[weighting]} (n = {len(table)})", color=colour, lw=1.6)
         reference(axes, LIMIT, "highest return")

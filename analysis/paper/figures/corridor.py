@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from analysis.paper.checks import Check, share, within_errors
 from analysis.paper.figure import Figure, Frames, Made, Study
 from analysis.paper.marks import by_seed, in_blocks, mean_and_band, reference
-from pglab.results.plots.style import COLUMN_WIDTH, colours, finished, legend_above, paper
+from pglab.results.plots.style import COLUMN_WIDTH, colours_of, finished, legend_above, paper
 
 LIMIT = 20_000  # steps of an episode, at which a run ends as diverged
 BEST = -(6 + 4 * 2**0.5)  # J of the best policy, p = 2 - √2
@@ -19,6 +19,7 @@ BLOCKS = ((91, 100), (191, 200), (451, 500), (901, 1000))
 SMOOTH = 10  # episodes a point of the curves
 
 ALPHA_12, ALPHA_13, WITH_BASELINE = "α = $2^{-12}$", "α = $2^{-13}$", "baseline, α = $2^{-9}$, $α_w = 2^{-6}$"
+BASELINES = {ALPHA_13: "none", WITH_BASELINE: "value", ALPHA_12: "none"}
 PUBLISHED = {  # mean return over the episodes of each block
     ALPHA_12: (-23.8, -17.0, -12.6, -11.7),
     ALPHA_13: (-34.0, -22.5, -15.0, -12.4),
@@ -59,7 +60,9 @@ def _made(arms: Mapping[str, pd.DataFrame], names: Mapping[str, str] | None = No
     checks: list[Check] = []
     with paper():
         figure, axes = plt.subplots(figsize=(COLUMN_WIDTH, 2.4), layout="constrained")
-        for (arm, rows), (colour, _) in zip(arms.items(), colours(len(arms)), strict=True):
+        looks = dict(zip(BASELINES, colours_of(BASELINES.values()), strict=True))
+        for arm, rows in arms.items():
+            colour, _ = looks[arm]
             name = (names or {}).get(arm, arm)
             whole, capped = _whole_runs(rows)
             said = f"{name} (n = {len(whole)}{f', {capped} diverged' if capped else ''})"

@@ -14,7 +14,7 @@ from pglab.exact.estimators import best_baseline, gae, reward_to_go, total_retur
 from pglab.exact.moments import Moments
 from pglab.exact.values import values
 from pglab.results import mean_interval
-from pglab.results.plots.style import PAGE_WIDTH, colours, finished, legend_above, paper
+from pglab.results.plots.style import PAGE_WIDTH, colours_of, finished, legend_above, paper
 
 EPISODES = 1000  # a batch
 MEASURED_AT = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -50,7 +50,9 @@ ESTIMATORS: dict[str, Callable[[Corridor], Moments]] = {
     "GAE, λ = 0.5, true V": lambda at: gae(*at.tables, 1.0, 0.5, at.value),
     "GAE, λ = 0, true V": lambda at: gae(*at.tables, 1.0, 0.0, at.value),
 }
-HIDDEN = "reward-to-go − V(s)"  # nearly on the line of the constant J, hence drawn over it
+OVER = "reward-to-go − J"  # nearly on the line of V(s), hence drawn over it
+WEIGHTINGS = ("total", "total", "total", "rtg", "baseline", "rtg", "gae", "gae")  # whose colours the estimators have
+DASHES = ("-", "--", ":", "-", "-", "--", "-", "--")
 PUBLISHED = dict(zip(ESTIMATORS, (1959, 831, 550.6667, 733, 295, 277, 13.1195, 3), strict=True))  # at p = .5
 
 OF_ARM = {  # (weighting, its returns): the estimator that an arm measures, without and with the baseline J
@@ -87,10 +89,11 @@ def make(frames: Frames) -> Made:
     checks: list[Check] = []
     with paper():
         figure, axes = plt.subplots(figsize=(PAGE_WIDTH, 2.8), layout="constrained")
-        for (name, moments), (colour, dashes) in zip(ESTIMATORS.items(), colours(len(ESTIMATORS)), strict=True):
-            if name == HIDDEN:
-                colour, dashes = "black", ":"
-            order = 3 if name == HIDDEN else 2
+        weightings = dict.fromkeys(WEIGHTINGS)
+        of_weighting = dict(zip(weightings, colours_of(weightings), strict=True))
+        for (name, moments), weighting, dashes in zip(ESTIMATORS.items(), WEIGHTINGS, DASHES, strict=True):
+            colour, _ = of_weighting[weighting]
+            order = 3 if name == OVER else 2
             of_p = [moments(at).variance for at in solved]
             axes.plot(CURVE, of_p, dashes, color=colour, lw=1.2, label=name, zorder=order)
             exact = moments(half)

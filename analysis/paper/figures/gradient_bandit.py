@@ -6,7 +6,7 @@ from matplotlib.ticker import PercentFormatter
 from analysis.paper.checks import near
 from analysis.paper.figure import Figure, Frames, Made, Study
 from analysis.paper.marks import by_seed, mean_and_band
-from pglab.results.plots.style import COLUMN_WIDTH, colours, finished, legend_above, paper
+from pglab.results.plots.style import COLUMN_WIDTH, colours_of, finished, legend_above, paper
 
 PUBLISHED = {0.1: {"running_mean_inclusive": 0.86, "none": 0.49}}  # share over the last steps, by α and baseline
 TOLERANCE = 0.04
@@ -30,10 +30,9 @@ def make(frames: Frames) -> Made:
     checks = []
     with paper():
         figure, axes = plt.subplots(figsize=(COLUMN_WIDTH, 2.4), layout="constrained")
-        looks = colours(2)
         for (rate, study), dashes in zip(STUDIES.items(), ("-", "--"), strict=True):
             measured = frames[study.name].dropna(subset=["optimal_action"])
-            for (baseline, name), (colour, _) in zip(NAMES.items(), looks, strict=True):
+            for (baseline, name), (colour, _) in zip(NAMES.items(), colours_of(NAMES), strict=True):
                 arm = measured[measured["baseline"] == baseline]
                 table = by_seed(arm, "optimal_action")
                 said = f"{name}, α = {rate:g} (n = {len(table):,})"

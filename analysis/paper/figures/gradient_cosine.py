@@ -8,7 +8,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from analysis.paper.checks import Check, above
 from analysis.paper.figure import Figure, Frames, Made, Study
 from pglab.results import mean_interval
-from pglab.results.plots.style import GREY, PAGE_WIDTH, colours, finished, legend_above, paper
+from pglab.results.plots.style import GREY, PAGE_WIDTH, colours_of, finished, legend_above, paper
 
 NAMES = {
     "total": "total return",
@@ -50,7 +50,7 @@ def make(frames: Frames) -> Made:
         figure, panels = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 2.3), sharey=True, layout="constrained")
         for axes, (point, name) in zip(panels, POINTS.items(), strict=True):
             here = cosines[cosines["point"] == point]
-            for (weighting, label), (colour, _) in zip(NAMES.items(), colours(len(NAMES)), strict=True):
+            for (weighting, label), (colour, _) in zip(NAMES.items(), colours_of(NAMES), strict=True):
                 table = here[here["weighting"] == weighting].pivot(index="seed", columns="size", values="cosine")
                 found = np.array([mean_interval(table[size].to_numpy()) for size in EPISODES])
                 said = f"{label} (n = {len(table)})"

@@ -18,7 +18,7 @@ from pglab.envs.sequences import stop_or_continue, verifiable_bandit
 from pglab.exact.gradients import gradient_by_theorem
 from pglab.exact.group_estimators import group_moments
 from pglab.results import mean_interval
-from pglab.results.plots.style import PAGE_WIDTH, colours, finished, legend_above, paper
+from pglab.results.plots.style import PAGE_WIDTH, colours_of, finished, legend_above, paper
 
 SIZES = (2, 3, 4, 6, 8, 12, 16)
 SUCCESS = (0.01, 0.02, 0.04, 0.08, 0.15, 0.25, 0.4, 0.6, 0.8, 0.95)  # probabilities of a right sequence
@@ -33,6 +33,10 @@ CURVES: dict[str, tuple[Callable[[int], Any], Reduction]] = {
     "GRPO, mean over each sequence": (lambda group: GRPO(1.0, group), "sequences"),
     "REINFORCE++": (lambda group: ReinforcePlusPlus(1.0, group), "tokens"),
 }
+WEIGHTINGS = ("rloo", "rloo", "group_mean", "opo", "grpo", "grpo", "grpo", "reinforce_pp")  # whose colours curves have
+DASHES = {"episodes": "-", "budget": "-", "tokens": "--", "sequences": ":"}
+CHOICES = list(dict.fromkeys(WEIGHTINGS))
+COLOURS = {choice: colour for choice, (colour, _) in zip(CHOICES, colours_of(CHOICES), strict=True)}
 WIDE = ("RLOO", "RLOO, mean over each sequence")  # others lie on them
 GROUPS_OF_P = (2, 4, 8, 16)
 SHARES = np.array([0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.4, 0.5])
@@ -85,15 +89,15 @@ def make(frames: Frames) -> Made:
     """Exact but for the two panels of lengths, which are measured."""
     with paper():
         figure, axes = plt.subplots(3, 3, figsize=(PAGE_WIDTH, 6.4), layout="constrained")
-        problem, styles = stop_or_continue(POSITIONS), colours(len(CURVES))
-        for (name, (weighting, reduction)), (colour, dashes) in zip(CURVES.items(), styles, strict=True):
+        problem = stop_or_continue(POSITIONS)
+        for (name, (weighting, reduction)), choice in zip(CURVES.items(), WEIGHTINGS, strict=True):
             by_size = [exact(problem, weighting(n), n, reduction) for n in SIZES]
             stops = [1 - p ** (1 / POSITIONS) for p in SUCCESS]
             by_success = [exact(problem, weighting(GROUP), GROUP, reduction, stop) for stop in stops]
-            style = {"color": colour, "lw": 2.4 if name in WIDE else 1.2}
+            style = {"color": COLOURS[choice], "ls": DASHES[reduction], "lw": 2.4 if name in WIDE else 1.2}
             for row, x, found in zip(axes, (SIZES, SUCCESS), (by_size, by_success), strict=False):
                 for column, ax in zip(np.transpose(found), row, strict=True):
-                    ax.plot(x, column, dashes, **style, label=name if ax is axes[0, 0] else None)
+                    ax.plot(x, column, **style, label=name if ax is axes[0, 0] else None)
         labels = ("cosine with ∇J", "length of the mean, × |∇J|", "variance of one, ÷ |mean|²")
         for above, under, label in zip(*axes[:2], labels, strict=True):
             above.set(xlabel="G, sequences of a prompt", ylabel=label, xticks=[2, 4, 8, 12, 16])
@@ -111,8 +115,9 @@ def make(frames: Frames) -> Made:
 
 def _weights(ax: Axes) -> None:
     """The weight of a prompt beside one that is solved half of the time."""
-    for group, (colour, dashes) in zip(GROUPS_OF_P, colours(len(GROUPS_OF_P)), strict=True):
-        ax.plot(SHARES, [weight(p, group) for p in SHARES], dashes, color=colour, lw=1.2)
+    colour = COLOURS["grpo"]
+    for group in GROUPS_OF_P:
+        ax.plot(SHARES, [weight(p, group) for p in SHARES], color=colour, lw=1.2)
         place = {2: "top", 4: "bottom"}.get(group, "center")
         ax.annotate(f"G = {group} ", (SHARES[0], weight(SHARES[0], group)), color=colour, va=place, ha="right", size=6)
     ax.plot(SHARES, 0.5 / np.sqrt(SHARES * (1 - SHARES)), ":", color="black", lw=1)
@@ -136,14 +141,14 @@ def _differences(rows: pd.DataFrame, weighting: str, reduction: str) -> pd.DataF
 
 
 def _lengths(ax: Axes, rows: pd.DataFrame, weighting: str) -> None:
-    for reduction, (colour, dashes) in zip(REDUCTIONS[:2], colours(2), strict=True):
+    colour = COLOURS[weighting]
+    for reduction in REDUCTIONS[:2]:
         apart = _differences(rows, weighting, reduction)
         apart = apart.T.groupby((apart.columns - 1) // 10 * 10 + 5.5).mean().T  # the means of ten updates each
         middle, low, high = np.array([mean_interval(apart[update].to_numpy()) for update in apart]).T
-        ax.plot(apart.columns, middle, dashes, color=colour, lw=1)
+        ax.plot(apart.columns, middle, DASHES[reduction], color=colour, lw=1, label=reduction)
         ax.fill_between(apart.columns, low, high, color=colour, alpha=0.2, lw=0)
-        place = 0.02 if reduction == "sequences" else 0.5
-        ax.annotate(reduction, (place, 0.02), xycoords="axes fraction", color=colour, size=6)
+    ax.legend(frameon=False, fontsize=6, loc="lower left")
     ax.axhline(0, color="0.6", lw=0.8)
     ax.set(xlabel="update", ylabel=f"tokens of a sequence more\nthan with a budget ({weighting})")
 

@@ -7,7 +7,7 @@ import pandas as pd
 from analysis.paper.checks import above, below, share
 from analysis.paper.figure import Figure, Frames, Made, Study
 from analysis.paper.marks import by_seed, every_run, in_blocks, mean_and_band, reference
-from pglab.results.plots.style import PAGE_WIDTH, colours, finished, legend_above, paper
+from pglab.results.plots.style import PAGE_WIDTH, colours_of, finished, legend_above, paper
 
 BLOCK = 100  # episodes
 RANDOM_PLAY = 22.3  # mean return of a uniform policy
@@ -37,7 +37,8 @@ def make(frames: Frames) -> Made:
         f"sigmoid as answered, from {UNIFORM}": _blocks(fixed[~is_small]),
     }
     softmax, broken, small, uniform = tables.values()
-    looks = {name: colour for name, (colour, _) in zip(tables, colours(len(tables)), strict=True)}
+    heads = colours_of(["softmax", "sigmoid_action_blind", "sigmoid", "sigmoid"])
+    looks = {name: colour for name, (colour, _) in zip(tables, heads, strict=True)}
     labels = {name: f"{name} (n = {len(table)})" for name, table in tables.items()}
     *asked, last = tables
     with paper():

@@ -14,7 +14,7 @@ from pglab.envs.finite import corridor
 from pglab.exact.policy import policy_on
 from pglab.exact.surrogate import promised_and_gained
 from pglab.models.networks import Tabular
-from pglab.results.plots.style import PAGE_WIDTH, colours, finished, legend_above, paper
+from pglab.results.plots.style import PAGE_WIDTH, colours_of, finished, legend_above, paper
 
 NAMES = {"total": "total return", "rtg": "reward-to-go", "baseline": "reward-to-go − mean of the other episodes"}
 EXACT = Study(
@@ -43,7 +43,7 @@ ROWS = ((CARTPOLE, "return_mean", "CartPole: mean return"), (EXACT, "objective",
 def make(frames: Frames) -> Made:
     """Loss over updates, objective over updates, and one against the other."""
     checks: list[Check] = []
-    looks = dict(zip(NAMES, colours(len(NAMES)), strict=True))
+    looks = dict(zip(NAMES, colours_of(NAMES), strict=True))
     with paper():
         figure, grid = plt.subplots(2, 3, figsize=(PAGE_WIDTH, 4.0), layout="constrained")
         for (study, column, label), (loss, meant, both) in zip(ROWS, grid, strict=True):

@@ -13,7 +13,7 @@ from pglab.envs.problems import random_mdp
 from pglab.exact.gradients import gradient_by_theorem
 from pglab.exact.policy import policy_on, policy_table, score_table
 from pglab.models.networks import Tabular
-from pglab.results.plots.style import GREY, PAGE_WIDTH, colours, finished, legend_above, paper
+from pglab.results.plots.style import GREY, PAGE_WIDTH, colours, colours_of, finished, legend_above, paper
 
 ALPHA = 0.001
 POINTS, STATES, GAMMA = 20, 5, 0.9
@@ -48,7 +48,8 @@ def make(frames: Frames) -> Made:
     of_softmax, of_sigmoid = _exact_gradients()
     with paper():
         figure, (curves, norms, exact) = plt.subplots(1, 3, figsize=(PAGE_WIDTH, 2.2), layout="constrained")
-        for (name, arm), (colour, _), dashes in zip(arms.items(), colours(3), ("-", (0, (2, 2)), "-"), strict=True):
+        looks = zip(colours_of(["softmax", "sigmoid", "sigmoid"]), ("-", (0, (2, 2)), "-"), strict=True)
+        for (name, arm), ((colour, _), dashes) in zip(arms.items(), looks, strict=True):
             mean_and_band(
                 curves, by_seed(arm), f"{name} (n = {arm['seed'].nunique()})", color=colour, lw=1.6, ls=dashes
             )

@@ -8,7 +8,7 @@ from matplotlib.ticker import FuncFormatter
 from analysis.paper.checks import Check, above
 from analysis.paper.figure import Figure, Frames, Made, Study
 from pglab.results import mean_interval
-from pglab.results.plots.style import PAGE_WIDTH, colours, finished, legend_above, paper
+from pglab.results.plots.style import PAGE_WIDTH, colours_of, finished, legend_above, paper
 
 NAMES = {
     "total": "total return",
@@ -44,7 +44,9 @@ def make(frames: Frames) -> Made:
     with paper():
         figure, panels = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 2.4), sharey=True, layout="constrained")
         for axes, (optimizer, rates) in zip(panels, RATES.items(), strict=True):
-            for place, ((weighting, name), (colour, _)) in enumerate(zip(NAMES.items(), colours(4), strict=True)):
+            for place, ((weighting, name), (colour, _)) in enumerate(
+                zip(NAMES.items(), colours_of(NAMES), strict=True)
+            ):
                 table = scores[optimizer, weighting].unstack("optimizer.lr")
                 found = np.array([mean_interval(table[rate].to_numpy()) for rate in rates])
                 beside = np.array(rates) * 1.06 ** (place - 1.5)

@@ -47,6 +47,7 @@ CHOICES = (
     ("a2c", "ppo", "ppo_cleanrl", "ppo_sb3", "trpo", "npg"),
 )
 PLACES = {choice: place for group in CHOICES for place, choice in enumerate(group)}
+PLACES["running_mean_inclusive"] = PLACES["running_mean"]  # a variant of it
 
 
 def colours_of(names: Iterable[str]) -> list[tuple[Colour, str]]:
