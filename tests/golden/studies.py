@@ -91,7 +91,7 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "convolutions": (
         *GAMES, "env=atari", "env.id=Breakout", "env.max_episode_steps=6", "batch=episodes", "network=conv,conv_impala",
     ),
-    "doom": ("experiment=doom_basic,doom_defend", "updates=2", "evaluation.episodes=1", "batch.steps=3"),
+    "doom": ("env=doom", "experiment=doom_basic,doom_defend", "updates=2", "evaluation.episodes=1", "batch.steps=3"),
     "minatar": (*GAMES, "env=minatar", "env.max_episode_steps=30", "batch=episodes", "network=conv_minatar"),
     # How a batch is cut and used.
     "surrogates": (*SEGMENTS, "surrogate=pg,ratio,clip,kl,kl_adaptive", "reuse=epochs"),
