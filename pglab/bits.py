@@ -12,8 +12,8 @@ through this module for it:
   bits can differ (`aligned`, `step_blocks`, `tanh`).
 - *Alignment in memory*: the bits of a matrix product depend on where its matrices lie, so they
   all lie alike (`affine`).
-- *Nothing shared*: a sum of a few chosen rows is made in their order, whatever else is summed (`affine` of
-  whole numbers).
+- *In order*: a sum of a few chosen rows is made in their order, whatever else is summed (`affine` of whole
+  numbers).
 - *Never alone*: another routine, with other bits, computes a batch of one matrix product
   (`keep_company`, `step_blocks`).
 """

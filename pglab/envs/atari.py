@@ -153,8 +153,7 @@ class _Console(gymnasium.Wrapper):
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         emulator, reward = self._emulator, 0.0
-        fixed = self._high == self._low + 1
-        for _ in range(self._low if fixed else self.np_random.integers(self._low, self._high)):
+        for _ in range(self.np_random.integers(self._low, self._high)):  # draws nothing where there is one number
             if not self._sticky or self.np_random.random() >= self._sticky:
                 self._last = action
             reward += emulator.ale.act(emulator._action_set[self._last], 1.0)
