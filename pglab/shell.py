@@ -56,6 +56,7 @@ def ended(work: Callable[[], int]) -> int:
     except KeyboardInterrupt as interruption:
         if said := str(interruption):
             print(said, file=sys.stderr)
+        exec("")  # has CPython forget one that came up through an `exec`: it would end as if nobody had caught it
         return INTERRUPTED
 
 

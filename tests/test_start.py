@@ -79,6 +79,16 @@ def test_every_command_is_known_to_that_test():
     assert names == set(COMMANDS)
 
 
+def test_an_interruption_that_a_command_caught_is_its_exit_status_wherever_it_came(tmp_path: Path):
+    """Python makes the functions of a dataclass by `exec`: one that comes there once killed a command that caught it."""
+    lines = ["import sys", "from pglab.shell import ended", "sys.exit(ended(lambda: exec('raise KeyboardInterrupt')))"]
+    (tmp_path / "interrupted.py").write_text("\n".join(lines))
+    variables = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    command = [sys.executable, "-m", "interrupted"]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 @pytest.mark.parametrize("parent", ["os.getppid()", "1"], ids=["there", "gone"])
 def test_a_child_whose_parent_is_gone_ends_though_its_pipe_is_open(tmp_path: Path, parent: str):
     (tmp_path / "waits.py").write_text("import time\n\ndef serve(connection):\n    time.sleep(2)\n")
