@@ -189,7 +189,8 @@ def _unknown(key: str, known: Iterable[str]) -> str:
     plain = [name for name in known if not name.rpartition(".")[2].startswith("_")]
     same_ending = [name for name in plain if name.endswith(f".{key}")]
     of_group = re.findall(r"^([a-z]\w*):", "".join(_text(group, choice) for choice in _names_of_choices(group)), re.M)
-    near = [f"{group}.{name}" for name in difflib.get_close_matches(ending, of_group, n=3)]
+    as_word = [name for name in of_group if ending in name.split("_")]
+    near = [f"{group}.{name}" for name in as_word or difflib.get_close_matches(ending, of_group, n=3)]
     guesses = (same_ending or list(dict.fromkeys(near)))[:3] or difflib.get_close_matches(key, plain, n=3)
     hint = f"; did you mean {' or '.join(guesses)}?" if guesses else ""
     return f"unknown key {key}{hint} (`python -m pglab --cfg job` prints every key)"

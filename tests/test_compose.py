@@ -222,3 +222,8 @@ def test_keys_of_a_users_own_choice_are_checked_like_any(own_folder: Path):
 def test_a_misspelt_key_is_sought_among_those_of_its_groups_choices(chosen: str):
     with pytest.raises(InputError, match=r"unknown key surrogate\.clp; did you mean surrogate\.clip\b"):
         compose_runs([chosen, "surrogate.clp=0.3"])
+
+
+def test_a_key_that_holds_the_word_is_nearer_than_one_that_is_spelt_alike():
+    with pytest.raises(InputError, match=r"unknown key env\.skip; did you mean env\.frame_skip\?"):
+        compose_runs(["env=atari", "env.skip=2"])
