@@ -10,12 +10,13 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 
 from pglab.envs.finite import FiniteMDP
-from pglab.envs.spaces import as_space, type_of
+from pglab.envs.spaces import Discrete, as_space, type_of
 from pglab.errors import InputError
 from pglab.models.optimizers import check_rows_apart
 from pglab.training.arm import Arm
 from pglab.training.bundle import Bundle, Shapes
 from pglab.training.clashes import clash
+from pglab.training.departure import is_distribution
 from pglab.training.diagnostics import GradientDiagnostics, NoDiagnostics
 from pglab.training.observations import Raw
 from pglab.training.randomness import generator
@@ -149,6 +150,12 @@ def check_components(settings: Settings) -> None:
         _fits("baseline", lambda: chosen.critic(shapes.world.observation, first, shapes.device))
     if problem := clash(shapes, arm):
         raise InputError(problem)
+    greedy, space = settings.get("evaluation", {}).get("greedy"), as_space(shapes.world.actions)  # verify has none
+    if greedy and isinstance(space, Discrete) and not is_distribution(shapes.head, space):
+        raise InputError(
+            f"evaluation.greedy=true takes the most probable action, and exp(log_prob) of {type(shapes.head).__name__} "
+            "is no probability: choose another head"
+        )
 
 
 def simplest(tree: Any) -> Any:

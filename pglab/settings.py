@@ -77,7 +77,7 @@ SHORT = 100  # letters of a folder's name
 SAID_WHOLE = frozenset({"seed", "id", "steps", "_target_"})  # endings of dotted keys that say too little alone
 RETIRED = {("weighting", "discount_states"): ("estimator", "discount_states")}  # and what says the same now
 
-# Groups and arguments that came later, at the setting that changes nothing: where a study was stored without them.
+# Groups, keys and arguments that came later, at the setting that changes nothing: where a study was stored without them.
 LATER_GROUPS = {
     "surrogate": {"_target_": "pglab.algorithms.objectives.Surrogate"},
     "reuse": {"_target_": "pglab.training.update.OneStep"},
@@ -87,6 +87,7 @@ LATER_GROUPS = {
     "rewards": {"_target_": "pglab.algorithms.rewards.Raw"},
     "backend": "torch",
 }
+LATER_KEYS = {"evaluation": {"greedy": False}}  # of mappings without a `_target_`
 LATER_ARGUMENTS = {
     "pglab.algorithms.losses.Estimator": {
         "clip_together": False, "budget": 1.0, "kl_reference": 0.0, "kl_form": "k3", "kl_in": "loss",
@@ -120,6 +121,7 @@ def as_now(identity: Mapping[str, Any]) -> dict[str, Any]:
     later, at the setting that changes nothing.
     """
     kept = {**LATER_GROUPS, **_with_later_arguments(identity)}
+    kept |= {name: {**later, **kept[name]} for name, later in LATER_KEYS.items() if isinstance(kept.get(name), Mapping)}
     for (group, key), (new_group, new_key) in RETIRED.items():
         old, new = identity.get(group, {}), identity.get(new_group, {})
         if key in old and old[key] == new.get(new_key):

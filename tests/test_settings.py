@@ -76,6 +76,7 @@ def test_a_setting_that_came_later_is_there_at_the_value_that_changes_nothing():
     assert now["weighting"]["baseline"]["fit"] == now["baseline"]["fit"] == "after"
     for key in ("surrogate", "reuse", "step", "schedule"):  # and so in the defaults of today
         assert compose_runs([])[0].settings[key] == now[key]
+    assert as_now({"evaluation": {"episodes": 100}})["evaluation"] == compose_runs([])[0].settings["evaluation"]
 
 
 OWN_INIT = """

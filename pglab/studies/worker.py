@@ -137,8 +137,8 @@ def _train(job: Job, connection: Connection) -> Done | Lost:
             reports.send(checkpoint())
             return Lost(told=True)
     reports.flush()
-    episodes = settings["evaluation"]["episodes"]
-    evaluations = bundle.evaluate(episodes) if episodes else [None] * len(arms)
+    how = settings["evaluation"]
+    evaluations = bundle.evaluate(**how) if how["episodes"] else [None] * len(arms)
     ended = zip(job.slices, saved(), evaluations, bundle.parameters(), strict=True)
     return Done(
         [

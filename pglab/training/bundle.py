@@ -23,10 +23,11 @@ from pglab.training.critic_lesson import CriticLesson, Targets, join
 from pglab.training.diagnostics import GradientDiagnostics, Witness, measured
 from pglab.training.episodes import Episodes, Steps
 from pglab.training.gradient import Gradient, Weights, step_factors
+from pglab.training.greedy import Greedy
 from pglab.training.grouped import in_use, refilled, with_greedy
 from pglab.training.measures import Measures, measure
 from pglab.training.observations import Observed
-from pglab.training.prompts import Greedy, group_of
+from pglab.training.prompts import group_of
 from pglab.training.randomness import Streams, generator
 from pglab.training.reference import anchored
 from pglab.training.rollout import Player, Target
@@ -127,12 +128,17 @@ class Bundle:
         if self._reference is not None:
             self._reference.copy_(parameters.expand_as(self._reference))
 
-    def evaluate(self, episodes: int) -> list[Evaluation]:
-        """Plays each run's present policy for as many episodes, on streams of the evaluation's own."""
+    def evaluate(self, episodes: int, greedy: bool = False) -> list[Evaluation]:
+        """Plays each run's present policy for as many episodes, on streams of the evaluation's own.
+
+        Args:
+            greedy: takes its most probable actions.
+        """
         shapes, runs, k = self._shapes, self._runs, len(self._runs.seed)
         target, unknown = Target(np.zeros(k, dtype=np.int64), np.full(k, episodes)), np.full(k, np.nan)
         keys = Streams.of(runs.seed.tolist(), "evaluation_", shapes.device)
-        played = shapes.player(shapes.world, self._policy, runs.parameters, keys, target, unknown)
+        policy: Any = self._greedy if greedy else self._policy
+        played = shapes.player(shapes.world, policy, runs.parameters, keys, target, unknown)
         returns, length = (x.reshape(-1, episodes) for x in (played.returns(), played.length))
         return [Evaluation(returns[rows], length[rows]) for rows in runs.arms]
 
@@ -159,7 +165,7 @@ class Bundle:
 
     @property
     def _greedy(self) -> Greedy:
-        return Greedy(self._policy, as_space(self._shapes.world.actions).size)
+        return Greedy(self._policy, as_space(self._shapes.world.actions))
 
     @property
     def _training(self) -> list[Trainee]:

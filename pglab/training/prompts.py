@@ -1,13 +1,7 @@
-"""Batches of groups: several episodes from each of several prompts. The greedy policy that they are held beside."""
+"""Batches of groups: several episodes from each of several prompts."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
-
-import torch
-from torch import Tensor
-
-from pglab.models.model import Model, Policy
 
 
 @dataclass(frozen=True)
@@ -42,30 +36,3 @@ class PromptGroups:
 def group_of(batch: Any) -> int:
     """Episodes of a batch that share a prompt; 1 where each has its own."""
     return batch.group if isinstance(batch, PromptGroups) else 1
-
-
-@dataclass(frozen=True)
-class Greedy:
-    """A policy that takes its most probable action, the first of equals. For actions that are counted.
-
-    Attributes:
-        policy: of which the probabilities are.
-        actions: how many there are.
-    """
-
-    policy: Policy
-    actions: int
-    draws: ClassVar[None] = None
-
-    @property
-    def model(self) -> Model:
-        return self.policy.model
-
-    def act(self, parameters: Mapping[str, Tensor], obs: Tensor, uniform: Tensor) -> Tensor:
-        outputs = self.policy.model(dict(parameters), obs)
-        every = torch.arange(self.actions, device=obs.device).expand(*outputs.shape[:-1], -1)
-        of_each = [self.policy.head.log_prob(outputs, action) for action in every.unbind(-1)]
-        return torch.stack(of_each, -1).argmax(-1)
-
-    def taken(self, action: Tensor) -> Tensor:
-        return self.policy.taken(action)

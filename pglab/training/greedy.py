@@ -1,0 +1,44 @@
+"""The policy that takes the most probable action of another."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pglab.envs.spaces import Discrete, Space
+from pglab.models.model import Model, Policy
+
+
+@dataclass(frozen=True)
+class Greedy:
+    """A policy that takes the most probable action, the first of equals; where actions are numbers, their medians.
+
+    A median is what a uniform of ½ leads to: of `gaussian` the mean, of `tanh_gaussian` the tanh of one.
+
+    Attributes:
+        policy: of which the probabilities are.
+        actions: their space.
+    """
+
+    policy: Policy
+    actions: Space
+
+    @property
+    def model(self) -> Model:
+        return self.policy.model
+
+    @property
+    def draws(self) -> int | None:
+        return self.policy.draws
+
+    def act(self, parameters: Mapping[str, Tensor], obs: Tensor, uniform: Tensor) -> Tensor:
+        """What `Policy.act` gives, whatever the uniforms."""
+        if not isinstance(self.actions, Discrete):
+            return self.policy.act(dict(parameters), obs, torch.full_like(uniform, 0.5))
+        outputs = self.policy.model(dict(parameters), obs)
+        every = torch.arange(self.actions.size, device=obs.device).expand(*outputs.shape[:-1], -1)
+        return torch.stack([self.policy.head.log_prob(outputs, one) for one in every.unbind(-1)], -1).argmax(-1)
+
+    def taken(self, action: Tensor) -> Tensor:
+        return self.policy.taken(action)
