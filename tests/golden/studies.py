@@ -1,8 +1,6 @@
 """Short studies that span every group, and the bits of all that their runs leave."""
 
 import hashlib
-import platform
-import re
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
@@ -13,6 +11,7 @@ import torch
 from pglab.build import build_arm, build_diagnostics, build_shapes
 from pglab.cli import compose_runs
 from pglab.studies.asked import runs_of
+from pglab.studies.chip import kernels
 from pglab.training.bundle import Bundle
 
 HASHES = Path(__file__).parent / "hashes.json"
@@ -173,10 +172,12 @@ STUDIES: dict[str, tuple[str, ...]] = {
 
 
 def machine() -> str:
-    """What the bits of a run depend on besides its configuration: instruction set, maker of the chip, torch."""
-    maker = re.search(r"vendor_id\s*:\s*(\S+)", Path("/proc/cpuinfo").read_text())
-    named = maker[1] if maker else platform.processor()
-    return f"{torch.backends.cpu.get_cpu_capability()} {named} torch {torch.__version__.partition('+')[0]}"
+    """What the bits of a run depend on besides its configuration: kernels, the chip's own instruction set, torch.
+
+    The chip's, because oneDNN, which computes `gelu` and convolutions, goes by it whatever PyTorch is told.
+    """
+    capability, chip, _ = kernels().values()
+    return f"{capability} on {chip} torch {torch.__version__.partition('+')[0]}"
 
 
 def bits(overrides: Iterable[str]) -> dict[str, dict[str, str]]:

@@ -58,7 +58,8 @@ def take():
 LARGE = {"ppo_details"}  # 128 arms, of which `tests/golden` trains one
 MUJOCO = {"ppo_continuous", "ppo_engstrom", "ppo_m_engstrom", "trpo_engstrom", "trpo_plus_engstrom", "reinforce_mujoco"}
 SHORT = {name: ["batch.steps=64"] for name in MUJOCO} | {"continuous_heads": ["batch.steps=4"]}
-SHORT["pong_from_pixels"] = ["batch.episodes=1", "env.max_episode_steps=30"]
+SHORT |= {name: ["batch.episodes=1", "env.max_episode_steps=30"] for name in EXPERIMENTS if name.startswith("pong_")}
+SHORT["ppo_atari"] = ["batch.lanes=1", "batch.steps=8", "reuse.epochs=1", "reuse.minibatches=1"]
 SHORT |= {"doom_basic": ["batch.steps=1"], "doom_defend": ["batch.lanes=1", "batch.steps=8"]}
 for passes in ("ppo_continuous", "ppo_engstrom", "ppo_m_engstrom", "continuous_heads"):
     SHORT[passes].append("reuse.epochs=1")
