@@ -77,7 +77,7 @@ SHORT = 100  # letters of a folder's name
 SAID_WHOLE = frozenset({"seed", "id", "steps", "_target_"})  # endings of dotted keys that say too little alone
 RETIRED = {("weighting", "discount_states"): ("estimator", "discount_states")}  # and what says the same now
 
-# Groups, keys and arguments that came later, at the setting that changes nothing: where a study was stored without them.
+# Groups, keys and arguments that came later, at the setting that changes nothing, for studies stored without them.
 LATER_GROUPS = {
     "surrogate": {"_target_": "pglab.algorithms.objectives.Surrogate"},
     "reuse": {"_target_": "pglab.training.update.OneStep"},

@@ -80,7 +80,7 @@ def test_every_command_is_known_to_that_test():
 
 
 def test_an_interruption_that_a_command_caught_is_its_exit_status_wherever_it_came(tmp_path: Path):
-    """Python makes the functions of a dataclass by `exec`: one that comes there once killed a command that caught it."""
+    """A dataclass is made by `exec`: an interruption that came there once killed a command that caught it."""
     lines = ["import sys", "from pglab.shell import ended", "sys.exit(ended(lambda: exec('raise KeyboardInterrupt')))"]
     (tmp_path / "interrupted.py").write_text("\n".join(lines))
     variables = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}

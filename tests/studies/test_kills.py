@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,21 +29,22 @@ KINDS = ("all", "all", "parent", "worker")
 
 
 @pytest.fixture(scope="module")
-def whole(command_line, tmp_path_factory: pytest.TempPathFactory):
-    """The results of a study whose seeds were trained one by one, and to which seed a first state belongs."""
+def whole(request: pytest.FixtureRequest, command_line, tmp_path_factory: pytest.TempPathFactory):
+    """A sweep, the results of it when seeds are trained one by one, and to which seed a first state belongs."""
+    sweep = (*SWEEP, f"backend={getattr(request, 'param', 'torch')}")
     folder, seed_of = put_watched(tmp_path_factory.mktemp("whole") / "here"), {}
     for seed in (0, 1, 2):
         (folder / "calls").unlink(missing_ok=True)
-        done = command_line([*SWEEP, f"seed={seed}", "workers=1"], folder)
+        done = command_line([*sweep, f"seed={seed}", "workers=1"], folder)
         assert done.returncode == 0, done.stderr
         firsts = {first for _, first in calls(folder)}
         assert len(firsts) >= UPDATES
         # What trial batches show while the components are checked belongs to nobody.
         seed_of = {first: seed_of.get(first) if first in seed_of else seed for first in {*seed_of, *firsts}}
-    return results(folder / "results" / "s"), seed_of
+    return sweep, results(folder / "results" / "s"), seed_of
 
 
-def kill(command_line, folder: Path, chance: random.Random) -> tuple[str, int]:
+def kill(command_line, sweep: Sequence[str], folder: Path, chance: random.Random) -> tuple[str, int]:
     """Starts the command and kills it, or parts of it, at some moment; the kind of kill, and the status."""
     kind, at_write, early = chance.choice(KINDS), chance.random() < 0.4, chance.random() < 0.05
 
@@ -50,7 +52,7 @@ def kill(command_line, folder: Path, chance: random.Random) -> tuple[str, int]:
         enough = len(calls(folder)) + chance.randrange(MOST)
         until(lambda: len(calls(folder)) >= enough, process, tick=0.001)
 
-    with command_line.started([*SWEEP, "seed=0,1,2"], folder) as process:
+    with command_line.started([*sweep, "seed=0,1,2"], folder) as process:
         if early:
             time.sleep(chance.uniform(0.0, 3.0))
         else:
@@ -74,14 +76,14 @@ def kill(command_line, folder: Path, chance: random.Random) -> tuple[str, int]:
 
 def kill_often(command_line, folder: Path, kills: int, whole) -> list[str]:
     """Kills commands until there were as many kills; whenever a study is finished, begins another one."""
-    expected, seed_of = whole
+    sweep, expected, seed_of = whole
     chance, kinds, number = random.Random(0), [], 0
     here, over, seen = put_watched(folder / "0"), set(), 0
     while len(kinds) < kills or number == 0 or over:
         if len(kinds) < kills:
-            kind, status = kill(command_line, here, chance)
+            kind, status = kill(command_line, sweep, here, chance)
         else:
-            kind, status = "ended", command_line([*SWEEP, "seed=0,1,2"], here).returncode
+            kind, status = "ended", command_line([*sweep, "seed=0,1,2"], here).returncode
         study = here / "results" / "s"
         assert (kind != "ended") or status in (0, 1)  # 1: the only run of a worker that was killed
         read_everything(study, UPDATES)
@@ -103,6 +105,7 @@ def kill_often(command_line, folder: Path, kills: int, whole) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("whole", ["torch", "native"], indirect=True)
 def test_a_study_that_is_killed_a_few_times_ends_with_the_same_bits(command_line, tmp_path: Path, whole):
     kill_often(command_line, tmp_path, kills=5, whole=whole)
 

@@ -4,9 +4,9 @@ import pytest
 
 from pglab.algorithms.gaussian import Gaussian, TanhGaussian
 from pglab.algorithms.heads import Sigmoid, Softmax
+from pglab.build import check_components
 from pglab.envs.cartpole import CartPole
 from pglab.envs.spaces import Box
-from pglab.build import check_components
 from pglab.errors import InputError
 from pglab.models.networks import Linear
 from pglab.sweep import compose_runs
