@@ -16,7 +16,7 @@ from analysis.paper.stored import read
 from analysis.paper.table import as_text
 from analysis.paper.training import train
 from pglab.errors import InputError
-from pglab.results import DamagedError, IncompleteStudy, load_references
+from pglab.results import DamagedError, IncompleteStudy, load_evaluation, load_references
 from pglab.results.plots import save
 from pglab.results.tables import write_table
 from pglab.shell import Parser, ended
@@ -101,7 +101,7 @@ def draw(figure: Figure, quick: bool, folder: Path, frames: Frames) -> tuple[Seq
     """
     for study in figure.studies:
         if study.name not in frames:
-            frames[study.name] = read(study, quick)
+            frames[study.name], frames.evaluations[study.name] = read(study, quick), read(study, quick, load_evaluation)
             frames.references[study.name] = load_references(study.folder(quick))
     made = figure.make(frames)
     drawing = marked_quick(made.figure) if quick else made.figure

@@ -16,11 +16,12 @@ class Frames(dict[str, pd.DataFrame]):
     """The frame of `pglab.results.load` of each study, by its name in the catalogue.
 
     Attributes:
-        references: the frame of `pglab.results.load_references` of each of them.
+        evaluations, references: the frames of `load_evaluation` and `load_references` of each of them.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.evaluations: dict[str, pd.DataFrame] = {}
         self.references: dict[str, pd.DataFrame] = {}
 
 

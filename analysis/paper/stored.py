@@ -3,7 +3,7 @@
 import json
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -17,8 +17,8 @@ from pglab.store.folder import studies_in
 from pglab.store.reader import ArmFolder
 
 
-def read(study: Study, quick: bool) -> pd.DataFrame:
-    """The frame of `pglab.results.load`, of the arms and seeds that the study's commands ask for.
+def read(study: Study, quick: bool, load: Callable[..., pd.DataFrame] = load) -> pd.DataFrame:
+    """The frame of `load` or `load_evaluation` of `pglab.results`, of the arms and seeds that the commands ask for.
 
     A folder may hold more: arms of former settings, seeds that somebody added.
 
@@ -70,8 +70,8 @@ def _values(swept: str) -> list[str]:
 
 
 def _plain(text: str) -> Any:
-    """Numbers and lists by their value: 0.50 is 0.5, however it was written."""
+    """Numbers, truths and lists by their value: 0.50 is 0.5 and True is true, however it was written."""
     try:
-        return json.loads(text)
+        return json.loads(text.lower())
     except ValueError:
         return text

@@ -33,12 +33,14 @@ def test_every_figure_has_its_own_name_and_studies_of_one_name_are_the_same():
     assert all(study.quick < study.seeds for study in studies)
 
 
-def test_the_first_job_of_every_command_of_the_catalogue_composes(monkeypatch):
+@pytest.mark.slow
+def test_the_first_job_of_every_command_of_the_catalogue_composes_and_is_found_again(monkeypatch):
     jobs = sweep._jobs
     monkeypatch.setattr(sweep, "_jobs", lambda given: jobs(given)[:1])
     for study in {study.name: study for figure in FIGURES for study in figure.studies}.values():
         (composed,) = sweep.compose_runs(study.commands(quick=True)[-1])
         assert (composed.settings["study"], composed.settings["seeds"]) == (f"{study.name}_quick", study.quick)
+        assert stored._fits(stored._of_arm(composed.overrides), stored._of_arm(study.sweeps[-1])), study.name
 
 
 def test_files_table_page_and_manifest_are_written(build, capsys):
