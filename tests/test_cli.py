@@ -150,12 +150,13 @@ def test_under_another_launcher_each_job_trains_and_returns_its_mean_score(
     assert "my own mistake" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "chosen",
     [
         ["experiment=by_itself"],
-        pytest.param(["--config-name", "own"], marks=pytest.mark.slow),
-        pytest.param(["experiment=told"], marks=pytest.mark.slow),
+        ["--config-name", "own"],
+        ["experiment=told"],
     ],
     ids=" ".join,
 )
@@ -178,6 +179,7 @@ def test_a_launcher_of_ones_own_is_not_for_run(tmp_path: Path, with_launcher, mo
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
 def test_an_interruption_between_two_jobs_does_not_claim_that_nothing_was_written(
     command_line, tmp_path: Path, tiny, with_launcher
 ):

@@ -35,9 +35,8 @@ def refusal(*overrides: str) -> str:
     [
         (["weighting=total,rtg,baseline,gae"], ["none", "none", "value", "value"]),
         (["weighting=baseline,gae", "baseline=none"], ["none", "none"]),
-        (["weighting=baseline,gae", "baseline=leave_one_out"], ["leave_one_out"] * 2),
         (["weighting=gae", "experiment=corridor_reinforce,corridor_baseline"], ["none", "value_table"]),
-        (["experiment=weighting_ablation", "head=softmax"], ["value"] * 4),
+        pytest.param(["experiment=weighting_ablation", "head=softmax"], ["value"] * 4, marks=pytest.mark.slow),
     ],
     ids=str,
 )

@@ -68,6 +68,7 @@ def test_the_best_setting_of_each_arm_gets_fresh_seeds_and_goes_on_with_the_same
     pd.testing.assert_frame_equal(again, confirmed)
 
 
+@pytest.mark.slow
 def test_without_a_word_values_are_tuned_twenty_fresh_seeds_are_asked_for_and_the_study_lies_beside_the_first(
     tuned: Path, capsys: pytest.CaptureFixture[str]
 ):

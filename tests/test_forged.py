@@ -65,8 +65,8 @@ def object_npz(arm: Path) -> None:
 
 
 def huge_parquet(arm: Path) -> None:
-    """A billion rows of one value, in a few kilobytes."""
-    rows = 2**26
+    """A quarter of a billion numbers of one value, in a few kilobytes."""
+    rows = 2**24
     column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, dtype=np.int8)), pa.array([0]))
     content = io.BytesIO()
     table = pa.table({"seed": column, **{f"c{n}": column for n in range(15)}})

@@ -267,6 +267,7 @@ def test_the_test_line_is_what_continuous_integration_runs():
     assert len([line for line in README.splitlines() if line.endswith("python -m pytest")]) == 1
 
 
+@pytest.mark.slow
 def test_a_wheel_carries_the_configuration_and_runs_without_the_source(tmp_path):
     build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)

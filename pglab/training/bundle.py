@@ -73,6 +73,7 @@ class Bundle:
 
     def __init__(self, shapes: Shapes, arms: list[Arm], diagnostics: GradientDiagnostics | None = None) -> None:
         self._shapes, self._policy, self._diagnostics = shapes, shapes.policy(), diagnostics
+        self._greedy = Greedy(self._policy, as_space(shapes.world.actions))
         draw, device = self._policy.model.draw, shapes.device
         drawn = [draw(arm.init, [generator(seed, "weights") for seed in arm.seeds], device) for arm in arms]
         self._runs = Runs.begin([arm.seeds for arm in arms], [arm.updates for arm in arms], torch.cat(drawn))
@@ -129,11 +130,7 @@ class Bundle:
             self._reference.copy_(parameters.expand_as(self._reference))
 
     def evaluate(self, episodes: int, greedy: bool = False) -> list[Evaluation]:
-        """Plays each run's present policy for as many episodes, on streams of the evaluation's own.
-
-        Args:
-            greedy: takes its most probable actions.
-        """
+        """Plays each run's present policy, or the greedy one, so many episodes, on streams of the evaluation's own."""
         shapes, runs, k = self._shapes, self._runs, len(self._runs.seed)
         target, unknown = Target(np.zeros(k, dtype=np.int64), np.full(k, episodes)), np.full(k, np.nan)
         keys = Streams.of(runs.seed.tolist(), "evaluation_", shapes.device)
@@ -162,10 +159,6 @@ class Bundle:
         layout = self._policy.model.layout
         named = [layout.unflatten(self._runs.parameters[rows]) for rows in self._runs.arms]
         return [{name: tensor.cpu().numpy().copy() for name, tensor in arm.items()} for arm in named]
-
-    @property
-    def _greedy(self) -> Greedy:
-        return Greedy(self._policy, as_space(self._shapes.world.actions))
 
     @property
     def _training(self) -> list[Trainee]:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import pglab
 
 GIGABYTES = """
@@ -25,6 +27,7 @@ print(int(peak) / 2**20)  # getrusage would count the process that began this on
 """
 
 
+@pytest.mark.slow
 def test_the_moments_on_cliff_walking_stay_under_two_gigabytes():
     root = Path(pglab.__file__).resolve().parent.parent
     done = subprocess.run([sys.executable, "-c", GIGABYTES], cwd=root, capture_output=True, text=True, check=True)

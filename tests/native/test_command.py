@@ -31,6 +31,7 @@ def test_how_the_work_is_shared_out_changes_no_bit(tmp_path: Path, contents):
     assert one == many
 
 
+@pytest.mark.slow
 def test_runs_that_go_on_have_the_bits_of_runs_that_were_never_stopped(tmp_path: Path, contents):
     run(tmp_path / "whole", "backend=native")
     run(tmp_path / "parts", "backend=native", "updates=2")
@@ -55,7 +56,7 @@ def test_the_backend_and_its_compiler_are_recorded(tmp_path: Path):
     assert recorded["native"] - recorded["torch"] == {"numba", "llvmlite"}
 
 
-@pytest.mark.parametrize("plan", [False, True])
+@pytest.mark.parametrize("plan", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_it_says_what_compiled_code_plays_and_what_torch_does_and_why(tmp_path: Path, capfd, plan: bool):
     heads = ("env=pendulum", "head=gaussian,beta", "backend=native", f"plan={str(plan).lower()}", "batch.steps=80")
     run(tmp_path, *heads, "updates=1")

@@ -29,7 +29,7 @@ POLICIES = {
     "tabular": {"network": Tabular(), "head": Softmax(), "world": frozen_lake()},
     "symbols": {"network": MLP((8,)), "head": Softmax(), "world": frozen_lake()},
 }
-FIRST = ("mlp", "sigmoid", "tabular")  # in the default run: each is compiled for some seconds
+FIRST = ("mlp", "tabular")  # in the default run: each is compiled for some seconds
 MARKS = {name: () if name in FIRST else pytest.mark.slow for name in POLICIES}
 EVERY_POLICY = pytest.mark.parametrize(
     "policy", [pytest.param(POLICIES[name], id=name, marks=MARKS[name]) for name in POLICIES]

@@ -72,7 +72,7 @@ def test_a_second_call_trains_and_draws_nothing(build, monkeypatch):
     assert build.files() == first
 
 
-@pytest.mark.parametrize("lost", ["small_figure.pdf", "small_figure.csv"])
+@pytest.mark.parametrize("lost", ["small_figure.pdf", pytest.param("small_figure.csv", marks=pytest.mark.slow)])
 def test_a_file_that_was_lost_or_changed_is_drawn_anew(build, lost):
     build()
     first = build.files()

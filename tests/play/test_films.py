@@ -125,7 +125,7 @@ def test_a_world_that_cannot_be_filmed_is_refused_before_training():
     assert worker._check(Check(({**composed.settings, "render_every": 0},))).problem is None
 
 
-@pytest.mark.parametrize("every", [0, 7])
+@pytest.mark.parametrize("every", [0, pytest.param(7, marks=pytest.mark.slow)])
 def test_films_can_be_turned_on_and_off_without_training_anything_anew(filmed: Path, every: int):
     composed = compose_runs([*COMMAND, f"render_every={every}", f"results_dir={filmed.parent}"])
     plan = make_plan(composed)

@@ -180,6 +180,7 @@ def test_exchanges_do_not_reject_the_ends_of_their_interval_and_reject_beyond(fi
             assert exchanges(a - way * 1e6, b).p >= alpha
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_pairs", [True, False])
 def test_intervals_of_permutations_hold_the_difference_in_95_of_100_studies(in_pairs: bool):
     rng, held, studies = np.random.default_rng(0), 0, 400

@@ -52,6 +52,7 @@ def test_the_summary_is_the_same(study: Path, diagnosed: Path):
     pd.testing.assert_frame_equal(*summaries)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")
 def test_finished_runs_are_neither_refused_nor_repeated_and_new_ones_are_measured(copied_study: Path, tiny):
     before = load(copied_study)

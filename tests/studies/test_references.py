@@ -14,6 +14,7 @@ def train(folder: Path, *overrides: str) -> None:
     pglab.run([*SMALL, "study=s", f"results_dir={folder}", *overrides])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")
 def test_arms_of_a_study_get_their_references_when_a_second_problem_joins(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

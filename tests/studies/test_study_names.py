@@ -43,6 +43,7 @@ def test_the_default_problem_is_that_of_conf():
     assert env == DEFAULT_ENV
 
 
+@pytest.mark.slow
 def test_another_problem_is_another_study_and_an_earlier_study_of_this_one_goes_on(
     tmp_path: Path, tiny, monkeypatch: pytest.MonkeyPatch
 ):
@@ -94,6 +95,7 @@ def test_a_study_whose_long_name_was_cut_by_an_earlier_version_goes_on(
     assert (plan.folder.name, plan.missing) == (now, 0)
 
 
+@pytest.mark.slow
 def test_a_refusal_of_what_is_stored_says_every_setting_of_an_arm_whose_folders_name_is_cut(
     tmp_path: Path, tiny, monkeypatch: pytest.MonkeyPatch
 ):

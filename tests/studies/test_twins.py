@@ -177,6 +177,7 @@ def test_a_stored_arm_that_is_not_in_its_simplest_form_is_found_for_its_twin(com
     assert here[numbers].equals(there[numbers])
 
 
+@pytest.mark.slow
 def test_a_stored_arm_that_was_computed_otherwise_is_refused_with_what_it_is(command_line, tiny, earlier: Path):
     (arm,) = arms_in(earlier / "results" / "old")
     about = json.loads((arm.path / "arm.json").read_text())

@@ -65,13 +65,14 @@ class WorthThree:
         return 3.0 * batch.action * batch.mask
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reduction", "batch"),
     [
         ("steps", BatchSize(steps=1200)),
-        pytest.param("steps", BatchSize(episodes=100), marks=pytest.mark.slow),
-        pytest.param("sum", BatchSize(steps=1200), marks=pytest.mark.slow),
-        pytest.param("episodes", BatchSize(steps=1200), marks=pytest.mark.slow),
+        ("steps", BatchSize(episodes=100)),
+        ("sum", BatchSize(steps=1200)),
+        ("episodes", BatchSize(steps=1200)),
     ],
     ids=str,
 )

@@ -213,7 +213,8 @@ def test_every_built_in_combination_keeps_its_verdict(tmp_path, sweep, unbiased)
     check_verdicts(tmp_path, sweep, unbiased)
 
 
-@pytest.mark.parametrize("later", [0.3, pytest.param(0.0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("later", [0.0, 0.3])
 def test_an_interruption_while_the_children_start_shows_no_traceback(tmp_path, later):
     with CommandLine("pglab.verify").started(["workers=2"], tmp_path) as verifying:
         assert until(lambda: children(verifying.pid) == 2, verifying)

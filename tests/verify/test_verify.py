@@ -100,6 +100,7 @@ def test_the_report_has_figures_beside_the_numbers(grid):
     assert (file.parent / "gradient_cosine.pdf").read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.slow
 def test_the_action_blind_head_is_wrong_and_it_is_said_why(tmp_path):
     done = verify(tmp_path, "head=sigmoid_action_blind", "seeds=1", *QUICK)
     assert done.returncode == 1
