@@ -102,7 +102,7 @@ def test_run_returns_the_rows_of_what_it_was_asked_for_and_no_others(copied_stud
     [
         pytest.param(["updates=1", "-m", "weighting=total,rtg"], marks=pytest.mark.slow),
         pytest.param(["-m", "updates=1", "--config-name", "config", "weighting=total,rtg"], marks=pytest.mark.slow),
-        ["hydra.mode=MULTIRUN", "updates=1", "weighting=total,rtg"],
+        pytest.param(["hydra.mode=MULTIRUN", "updates=1", "weighting=total,rtg"], marks=pytest.mark.slow),
         ["--updates=1", "-m", "--weighting=total,rtg"],
     ],
     ids=" ".join,

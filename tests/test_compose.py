@@ -187,10 +187,10 @@ def test_an_experiment_may_sweep_and_a_key_that_is_given_takes_the_place_of_its_
 
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 SWEEPING = {"ppo_details", "weighting_ablation", "group_estimators", "continuous_heads"}
-SOME = [pytest.param(name, marks=pytest.mark.slow if name in SWEEPING else ()) for name in EXPERIMENTS]
 
 
-@pytest.mark.parametrize("experiment", SOME)
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_composes(experiment: str):
     for composed in compose_runs([f"experiment={experiment}"]):
         assert composed.choices["experiment"] == experiment

@@ -77,6 +77,7 @@ def test_without_a_word_values_are_tuned_twenty_fresh_seeds_are_asked_for_and_th
     assert list(tuned.glob("s_*")) == []
 
 
+@pytest.mark.slow
 def test_arms_of_an_earlier_choice_in_the_same_study_are_named(tuned: Path, capsys: pytest.CaptureFixture[str]):
     shutil.copytree(tuned / "s", "there/s_confirmed")
     assert confirm(tuned, "plan=true", "results_dir=there") == 0

@@ -3,6 +3,7 @@
 import inspect
 import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -35,13 +36,16 @@ def test_every_group_choice_and_key_has_its_line(config_name: str):
     assert [entry.name for entry in found if entry.kind == "key" and not entry.allowed and entry.default is None] == []
 
 
+known = cache(lambda config_name: list(entries(config_name)))
+
+
 @pytest.mark.parametrize("file", sorted(CONF.rglob("*.yaml")), ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_no_key_of_a_file_is_left_out(file: Path):
     if file.parent.name == "experiment":  # sets keys that are described where they belong
         return
     of_run = file.parent == CONF
     content, prefix = yaml.safe_load(file.read_text()), "" if of_run else f"{file.parent.name}."
-    listed = {entry.name: entry.default for entry in entries(file.stem if of_run else CONFIG) if entry.file == file}
+    listed = {entry.name: entry.default for entry in known(file.stem if of_run else CONFIG) if entry.file == file}
     there = dict(keys_of(content, prefix))
     in_one_line = {key for key in there if key.startswith("problems.") and key.count(".") > 1}
     assert {key: value for key, value in listed.items() if "=" not in key and key in there} == {

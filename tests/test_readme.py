@@ -30,6 +30,7 @@ def pglab(folder, *arguments):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_weighting_of_ones_own_joins_the_fused_grid_as_shown(tmp_path):
     (tmp_path / "near_sighted.py").write_text(block("python", "from dataclasses"))
     (tmp_path / "my_conf/weighting").mkdir(parents=True)
@@ -140,9 +141,8 @@ PARTS = {
 }
 
 
-@pytest.mark.parametrize(
-    "group", [pytest.param(name, marks=() if name == "head" else pytest.mark.slow) for name in PARTS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("group", list(PARTS))
 def test_a_part_of_ones_own_trains_beside_the_built_in_ones(tmp_path, group):
     code, yaml, overrides = PARTS[group]
     (tmp_path / "mine.py").write_text(code.replace("\n        ", "\n"))

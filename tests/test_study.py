@@ -13,6 +13,7 @@ from pglab.store.lock import claimed
 from pglab.study import main
 from tests.results import scale
 from tests.results.edited import begin, checkpoint, edit, rtg
+from tests.slow import first
 
 
 @pytest.fixture
@@ -174,6 +175,7 @@ def test_a_plan_says_what_the_command_would_do_there_and_writes_nothing(copied_s
     assert contents(copied_study.parent) == edited
 
 
+@pytest.mark.slow
 def test_a_plan_is_of_a_study_by_any_name_and_with_parts_of_ones_own(
     copied_study: Path, shown, tiny, own_weightings: list[str], monkeypatch: pytest.MonkeyPatch
 ):
@@ -186,7 +188,9 @@ def test_a_plan_is_of_a_study_by_any_name_and_with_parts_of_ones_own(
     assert table["counts"][:4] == ["1", "0", "0", "1"]
 
 
-@pytest.mark.parametrize("sweep", [["-m", "weighting=total,rtg", "seed=0,1"], ["weighting=rtg"]], ids=["sweep", "run"])
+@pytest.mark.parametrize(
+    "sweep", first(1, [["-m", "weighting=total,rtg", "seed=0,1"], ["weighting=rtg"]]), ids=["sweep", "run"]
+)
 def test_the_main_commands_plan_writes_nothing_at_all(command_line, tmp_path: Path, tiny, sweep: list[str]):
     done = command_line([*sweep, *tiny, "plan=true"], tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -196,6 +200,7 @@ def test_the_main_commands_plan_writes_nothing_at_all(command_line, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_main_commands_plan_leaves_a_study_as_it_is(command_line, copied_study: Path, tiny, contents):
     folder = copied_study.parent.parent
     before = contents(folder)

@@ -21,7 +21,17 @@ SWEPT_ELSEWHERE = {  # where it is trained, where results go, and how many seeds
 }
 
 
-@pytest.mark.parametrize("name", [pytest.param(x, marks=needs_mujoco if "mujoco" in x else ()) for x in STUDIES])
+DEAR = {
+    "doom", "groups", "ppo", "surrogates", "ppo_atari", "group experiments", "group_estimators", "baselines under gae",
+    "weightings and optimizers", "pong with one bias less", "minatar", "mujoco/trust_region", "ppo details",
+}  # fmt: skip
+
+
+def marks_of(name: str) -> list[pytest.MarkDecorator]:
+    return [needs_mujoco] * ("mujoco" in name) + [pytest.mark.slow] * (name in DEAR)
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks_of(name)) for name in STUDIES])
 def test_every_run_has_the_bits_that_it_had(name: str):
     known = KNOWN.get(machine(), {})
     if name not in known:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import optim
 
 from pglab.models.optimizers import Rows, check_rows_apart
+from tests.slow import first
 
 OPTIMIZERS = {
     "sgd": partial(optim.SGD, lr=0.1),
@@ -52,7 +53,7 @@ def test_an_optimizer_takes_the_same_steps_on_stacked_rows_as_on_each_row_alone(
             assert torch.equal(together.parameters[k], rows.parameters[0])
 
 
-@each_optimizer
+@pytest.mark.parametrize("make", first(3, OPTIMIZERS.values()), ids=OPTIMIZERS.keys())
 @given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=6))
 def test_a_row_that_sometimes_stays_out_is_as_it_would_be_alone(make, pattern):
     start = random(3, SIZE)

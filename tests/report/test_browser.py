@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from pglab.report.command import main
 from tests.report.made_study import write_grid
+from tests.slow import first
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(
@@ -84,7 +85,7 @@ def opened(browser: Browser, report: Path) -> Iterator[Callable[..., tuple[Page,
         page.close()
 
 
-@pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.parametrize("width", first(1, [400, 1400]))
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_overlaps_nothing_fails_and_nothing_is_fetched(opened, width: int, scheme: str):
     page, said, asked = opened(viewport={"width": width, "height": 900}, color_scheme=scheme)

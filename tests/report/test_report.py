@@ -17,6 +17,7 @@ from pglab.report.content import Question, content
 from pglab.results import compare, describe_arms, effect_across, load, load_evaluation, scores
 from pglab.store.lock import claimed
 from tests.report.made_study import NASTY, add_twin, change_run, write_arm, write_grid
+from tests.slow import first
 from tests.waiting import HANG
 
 
@@ -122,6 +123,7 @@ def test_the_same_study_gives_the_same_bytes(grid: Path, page: str):
     assert (grid / "report" / "index.html").read_text() == page
 
 
+@pytest.mark.slow
 def test_the_score_the_control_and_the_difference_can_be_chosen(
     grid: Path, capsys: pytest.CaptureFixture[str], tmp_path
 ):
@@ -175,7 +177,7 @@ def test_the_page_can_be_written_elsewhere_and_the_study_stays_as_it_is(
     assert contents(grid) == before
 
 
-@pytest.mark.parametrize("obstacle", ["a file", "a link"])
+@pytest.mark.parametrize("obstacle", first(1, ["a file", "a link"]))
 def test_a_study_that_cannot_take_the_page_is_one_error_that_names_the_flag(
     grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], obstacle: str
 ):

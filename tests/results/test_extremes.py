@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from pglab.results import anova, compare, describe_arms, effect_across, main_effects, plots, scores, seeds_needed
 from tests.results.extremes import STUDIES, THRESHOLD, evaluation_of
+from tests.slow import first
 
 HOW = ("last_tenth", "final_evaluation", "steps_to")
 STUDY = pytest.mark.parametrize("study", STUDIES)
@@ -123,7 +124,7 @@ def words(figure: Figure) -> str:
 
 
 @STUDY
-@pytest.mark.parametrize("figure", FROM_UPDATES)
+@pytest.mark.parametrize("figure", first(1, FROM_UPDATES))
 def test_figures_of_updates_can_be_drawn_and_name_every_arm(study: str, figure: str):
     said = words(FROM_UPDATES[figure](STUDIES[study]))
     for weighting, lr in STUDIES[study][["weighting", "optimizer.lr"]].drop_duplicates().to_numpy():
@@ -131,7 +132,7 @@ def test_figures_of_updates_can_be_drawn_and_name_every_arm(study: str, figure: 
 
 
 @pytest.mark.parametrize(("study", "how"), [*zip(STUDIES, ["last_tenth"] * 8, strict=True), *NEVER_THERE])
-@pytest.mark.parametrize("figure", FROM_SCORES)
+@pytest.mark.parametrize("figure", first(2, FROM_SCORES))
 def test_figures_of_scores_can_be_drawn_and_count_the_runs_that_they_cannot_show(study: str, figure: str, how: str):
     runs = scored(study, how)
     said = words(FROM_SCORES[figure](runs))

@@ -143,6 +143,7 @@ def test_further_seeds_of_a_twin_join_the_arm_that_is_stored_as_it_is(command_li
     assert (after.choices, after.given, after.identity) == (before.choices, before.given, before.identity)
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_is_one_program_and_that_nothing_is_left(command_line, tiny, trained):
     folder, _ = trained
     done = command_line(["-m", *SWEEP, *tiny, "plan=true"], folder)

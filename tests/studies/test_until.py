@@ -83,6 +83,7 @@ def test_a_difference_without_its_rule_is_refused_with_what_it_belongs_to():
         compose_runs(["until.difference=20"])
 
 
+@pytest.mark.slow
 def test_a_plan_says_the_rounds_and_trains_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     pglab.run([*GRID, "until.difference=30", "until.max_seeds=12", "plan=true", f"results_dir={tmp_path}"])
     assert "seeds of an arm then: 8, 10" in capsys.readouterr().out

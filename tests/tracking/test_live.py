@@ -59,6 +59,7 @@ def test_a_rerun_takes_the_place_of_what_was_there(
     assert "Uploaded 0 of 2 runs" in later.stdout
 
 
+@pytest.mark.slow
 def test_variables_of_an_agent_merge_no_seeds_and_the_sweeps_own_run_gets_the_objective(
     command_line, tmp_path: Path, wandb_server: WandbServer, variables, online
 ):

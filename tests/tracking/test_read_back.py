@@ -13,6 +13,7 @@ from tests.tracking.wandb_server import ENTITY
 PROJECT = f"{ENTITY}/pglab"
 
 
+@pytest.mark.slow
 def test_the_frame_is_that_of_the_folder(mirror_command, study, copied_study, wandb_server, variables, read_back):
     assert mirror_command([str(copied_study)], copied_study, **variables).returncode == 0
     wandb_server.runs = dict(reversed(wandb_server.runs.items()))

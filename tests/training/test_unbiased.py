@@ -21,6 +21,7 @@ from pglab.training.arm import BatchSize
 from pglab.training.bundle import Bundle
 from pglab.training.gradient import Weights, policy_gradient
 from pglab.training.weigh import Weigher
+from tests.slow import first
 
 EPISODES = 25_000
 
@@ -58,7 +59,7 @@ WEIGHTINGS = {
 }
 
 
-@pytest.mark.parametrize("name", WEIGHTINGS)
+@pytest.mark.parametrize("name", first(2, WEIGHTINGS))
 @pytest.mark.parametrize(
     ("world", "head", "init", "gamma", "discount_states"),
     [
