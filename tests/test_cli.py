@@ -9,6 +9,7 @@ import pytest
 import pglab
 import pglab.cli
 from pglab.errors import InputError
+from tests.slow import first
 
 LAUNCHER = '''
 import os
@@ -99,12 +100,15 @@ def test_run_returns_the_rows_of_what_it_was_asked_for_and_no_others(copied_stud
 
 @pytest.mark.parametrize(
     "line",
-    [
-        pytest.param(["updates=1", "-m", "weighting=total,rtg"], marks=pytest.mark.slow),
-        pytest.param(["-m", "updates=1", "--config-name", "config", "weighting=total,rtg"], marks=pytest.mark.slow),
-        pytest.param(["hydra.mode=MULTIRUN", "updates=1", "weighting=total,rtg"], marks=pytest.mark.slow),
-        ["--updates=1", "-m", "--weighting=total,rtg"],
-    ],
+    first(
+        1,
+        [
+            ["--updates=1", "-m", "--weighting=total,rtg"],
+            ["updates=1", "-m", "weighting=total,rtg"],
+            ["-m", "updates=1", "--config-name", "config", "weighting=total,rtg"],
+            ["hydra.mode=MULTIRUN", "updates=1", "weighting=total,rtg"],
+        ],
+    ),
     ids=" ".join,
 )
 def test_options_stand_before_between_or_behind_overrides(command_line, tmp_path: Path, tiny, line: list[str]):

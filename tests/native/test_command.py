@@ -9,6 +9,7 @@ import pytest
 import pglab
 from pglab.errors import InputError
 from pglab.native.compiling import cache_folder
+from tests.slow import first
 
 SMALL = ("batch.steps=200", "env.horizon=40", "updates=4", "evaluation.episodes=5", "logger.mode=disabled", "study=s")
 NUMBERS = ("updates.parquet", "evaluation.parquet", "policies.npz")
@@ -56,7 +57,7 @@ def test_the_backend_and_its_compiler_are_recorded(tmp_path: Path):
     assert recorded["native"] - recorded["torch"] == {"numba", "llvmlite"}
 
 
-@pytest.mark.parametrize("plan", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.parametrize("plan", first(1, [True, False]))
 def test_it_says_what_compiled_code_plays_and_what_torch_does_and_why(tmp_path: Path, capfd, plan: bool):
     heads = ("env=pendulum", "head=gaussian,beta", "backend=native", f"plan={str(plan).lower()}", "batch.steps=80")
     run(tmp_path, *heads, "updates=1")

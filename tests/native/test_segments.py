@@ -16,6 +16,7 @@ from pglab.training.randomness import Streams
 from pglab.training.reuse import Epochs
 from pglab.training.segments import Lanes, Segments
 from tests.native.cases import CASES, CPU, MARKS, NATIVE
+from tests.slow import first
 from tests.training.conftest import make_arm, make_shapes, train  # noqa: F401 (fixtures)
 
 BATCH, SEEDS = Segments(lanes=5, steps=48), [0, 1, 2]
@@ -67,7 +68,7 @@ def test_lanes_go_on_from_what_was_saved_and_a_run_keeps_its_bits_alone(case):
         assert whole.returns()[whole.run == 1].tolist() == own.returns().tolist()
 
 
-@pytest.mark.parametrize("activation", ["tanh", pytest.param("relu", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("activation", first(1, ["tanh", "relu"]))
 def test_a_network_by_compiled_code_is_that_of_torch_with_its_slopes_and_theirs(activation):
     plain, torch_generator = MLP((16, 5), activation), torch.Generator().manual_seed(0)
     native = native_network(plain)

@@ -14,6 +14,7 @@ from analysis.paper.marks import MARKED
 from pglab import sweep
 from pglab.store.sealed import seal_text, unseal_text
 from tests.paper.conftest import FIGURE
+from tests.slow import first
 
 
 def test_an_unknown_figure_is_refused_in_one_line_that_names_those_there_are(build, capsys):
@@ -72,7 +73,7 @@ def test_a_second_call_trains_and_draws_nothing(build, monkeypatch):
     assert build.files() == first
 
 
-@pytest.mark.parametrize("lost", ["small_figure.pdf", pytest.param("small_figure.csv", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("lost", first(1, ["small_figure.pdf", "small_figure.csv"]))
 def test_a_file_that_was_lost_or_changed_is_drawn_anew(build, lost):
     build()
     first = build.files()

@@ -16,6 +16,7 @@ from pglab.studies import worker
 from pglab.studies.messages import Check, Film, Job, Slice
 from pglab.studies.plan import make_plan
 from tests.play.conftest import RTG, SMALL, TOTAL
+from tests.slow import first
 from tests.studies.conftest import mirrored_run
 
 COMMAND = ("weighting=total,rtg", "seed=4,7", *SMALL, "study=filmed")
@@ -125,7 +126,7 @@ def test_a_world_that_cannot_be_filmed_is_refused_before_training():
     assert worker._check(Check(({**composed.settings, "render_every": 0},))).problem is None
 
 
-@pytest.mark.parametrize("every", [0, pytest.param(7, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", first(1, [0, 7]))
 def test_films_can_be_turned_on_and_off_without_training_anything_anew(filmed: Path, every: int):
     composed = compose_runs([*COMMAND, f"render_every={every}", f"results_dir={filmed.parent}"])
     plan = make_plan(composed)

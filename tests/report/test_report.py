@@ -156,15 +156,7 @@ def test_a_question_that_does_not_fit_is_one_error_and_nothing_is_written(
     assert not (copy / "report").exists()
 
 
-@pytest.mark.parametrize(
-    "place",
-    [
-        "page.html",
-        pytest.param("folder", marks=pytest.mark.slow),
-        pytest.param("made/folder", marks=pytest.mark.slow),
-        "made/page.html",
-    ],
-)
+@pytest.mark.parametrize("place", first(2, ["page.html", "made/page.html", "folder", "made/folder"]))
 def test_the_page_can_be_written_elsewhere_and_the_study_stays_as_it_is(
     grid: Path, page: str, contents, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
 ):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.slow import first
 from tests.studies.faults import GRID, abouts, calls, finished, put_watched, results
 
 UPDATES = 30
@@ -72,7 +73,7 @@ def test_fail_fast_stops_at_the_first_failure_and_the_same_command_goes_on(comma
     assert results(folder / "results" / "s") == expected
 
 
-@pytest.mark.parametrize("weighting", ["raises", pytest.param("dies", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("weighting", first(1, ["raises", "dies"]))
 def test_an_arm_that_always_fails_is_given_up_soon(
     command_line, tmp_path: Path, tiny, own_weightings: list[str], weighting: str
 ):

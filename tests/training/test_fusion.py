@@ -27,6 +27,7 @@ from pglab.models.networks import MLP, Linear, Tabular
 from pglab.models.parameters import Gaussian as GaussianInit
 from pglab.models.parameters import PyTorchDefault
 from pglab.training.arm import BatchSize
+from tests.slow import first
 from tests.training.test_action_spaces import Gaussian as OwnGaussian
 from tests.training.test_action_spaces import Steered
 
@@ -104,7 +105,7 @@ def test_a_run_keeps_its_bits_at_every_row_of_a_mixed_bundle(make_arm, make_shap
     assert results(train(make_shapes(), mixed), row, 0) == results(train(make_shapes(), [run]), 0, 0)
 
 
-@pytest.mark.parametrize("episodes", [1, pytest.param(33, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("episodes", first(1, [1, 33]))
 @pytest.mark.parametrize(
     ("world", "network"),
     [

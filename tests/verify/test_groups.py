@@ -14,6 +14,7 @@ from pglab.verify.estimator import build_effort, solved
 from pglab.verify.estimator import found as one_finding
 from pglab.verify.point import judge
 from pglab.verify.report import _plain, show
+from tests.slow import first
 from tests.verify.test_verify import found, verify
 
 POINT = ("env=stop_or_continue", "gamma=1", "network=tabular", "init=zeros", "seeds=1", "workers=1")
@@ -91,7 +92,7 @@ def test_a_mean_is_a_multiple_only_if_it_points_the_same_way_and_uphill():
     assert scale_of(gradient, 0 * gradient) is None
 
 
-@pytest.mark.parametrize("form", ["k1", pytest.param("k2", marks=pytest.mark.slow), "k3"])
+@pytest.mark.parametrize("form", first(2, ["k1", "k3", "k2"]))
 def test_a_penalty_in_the_loss_is_told_by_its_form(form):
     penalty = ("estimator.kl_reference=0.2", f"estimator.kl_form={form}", "init=wide_gaussian")
     jobs = plain_jobs([*FOUR, "weighting=rloo", *POINT, *QUICK, *penalty], None, "verify", sweeps=False)

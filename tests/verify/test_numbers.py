@@ -32,6 +32,7 @@ from pglab.verify.point import Effort, judge
 from pglab.verify.setting import solve
 from pglab.verify.trial import Trial
 from tests.exact.test_sampling_numbers import OneSigma, ScoredAsCut, UntransformedEntropy, WithoutJacobian
+from tests.slow import first
 
 GAMMA = 0.8
 LQR = lqr(1, states=2, controls=2, horizon=4)
@@ -90,13 +91,7 @@ def test_the_exact_mean_of_an_unbiased_weighting_is_the_gradient(world, head, we
     assert exact.variance is not None
 
 
-def rarely(weightings):
-    """The first of them each time, all of them among the slow tests."""
-    first, *others = weightings
-    return [first, *(pytest.param(other, marks=pytest.mark.slow) for other in others)]
-
-
-@pytest.mark.parametrize("weighting", rarely(BIASED), ids=name_of)
+@pytest.mark.parametrize("weighting", first(1, BIASED), ids=name_of)
 def test_the_exact_mean_of_a_biased_weighting_is_what_is_measured_on_lqr(weighting):
     setting = on(LQR, Gaussian(), weighting)
     trial = Trial.begin(setting, 2000, 1e-3)
@@ -124,7 +119,7 @@ HEADS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("network", [Linear(), pytest.param(MLP((8,)), marks=pytest.mark.slow)], ids=["linear", "mlp"])
+@pytest.mark.parametrize("network", first(1, [Linear(), MLP((8,))]), ids=["linear", "mlp"])
 @pytest.mark.parametrize("head", HEADS, ids=repr)
 def test_every_head_is_unbiased_on_the_bandit_and_its_exact_variance_is_what_is_measured(head, network):
     point, _, _ = judge(on(BANDIT, head, RewardToGo(GAMMA), network), replace(EFFORT, batches=2000), 1)
