@@ -97,7 +97,8 @@ def _binned(rows: pd.DataFrame) -> pd.DataFrame:
 FIGURE = Figure(
     "continuous_control",
     "Continuous control",
-    "SLM-Lab's, CleanRL's and Tianshou's benchmarks; theirs are other versions of the tasks, and evaluated otherwise",
+    "SLM-Lab's, CleanRL's and Tianshou's benchmarks; theirs are other versions of the tasks, and the first two are "
+    "evaluated otherwise",
     "The pendulum for 300 k steps with SLM-Lab's settings, the inverted pendulum for 1 M with CleanRL's, Reacher and "
     "Swimmer for 3 M with Tianshou's. Needs `pip install 'pglab[mujoco,envpool]'`, or without EnvPool more time.",
     [task.study for task in TASKS],
