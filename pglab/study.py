@@ -114,7 +114,8 @@ def _table(arms: Sequence[ArmOverview], names: Sequence[str]) -> ArmTable:
             rows.append((name, [*["?"] * (len(columns) - 1), _bytes(arm.size)]))
             continue
         counts = [str(len(getattr(arm, state)) or "-") for state in states]
-        at = [_span(_updates(arm)) if arm.running or arm.unfinished else "-"] if under_way else []
+        going_on = (*arm.running, *arm.unfinished)
+        at = [_span(_updates(arm, going_on)) if going_on else "-"] if under_way else []
         rows.append((name, [str(len(arm.seeds)), _span(arm.asked), *counts, *at, _bytes(arm.size)]))
     sums = [str(sum(len(getattr(arm, state)) for arm in arms)) for state in states]
     seeds, size = str(sum(len(arm.seeds) for arm in arms)), _bytes(sum(arm.size for arm in arms))
@@ -125,12 +126,18 @@ def _table(arms: Sequence[ArmOverview], names: Sequence[str]) -> ArmTable:
 def _notes(arms: Sequence[ArmOverview], names: Sequence[str]) -> Iterable[str]:
     """Lines that a table has no room for."""
     begun = RunRecord("running", 0, 0)  # which seeds there are is all that counts here
-    running, failed, made, damaged = kinds = ([], [], [], [])
+    running, extended, failed, made, damaged = kinds = ([], [], [], [], [])
     seeds = {name: arm.seeds for name, arm in zip(names, arms, strict=True) if arm.seeds}
     lacking = missing_seeds({name: dict.fromkeys(of_arm, begun) for name, of_arm in seeds.items()})
     for name, arm in zip(names, arms, strict=True):
         if arm.holder:
             running.append(f"{name}: trained now by {arm.holder}")
+        if arm.extended:
+            at = _span(_updates(arm, arm.extended))
+            extended.append(
+                f"{name}: {named_seeds(arm.extended)} stopped at update {at} on the way to more updates; "
+                "results are from before until the rest is trained"
+            )
         failed += [f"{name}: {said}" for said in failures(arm.failed)]
         if arm.made_by:
             ways = [f"{named_seeds(s)}" + (f" ({', '.join(d)})" if d else "") for s, d in arm.made_by]
@@ -141,9 +148,10 @@ def _notes(arms: Sequence[ArmOverview], names: Sequence[str]) -> Iterable[str]:
         yield from first_lines(lines, MOST)
 
 
-def _updates(arm: ArmOverview) -> list[int]:
+def _updates(arm: ArmOverview, seeds: Iterable[int]) -> list[int]:
+    """The updates that some seeds can go on from, ascending."""
     goes_on = dict(arm.goes_on)
-    return sorted(goes_on.get(seed, 0) for seed in (*arm.running, *arm.unfinished))
+    return sorted(goes_on.get(seed, 0) for seed in seeds)
 
 
 def _span(numbers: Sequence[int]) -> str:

@@ -8,7 +8,8 @@ import yaml
 from pglab.cli import compose_runs
 from pglab.compose import CONF
 from pglab.errors import InputError
-from pglab.sweep import plain_jobs
+from pglab.studies.asked import Composed
+from pglab.sweep import _ByChoices, plain_jobs
 
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
 
@@ -171,6 +172,32 @@ def test_a_sweep_is_composed_job_by_job_with_the_last_key_fastest():
     composed = compose_runs(["weighting=total,rtg", "seed=range(0,3)"])
     asked = [(one.choices["weighting"], one.settings["seed"]) for one in composed]
     assert asked == [(weighting, seed) for weighting in ("total", "rtg") for seed in range(3)]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["weighting=gae,rtg", "weighting.gamma=0.5", "seed=0,1", "gamma=0.9,0.5"],
+        ["experiment=simple_pg,corridor_reinforce", "study='a, b = c'", "optimizer.lr=1e-3,0.1", "lanes=64"],
+        ["env=frozenlake,corridor", "network=tabular", "+optimizer.maximize=false", "render_every=null", "device=cpu"],
+        ["network.sizes=[8,8],[4]", "optimizer=sgd,adam", "~optimizer.lr", "updates=7"],
+        ["optimizer.lr=${gamma}", "gamma=0.5,1.0", "study='${hydra:job.num}'"],
+        ["batch=episodes,steps", "optimizer={lr: 0.5}", "evaluation={episodes: 3}", "logger.entity=null,me"],
+        ["weighting=gae,rtg", "weighting.discount=true", "seed=0,1"],
+        ["seed=3", "until=decided", "until.difference=20"],
+    ],
+    ids=lambda overrides: overrides[0],
+)
+def test_each_job_is_what_hydra_makes_of_it_alone(overrides: list[str], monkeypatch: pytest.MonkeyPatch):
+    def outcome() -> list[Composed] | str:
+        try:
+            return compose_runs(overrides)
+        except InputError as error:
+            return str(error)
+
+    here = outcome()
+    monkeypatch.setattr(_ByChoices, "_is_value", lambda by_choices, override: False)
+    assert here == outcome()
 
 
 def test_groups_repeat_the_plain_keys_they_depend_on():

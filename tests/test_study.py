@@ -75,11 +75,14 @@ def test_runs_are_running_while_the_arm_is_held_and_it_is_said_by_whom(copied_st
         "seeds": "5", "updates": "2 to 9", "finished": "2", "running": "3", "at update": "0 to 5", "disk": "",
     }  # fmt: skip
     assert notes[0].startswith(f"rtg: trained now by process {os.getpid()} on ")
-    table, _ = shown(copied_study)
+    table, notes = shown(copied_study)
     assert dict(zip(table["arm"], table["rtg"], strict=True)) | {"disk": ""} == {
         "seeds": "5", "updates": "2 to 9", "finished": "3", "unfinished": "1", "missing": "1", "at update": "4",
         "disk": "",
     }  # fmt: skip
+    assert notes[0] == (
+        "rtg: seed 0 stopped at update 5 on the way to more updates; results are from before until the rest is trained"
+    )
 
 
 def test_an_arm_that_was_computed_in_more_than_one_way_says_in_which(copied_study: Path, shown):

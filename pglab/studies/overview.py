@@ -32,6 +32,7 @@ class ArmOverview:
         missing: seeds that were begun and of which there is nothing.
         failed: of each seed the last line of its error.
         goes_on: of seeds in the checkpoint the update that they can go on from.
+        extended: finished seeds that have begun more updates, and whom nobody trains now.
         holder: who trains the arm now.
         made_by: seeds by who computed them, where that is not the same for all, and how that
             differs from the one before.
@@ -49,6 +50,7 @@ class ArmOverview:
     missing: tuple[int, ...] = ()
     failed: tuple[tuple[int, str], ...] = ()
     goes_on: tuple[tuple[int, int], ...] = ()
+    extended: tuple[int, ...] = ()
     holder: str | None = None
     made_by: tuple[tuple[tuple[int, ...], tuple[str, ...]], ...] = ()
     trouble: str | None = None
@@ -88,8 +90,7 @@ def _arm(arm: ArmFolder) -> ArmOverview:
 
 def _of(folder: Path, record: ArmRecord) -> ArmOverview:
     runs, held = record.runs, holder(folder)
-    looked = held or any(run.status != "finished" for run in runs.values())
-    arrays, trouble = last_checkpoint(folder, tells_update) if looked else ({}, None)
+    arrays, trouble = last_checkpoint(folder, tells_update)
     goes_on = reached(arrays)
     seeds: dict[str, list[int]] = {}
     for seed, run in sorted(runs.items()):
@@ -102,6 +103,7 @@ def _of(folder: Path, record: ArmRecord) -> ArmOverview:
         *(tuple(seeds.get(state, ())) for state in ("finished", "diverged", "running", "unfinished", "missing")),
         failed=tuple((seed, runs[seed].last_line or "no error was recorded") for seed in seeds.get("failed", ())),
         goes_on=tuple(sorted(goes_on.items())),
+        extended=tuple(seed for seed in seeds.get("finished", ()) if goes_on.get(seed, 0) > runs[seed].updates),
         holder=held,
         made_by=tuple(_made_by(record)),
         trouble=trouble,

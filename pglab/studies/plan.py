@@ -5,7 +5,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,6 +24,7 @@ from pglab.studies.twins import one_of_each
 
 BY_HAND = 4  # workers for which shards are sized where nobody knows how many will come
 ROUNDS = 3  # of shards for each worker of a cluster
+MOST_RUNS = 500  # in a shard: more take more memory and no less time each
 Cut = Callable[[int], list[int]]  # the sizes of the shards of so many rows
 
 
@@ -216,11 +217,12 @@ def _updates_left(arms: Sequence[PlannedArm], shard: Shard) -> int:
 def _equal(workers: int) -> Cut:
     """As many shards as workers, of nearly equal size: those of one machine are equally fast."""
 
-    def cut(rows: int) -> list[int]:
-        parts = min(workers, rows)
-        return [(n + 1) * rows // parts - n * rows // parts for n in range(parts)]
+    return lambda rows: _evenly(rows, min(workers, rows))
 
-    return cut
+
+def _evenly(rows: int, parts: int) -> list[int]:
+    """So many parts of rows, of nearly equal size."""
+    return [(n + 1) * rows // parts - n * rows // parts for n in range(parts)]
 
 
 def _falling(workers: int) -> Cut:
@@ -273,7 +275,8 @@ def _shards(arms: Sequence[PlannedArm], cut: Cut, fuse: bool) -> list[Shard]:
     shards = []
     for rows in bundles.values():
         left = iter(rows)
-        for size in cut(len(rows)) if fuse else [1] * len(rows):
+        sizes = cut(len(rows)) if fuse else [1] * len(rows)
+        for size in chain.from_iterable(_evenly(size, -(-size // MOST_RUNS)) for size in sizes):
             by_arm = groupby(islice(left, size), key=lambda row: row[0])
             shards.append(Shard(tuple((number, [seed for _, seed in group]) for number, group in by_arm)))
     return shards

@@ -14,7 +14,7 @@ PUBLISHED = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.published
 @pytest.mark.parametrize(("experiment", "rate", "published"), PUBLISHED)
 def test_mean_returns_are_those_of_the_book_and_the_runs_that_hit_the_limit_are_few(
     tmp_path, experiment, rate, published

@@ -67,7 +67,7 @@ SHORT |= {"doom_basic": ["batch.steps=1"], "doom_defend": ["batch.lanes=1", "bat
 for passes in ("ppo_continuous", "ppo_engstrom", "ppo_m_engstrom", "continuous_heads"):
     SHORT[passes].append("reuse.epochs=1")
 SOME = [
-    pytest.param(name, marks=pytest.mark.slow if name in LARGE else needs_mujoco if name in MUJOCO else ())
+    pytest.param(name, marks=pytest.mark.published if name in LARGE else needs_mujoco if name in MUJOCO else ())
     for name in EXPERIMENTS
 ]
 

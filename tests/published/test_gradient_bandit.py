@@ -7,7 +7,7 @@ import pglab
 PUBLISHED = {"running_mean_inclusive": 0.86, "none": 0.49}
 
 
-@pytest.mark.slow
+@pytest.mark.published
 @pytest.mark.parametrize("baseline", PUBLISHED)
 def test_the_share_of_optimal_actions_over_the_last_hundred_steps_is_that_of_the_book(tmp_path, baseline):
     asked = ["experiment=gradient_bandit", f"baseline={baseline}", "seeds=2000"]

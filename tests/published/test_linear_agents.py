@@ -34,7 +34,7 @@ def plain_loop(job):
     return train(*job)
 
 
-@pytest.mark.slow
+@pytest.mark.published
 def test_mean_returns_of_every_hundred_episodes_have_the_distribution_of_the_plain_loop(curves):
     experiment, ours = curves
     with multiprocessing.get_context("spawn").Pool() as pool:
@@ -46,7 +46,7 @@ def test_mean_returns_of_every_hundred_episodes_have_the_distribution_of_the_pla
     assert min(p_values) > 0.05 / len(p_values)  # Bonferroni
 
 
-@pytest.mark.slow
+@pytest.mark.published
 def test_the_broken_agent_stays_at_the_level_of_random_play_and_the_fixed_one_learns(curves):
     experiment, ours = curves
     if experiment == "linear_sigmoid_broken":

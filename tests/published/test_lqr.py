@@ -11,7 +11,7 @@ from pglab.results import load_evaluation
 SEEDS, EPISODES = 4, 1000
 
 
-@pytest.mark.slow
+@pytest.mark.published
 def test_final_returns_are_those_of_the_final_policies_and_near_the_optimum(tmp_path):
     asked = ["experiment=lqr_reinforce", f"seeds={SEEDS}", f"evaluation.episodes={EPISODES}", "logger.mode=disabled"]
     pglab.run([*asked, f"results_dir={tmp_path}"])

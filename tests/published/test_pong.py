@@ -25,7 +25,7 @@ def in_numpy(seed):
     return [score for _, score in textbook_pong(NUMBER, seed)]
 
 
-@pytest.mark.slow
+@pytest.mark.published
 def test_mean_scores_of_every_500_games_are_those_of_the_program_in_numpy(tmp_path):
     with multiprocessing.get_context("spawn").Pool() as pool:
         theirs = np.array(pool.map(in_numpy, range(SEEDS), chunksize=1))

@@ -24,7 +24,7 @@ def by_block(total, count):
     return total / count
 
 
-@pytest.mark.slow
+@pytest.mark.published
 def test_mean_returns_have_the_distribution_of_the_plain_loop(tmp_path):
     with multiprocessing.get_context("spawn").Pool() as pool:
         plain = pool.map(plain_loop, [(seed, UPDATES) for seed in range(SEEDS)], chunksize=1)
@@ -53,7 +53,7 @@ def last_episodes(env, tmp_path, seeds):
     return np.array(means)
 
 
-@pytest.mark.slow
+@pytest.mark.published
 @pytest.mark.parametrize(("env", "low", "high"), [("acrobot", -91.4, -81.4), ("mountain_car", -200.0, -199.0)])
 def test_returns_after_500_000_steps_are_as_published(tmp_path, env, low, high):
     # Huang et al. 2022, table of classic control: -86.4 on Acrobot-v1, -200 on MountainCar-v0, which it never solves.

@@ -110,6 +110,25 @@ def test_ctrl_c_ends_at_once_while_a_users_weighting_sleeps(
     assert whole_files(tmp_path / "results" / "long")
 
 
+@pytest.mark.filterwarnings("ignore::pglab.results.IncompleteStudy")
+def test_runs_stopped_on_the_way_to_more_updates_keep_their_results_and_it_is_said(
+    command_line, tmp_path: Path, tiny, own_weightings: list[str]
+):
+    study, asked = tmp_path / "results" / "long", [*own_weightings, "weighting=counts", "seeds=2", *tiny]
+    done = command_line([*asked, "study=long"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    before = load(study)
+    for file in tmp_path.glob("called-*"):
+        file.unlink()
+    with command_line.started([*asked, *ENDLESS], tmp_path) as process:
+        assert until(lambda: calls(tmp_path) > 20, process)
+        out, err = interrupt(process, lambda: process.send_signal(signal.SIGTERM), times=1)
+    assert (process.returncode, err) == (130, "")
+    assert "the rows so far of 2 that were stopped" in out
+    assert "Shown as it was before more updates were asked for: 2 runs." in out
+    pd.testing.assert_frame_equal(load(study), before)
+
+
 def test_workers_end_by_themselves_when_the_parent_is_killed(
     command_line, tmp_path: Path, tiny, own_weightings: list[str]
 ):

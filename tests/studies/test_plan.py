@@ -9,7 +9,7 @@ from pglab.cli import compose_runs
 from pglab.errors import InputError
 from pglab.settings import SHORT
 from pglab.studies.asked import Composed, arm_name
-from pglab.studies.plan import Plan, make_plan
+from pglab.studies.plan import MOST_RUNS, Plan, make_plan
 
 
 @pytest.fixture(autouse=True)
@@ -211,6 +211,13 @@ def test_every_run_is_in_one_shard_and_shards_are_of_nearly_equal_size(workers: 
     sizes = [shard.runs for shard in plan.shards]
     assert max(sizes) - min(sizes) <= 1
     assert plan.workers == len(plan.shards) == min(workers, 10)
+
+
+def test_thousands_of_runs_train_in_shards_that_a_cache_and_a_memory_hold():
+    plan = planned("weighting=total,rtg", f"seeds={MOST_RUNS}", "workers=1")
+    assert [shard.runs for shard in plan.shards] == [MOST_RUNS] * 2
+    plan = planned("weighting=total,rtg", f"seeds={MOST_RUNS + 1}", "workers=2")
+    assert [shard.runs for shard in plan.shards] == [250, 251] * 2
 
 
 def test_without_fusion_every_run_is_a_shard_of_its_own():
