@@ -1,9 +1,11 @@
 """From overrides to the configurations of all jobs: the one way in which a plain sweep is composed."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,10 @@ from yaml import YAMLError
 from pglab.compose import CONF, CONFIG, composed, explain, unnamed_choice
 from pglab.errors import InputError
 from pglab.overrides import parsed
-from pglab.settings import KEYS
 from pglab.studies.asked import Composed
+
+MOST_KNOWN = 256  # compositions that are kept
+OF_HYDRA = re.compile(r"\$\{\s*hydra\s*:")
 
 
 def compose_runs(overrides: Sequence[str], config_dir: str | Path | None = None) -> list[Composed]:
@@ -65,7 +69,7 @@ def plain_jobs(
         search, given = _search_path(parsed(overrides, loader), others)
         own = [override for override in given if not override.is_hydra_override()]
         always = [*search, *(_text(override) for override in given if override.is_hydra_override())]
-        by_choices = _ByChoices(config_name, always, [first, *others], loader)
+        by_choices = _ByChoices(config_name, always, loader)
         mode = RunMode.MULTIRUN if sweeps else RunMode.RUN  # a group that must be chosen may be so in the sweep
         base = by_choices.base(own, mode)
         if sweeps or base.hydra.mode == RunMode.MULTIRUN:
@@ -75,62 +79,77 @@ def plain_jobs(
             jobs = _jobs([*own_sweep, *own])
         else:
             jobs = [list(map(_text, own))]
-        return [_job(*by_choices.composed(parsed(job, loader)), number) for number, job in enumerate(jobs)]
+        return [_job(*by_choices.job(parsed(job, loader)), number) for number, job in enumerate(jobs)]
 
 
 class _ByChoices:
     """Composes jobs, once for each set of choices: it takes Hydra a tenth of a second.
 
-    Values of keys are set afterwards, as Hydra itself would.
+    Values of keys are set afterwards, as Hydra itself would. A job with overrides of any other kind is left to it.
 
     Args:
         config_name: the file that everything starts from.
         always: overrides of Hydra's own, which all jobs have.
-        folders: of configurations.
         loader: Hydra's.
     """
 
-    def __init__(self, config_name: str, always: Sequence[str], folders: Sequence[Path], loader: ConfigLoader) -> None:
-        self._name, self._always, self._folders, self._loader = config_name, always, folders, loader
+    def __init__(self, config_name: str, always: list[str], loader: ConfigLoader) -> None:
+        self._name, self._always, self._loader = config_name, always, loader
         self._known: dict[tuple[str, ...], DictConfig] = {}
+        self._is_group = cache(
+            lambda key: bool(loader.get_group_options(key, config_name=config_name, overrides=always))
+        )
 
     def base(self, given: Iterable[Override], mode: RunMode) -> DictConfig:
-        """The choices that all jobs of a command have in common; keys inside of groups may be there in jobs alone."""
-        fixed = [override for override in given if not (override.is_sweep_override() or self._is_value(override))]
-        choices = tuple(_text(override) for override in fixed if "." not in override.key_or_group)
-        self._known[choices] = self._loader.load_configuration(self._name, [*self._always, *choices], mode)
-        return self._known[choices]
+        """What all jobs of a command have in common; keys inside of groups may be there in the jobs alone."""
+        shared = [one for one in given if not (one.is_sweep_override() or "." in one.key_or_group)]
+        by_hydra = partial(self._loader.load_configuration, self._name, run_mode=mode)
+        return self._composed(shared, lambda texts: by_hydra([*self._always, *texts]))[0]
 
-    def composed(self, job: Sequence[Override]) -> tuple[DictConfig, DictConfig | None]:
+    def job(self, overrides: Sequence[Override]) -> tuple[DictConfig, DictConfig | None]:
         """The configuration of a job, and, where known, that of its choices alone."""
-        texts = [_text(override) for override in job]
-        values = [override for override in job if self._is_value(override)]
-        choices = tuple(_text(override) for override in job if override not in values)
-        if choices not in self._known:
-            self._known[choices] = self._by_hydra(choices)
-        chosen = self._known[choices]
-        if "${hydra:" in str(chosen):  # some of what it stands for goes by the values
-            return self._by_hydra(texts), None
+        by_hydra = partial(compose, self._name, return_hydra_config=True)
+        return self._composed(overrides, lambda texts: by_hydra([*self._always, *texts]))
+
+    def _composed(
+        self, overrides: Sequence[Override], by_hydra: Callable[[Sequence[str]], DictConfig]
+    ) -> tuple[DictConfig, DictConfig | None]:
+        texts = [_text(override) for override in overrides]
+        values = [override for override in overrides if self._is_value(override)]
+        choices = tuple(_text(override) for override in overrides if self._is_choice(override))
+        if len(values) + len(choices) < len(texts):
+            return by_hydra(texts), None
+        chosen = self._known.get(choices)
+        if chosen is None:
+            chosen = by_hydra(choices)
+            if len(self._known) == MOST_KNOWN:
+                self._known.clear()
+            if not OmegaConf.missing_keys(chosen.hydra.runtime.choices):  # by a base; a job may not miss any
+                self._known[choices] = chosen
         config = deepcopy(chosen)
         try:
             for override in values:
                 OmegaConf.update(config, override.key_or_group, override.value())
         except OmegaConfBaseException:
-            return self._by_hydra(texts), None  # which says what is wrong
+            return by_hydra(texts), None  # which says what is wrong
+        if OF_HYDRA.search(str(chosen)):  # some of what it stands for goes by the values
+            return by_hydra(texts), None
         with open_dict(config):
             config.hydra.overrides.task = texts
-        plain = all(text.partition("=")[0] in config.hydra.runtime.choices for text in choices)
-        return config, chosen if plain else None
+        return config, chosen
+
+    def _is_choice(self, override: Override) -> bool:
+        return self._is_plain(override) and isinstance(override.value(), str) and self._is_group(override.key_or_group)
 
     def _is_value(self, override: Override) -> bool:
-        """Whether it sets a key that is there to a value that nothing else decides."""
-        key, plain = override.key_or_group, override.type == OverrideType.CHANGE and not override.package
-        if not plain or override.is_sweep_override() or "/" in key or "hydra:" in _text(override):
-            return False
-        return "." in key or (key in KEYS and not any((folder / key).is_dir() for folder in self._folders))
+        """Whether it sets a key that is there to a value; a mapping is one of a group, too."""
+        to_choose = self._is_group(override.key_or_group) and not isinstance(override.value(), dict)
+        return self._is_plain(override) and not to_choose
 
-    def _by_hydra(self, overrides: Sequence[str]) -> DictConfig:
-        return compose(self._name, [*self._always, *overrides], return_hydra_config=True)
+    def _is_plain(self, override: Override) -> bool:
+        if override.type != OverrideType.CHANGE or override.package or override.is_sweep_override():
+            return False
+        return not override.is_hydra_override() and "hydra" not in str(override.value())
 
 
 def _text(override: Override) -> str:

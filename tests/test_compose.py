@@ -184,6 +184,13 @@ def test_a_sweep_is_composed_job_by_job_with_the_last_key_fastest():
         ["optimizer.lr=${gamma}", "gamma=0.5,1.0", "study='${hydra:job.num}'"],
         ["batch=episodes,steps", "optimizer={lr: 0.5}", "evaluation={episodes: 3}", "logger.entity=null,me"],
         ["weighting=gae,rtg", "weighting.discount=true", "seed=0,1"],
+        ["optimizer.lr=2,3", "++optimizer.lr=1", "gamma=0.5", "++gamma=0.4", "seed=1,2", "++seed=5,6"],
+        ["optimizer.lr=0.1", "optimizer={lr: 0.5}", "evaluation={episodes: 4}", "evaluation.episodes=3"],
+        ["optimizer={lr: 0.5},{lr: 0.2}", "optimizer.lr=0.1,0.3", "weighting=gae", "weighting={lam: 0.5}"],
+        ["optimizer={lr: abc}"],
+        ["batch={steps: 1.5}", "seed=0,1"],
+        ["network={sizes: abc}"],
+        ["logger.entity=${hydra:job.override_dirname}", "gamma=0.1,0.2"],
         ["seed=3", "until=decided", "until.difference=20"],
     ],
     ids=lambda overrides: overrides[0],
@@ -198,6 +205,15 @@ def test_each_job_is_what_hydra_makes_of_it_alone(overrides: list[str], monkeypa
     here = outcome()
     monkeypatch.setattr(_ByChoices, "_is_value", lambda by_choices, override: False)
     assert here == outcome()
+
+
+def test_a_sweep_in_a_file_goes_by_keys_of_the_command(tmp_path_factory: pytest.TempPathFactory):
+    own = tmp_path_factory.mktemp("own")
+    (own / "experiment").mkdir()
+    swept = 'hydra: {sweeper: {params: {seed: "range(0,${updates})"}}}'
+    (own / "experiment" / "ranged.yaml").write_text(f"# @package _global_\n{swept}\n")
+    jobs = compose_runs(["experiment=ranged", "updates=3"], own)
+    assert [one.settings["seed"] for one in jobs] == [0, 1, 2]
 
 
 def test_groups_repeat_the_plain_keys_they_depend_on():

@@ -42,15 +42,15 @@ def say_what_became(console: Console, plan: Plan, outcome: Outcome) -> bool:
             f"finished runs, and the rows so far of {outcome.count('stopped')} that were stopped. "
             "The same command again trains what is missing."
         )
-        if extended := _extended(plan, outcome):
-            console.say(f"Shown as it was before more updates were asked for: {counted(extended, 'run')}.")
+    if extended := _extended(plan, outcome):
+        console.say(f"Shown as it was before more updates were asked for: {counted(extended, 'run')}.")
     return bool(done or outcome.status)
 
 
 def _extended(plan: Plan, outcome: Outcome) -> int:
-    """Runs that were stopped on the way to more updates than they had come to their end with."""
-    runs = [_runs(arm) for arm in plan.arms]
-    return sum(how == "stopped" and runs[number][seed].ended for (number, seed), how in outcome.status.items())
+    """Runs that had come to their end, and have not on the way to more updates."""
+    runs, missed = [_runs(arm) for arm in plan.arms], ("stopped", "failed")
+    return sum(how in missed and runs[number][seed].ended for (number, seed), how in outcome.status.items())
 
 
 def say_results(

@@ -90,6 +90,7 @@ def _arm(arm: ArmFolder) -> ArmOverview:
 
 def _of(folder: Path, record: ArmRecord) -> ArmOverview:
     runs, held = record.runs, holder(folder)
+    needed = held or any(run.status != "finished" for run in runs.values())
     arrays, trouble = last_checkpoint(folder, tells_update)
     goes_on = reached(arrays)
     seeds: dict[str, list[int]] = {}
@@ -106,7 +107,7 @@ def _of(folder: Path, record: ArmRecord) -> ArmOverview:
         extended=tuple(seed for seed in seeds.get("finished", ()) if goes_on.get(seed, 0) > runs[seed].updates),
         holder=held,
         made_by=tuple(_made_by(record)),
-        trouble=trouble,
+        trouble=trouble if needed else None,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import chain, groupby, islice
+from itertools import groupby, islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,7 +24,7 @@ from pglab.studies.twins import one_of_each
 
 BY_HAND = 4  # workers for which shards are sized where nobody knows how many will come
 ROUNDS = 3  # of shards for each worker of a cluster
-MOST_RUNS = 500  # in a shard: more take more memory and no less time each
+MOST_RUNS = 500  # in a shard of a processor: more take more memory and no less time each
 Cut = Callable[[int], list[int]]  # the sizes of the shards of so many rows
 
 
@@ -202,7 +202,8 @@ def _work(arms: Sequence[PlannedArm]) -> dict[str, Any]:
     settings = arms[0].settings
     asked = settings["cluster"]["workers"]
     workers = len(os.sched_getaffinity(0)) if asked is None else asked
-    shards = _shards(arms, _falling(workers or BY_HAND) if dials_in(settings) else _equal(workers), settings["fuse"])
+    cut = _falling(workers or BY_HAND) if dials_in(settings) else _equal(workers)
+    shards = _shards(arms, _in_pieces(cut) if settings["device"] == "cpu" else cut, settings["fuse"])
     if dials_in(settings):
         shards.sort(key=lambda shard: -_updates_left(arms, shard))
     return {"shards": tuple(shards), "workers": min(workers, len(shards))}
@@ -218,6 +219,11 @@ def _equal(workers: int) -> Cut:
     """As many shards as workers, of nearly equal size: those of one machine are equally fast."""
 
     return lambda rows: _evenly(rows, min(workers, rows))
+
+
+def _in_pieces(cut: Cut) -> Cut:
+    """The same shards, but those of more than `MOST_RUNS` runs in several."""
+    return lambda rows: [piece for size in cut(rows) for piece in _evenly(size, -(-size // MOST_RUNS))]
 
 
 def _evenly(rows: int, parts: int) -> list[int]:
@@ -275,8 +281,7 @@ def _shards(arms: Sequence[PlannedArm], cut: Cut, fuse: bool) -> list[Shard]:
     shards = []
     for rows in bundles.values():
         left = iter(rows)
-        sizes = cut(len(rows)) if fuse else [1] * len(rows)
-        for size in chain.from_iterable(_evenly(size, -(-size // MOST_RUNS)) for size in sizes):
+        for size in cut(len(rows)) if fuse else [1] * len(rows):
             by_arm = groupby(islice(left, size), key=lambda row: row[0])
             shards.append(Shard(tuple((number, [seed for _, seed in group]) for number, group in by_arm)))
     return shards
