@@ -217,7 +217,6 @@ def _updates_left(arms: Sequence[PlannedArm], shard: Shard) -> int:
 
 def _equal(workers: int) -> Cut:
     """As many shards as workers, of nearly equal size: those of one machine are equally fast."""
-
     return lambda rows: _evenly(rows, min(workers, rows))
 
 
