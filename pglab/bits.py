@@ -15,7 +15,7 @@ through this module for it:
 - *In order*: a sum of a few chosen rows is made in their order, whatever else is summed (`affine` of whole
   numbers).
 - *Never alone*: another routine, with other bits, computes a batch of one matrix product
-  (`keep_company`, `step_blocks`).
+  (`close_up`, `step_blocks`).
 """
 
 import math
@@ -119,12 +119,27 @@ class _Tanh(torch.autograd.Function):
         return torch.ops.aten.sigmoid_backward(slope, s).mul_(4.0)
 
 
-def keep_company(stay: np.ndarray) -> np.ndarray:
-    """The members that stay `[B]`, boolean, and a second one where only one would, if there is another."""
-    if stay.sum() == 1:
-        stay = stay.copy()
-        stay[np.flatnonzero(~stay)[:1]] = True
-    return stay
+def close_up(run: np.ndarray, playing: np.ndarray) -> np.ndarray | None:
+    """The lanes to go on with, by their places, once some no longer play: `[b', C]`, or None for all there are.
+
+    They fill whole banks of a run each: first the lanes that play, in their order, then as many others as it takes.
+    Of two banks or more, two stay at least.
+
+    Args:
+        run: row of each bank's run, `[b]`, ascending.
+        playing: lanes that play, `[b, C]`.
+    """
+    lanes = playing.shape[1]
+    first = np.flatnonzero(np.diff(run, prepend=-1))
+    there = np.diff(first, append=len(run))
+    banks = -(-np.add.reduceat(playing.sum(1), first) // lanes)
+    while banks.sum() < min(2, len(run)):
+        banks[np.flatnonzero(banks < there)[0]] += 1
+    if banks.sum() == len(run):
+        return None
+    order = np.lexsort((~playing.reshape(-1), np.repeat(run, lanes)))
+    place = np.arange(len(order)) - np.repeat(first * lanes, there * lanes)
+    return order[place < np.repeat(banks * lanes, there * lanes)].reshape(-1, lanes)
 
 
 def step_blocks(

@@ -5,6 +5,9 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from torch.nn.functional import pad
 
 from pglab import bits
@@ -76,21 +79,29 @@ def test_a_product_with_few_whole_numbers_is_the_product_and_has_its_slopes():
 
 
 def test_a_matrix_product_alone_in_its_batch_can_have_other_bits():
-    """The reason for `keep_company` and for two blocks at least."""
+    """The reason why `close_up` leaves two banks and for two blocks at least."""
     shapes = list(product((16, 32), (1,), (32, 64, 1024)))
     company = [output_and_gradient(bits.affine, *shape, [0, 1])[1][0] for shape in shapes]
     alone = [output_and_gradient(bits.affine, *shape, [0])[1][0] for shape in shapes]
     assert any(not torch.equal(a, b) for a, b in zip(alone, company, strict=True))
 
 
-@pytest.mark.parametrize("stay", [[1, 0, 0], [0, 0, 1], [0, 1, 1], [1, 1, 1], [0, 0, 0], [1]])
-def test_a_member_that_would_be_alone_keeps_one_other(stay):
-    stay = np.array(stay, dtype=bool)
-    before = stay.copy()
-    kept = bits.keep_company(stay)
-    assert np.array_equal(stay, before)
-    assert (kept >= stay).all()
-    assert kept.sum() == (stay.sum() if stay.sum() != 1 else min(2, len(stay)))
+@given(arrays(bool, st.tuples(st.integers(1, 6), st.just(4))), st.data())
+def test_lanes_close_up_in_whole_banks_of_a_run_each_and_never_alone(playing: np.ndarray, data: st.DataObject):
+    run = np.array(sorted(data.draw(st.lists(st.integers(0, 2), min_size=len(playing), max_size=len(playing)))))
+    kept = bits.close_up(run, playing)
+    if kept is None:
+        kept = np.arange(playing.size).reshape(playing.shape)
+    assert len(np.unique(kept)) == kept.size
+    assert set(np.flatnonzero(playing)) <= set(kept.flatten())
+    of_run = run[kept // 4]
+    assert (of_run == of_run[:, :1]).all()
+    assert (np.diff(of_run[:, 0]) >= 0).all()
+    needed = sum(-(-playing[run == one].sum() // 4) for one in np.unique(run))
+    assert len(kept) == max(needed, min(2, len(playing)))
+    for one in np.unique(of_run):
+        mine = kept[of_run[:, 0] == one].flatten()
+        assert (np.diff(mine[playing.flatten()[mine]]) > 0).all()  # in their order
 
 
 @pytest.mark.parametrize("n", [32, 96, 1024])

@@ -70,8 +70,9 @@ class World(Protocol):
     """An environment as pure functions of tensors; `[...]` are the lanes.
 
     All randomness comes in as uniforms in [0, 1): `reset_draws` of them to begin an episode and
-    `step_draws` for each step. A world is stepped on after an episode's end, until all lanes
-    beside it have ended too; what it returns then is ignored, and it must not raise.
+    `step_draws` for each step. A world is stepped on after an episode's end, for as long as lanes
+    beside it play; what it returns then is ignored, and it must not raise. Between steps lanes
+    may be left out or change places: all that one needs is in its state.
 
     Attributes:
         observation: `Box(D)` or `Discrete(D)`.

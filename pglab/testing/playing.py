@@ -100,7 +100,8 @@ def play(
         name: of the world in messages.
         world, draws: what to play.
         steps: how many.
-        keep: banks to go on with after `after` steps; only they are in the result.
+        keep: lanes to go on with after `after` steps, by their places among all, `[b, C]`; only they are in the result.
+            A world that has `park` is given whole banks.
         alive: lanes to go on with after `after` steps, the others are parked.
         after: see there.
     """
@@ -112,10 +113,11 @@ def play(
         action, uniform = draws.at(t)
         if keep is not None and t >= after:
             if t == after:
-                state = tuple(part.index_select(0, keep) for part in state)
-                running = running[keep]
-                lanes = (len(keep), *lanes[1:])
-            action, uniform = action[keep], uniform[keep]
+                banks = keep[:, 0] // keep.shape[1]
+                state = tuple(part[banks] if hasattr(world, "park") else part.flatten(0, 1)[keep] for part in state)
+                running = running.flatten()[keep]
+                lanes = tuple(keep.shape)
+            action, uniform = action.flatten(0, 1)[keep], uniform.flatten(0, 1)[keep]
         if alive is not None and t == after:
             attempt(f"{name}: park", world.park, state, alive)
             running = running & alive
@@ -126,8 +128,8 @@ def play(
         state = following.state
         seen.append(observe(name, world, state, lanes, running, t + 1))
     if keep is not None:
-        seen = [part[keep] if t <= after else part for t, part in enumerate(seen)]
-        played = [tuple(x[keep] for x in part) if t < after else part for t, part in enumerate(played)]
+        seen = [part.flatten(0, 1)[keep] if t <= after else part for t, part in enumerate(seen)]
+        played = [tuple(x.flatten()[keep] for x in part) if t < after else part for t, part in enumerate(played)]
     return Play(torch.stack(seen), *(torch.stack(part) for part in zip(*played, strict=True)))
 
 

@@ -1,5 +1,6 @@
 """The contract of an environment: the protocol `pglab.envs.world.World`."""
 
+import math
 from itertools import product
 from typing import Any
 
@@ -23,7 +24,7 @@ def check_env(world: Any) -> None:
     Its attributes; shapes, dtypes and finite numbers of what `reset`, `observe` and `step` return,
     for random actions, for any leading lane axes and for uniforms of 0 and just below 1 (those of
     `reset` in double precision, those of `step` in single); the same uniforms and actions give the
-    same episodes; no lane depends on another one's, and no bank of lanes on whether others are still
+    same episodes; no lane depends on another one's, nor on where it is and whether others are still
     played; stepping on after an episode's end raises nothing; after a truncation of its own the
     observation stays; `reset`, `observe` and `step` are functions of their arguments, which they
     do not change. Without a `horizon`, every one of 12 lanes ends within 100,000 random steps (with
@@ -48,7 +49,7 @@ def check_env(world: Any) -> None:
             play(name, world, Draws(world, lanes, edge=edge), _short(world))
     _check_repeats(name, world)
     _check_lanes_apart(name, world)
-    _check_banks_alone(name, world)
+    _check_lanes_moved(name, world, stateful)
     if stateful:
         _check_parking(name, world)
     else:
@@ -120,15 +121,16 @@ def _check_lanes_apart(name: str, world: Any) -> None:
         )
 
 
-def _check_banks_alone(name: str, world: Any) -> None:
-    """Training drops the banks, along the first axis, in which every episode has ended."""
-    plain = play(name, world, Draws(world, LANES), _short(world))
-    kept = torch.tensor([2, 0])
+def _check_lanes_moved(name: str, world: Any, stateful: bool) -> None:
+    """Training goes on with the lanes that play, beside others than before, or with the banks in which some do."""
+    plain, places = play(name, world, Draws(world, LANES), _short(world)), torch.arange(math.prod(LANES))
+    kept = places.reshape(LANES)[[2, 0]] if stateful else places[[11, 2, 5, 0, 7, 9, 4, 1]].reshape(2, LANES[1])
     dropped = play(name, world, Draws(world, LANES), _short(world), keep=kept, after=_short(world) // 2)
+    how = "part.index_select(0, banks)" if stateful else "part.flatten(0, 1)[places]"
     _require_same(
         dropped,
-        Play(*(part[:, kept] for part in plain)),
-        f"{name} plays a bank of lanes on otherwise once the others are dropped (`part.index_select(0, banks)` for "
+        Play(*(part.flatten(1, 2)[:, kept] for part in plain)),
+        f"{name} plays {'a bank of lanes' if stateful else 'a lane'} on otherwise once others are dropped (`{how}` for "
         "each part of the state): keep all that a lane needs in the state",
     )
 

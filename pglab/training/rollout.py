@@ -67,8 +67,8 @@ class Waves:
     """Plays in *waves*: every episode of a wave begins at step 0 together.
 
     A run's episodes are laid out in *banks* of C lanes, and a bank is the unit of all batched
-    arithmetic: its shape is the same whatever else is in the bundle, so its bits are too. Banks
-    whose episodes have all ended are dropped along the way. Episodes begun beyond the target are
+    arithmetic: its shape is the same whatever else is in the bundle, so its bits are too. Lanes
+    that still play close up along the way, so that few banks are left. Episodes begun beyond the target are
     thrown away; they are the price of playing side by side and are not counted.
 
     Attributes:

@@ -1,4 +1,7 @@
-"""One wave: banks of lanes whose episodes begin together, played until nobody needs them."""
+"""One wave: banks of lanes whose episodes begin together, played until nobody needs them.
+
+Every few steps the lanes that still play are moved together, so that few are computed that do not.
+"""
 
 from dataclasses import dataclass, field
 
@@ -6,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pglab.bits import IMAGE, keep_company
+from pglab.bits import IMAGE, close_up
 from pglab.envs.spaces import as_space, type_of
 from pglab.envs.world import Parking, Preparing, World
 from pglab.models.model import Policy
@@ -18,7 +21,7 @@ SEGMENT = 16  # steps between two looks at which episodes have ended
 
 @dataclass
 class Wave:
-    """B banks of C lanes, and what happened in each lane.
+    """B banks of C lanes, and what happened in each lane; a lane is known by its place among the B × C.
 
     Attributes:
         run: row of each bank's run, `[B]`, ascending.
@@ -65,40 +68,41 @@ class Wave:
         short = (steps < self.missing_steps[:, None]) | (self.episode < self.wanted_episodes[:, None])
         return short & self.begun
 
-    def keep(self, live: np.ndarray, *logs: Tensor) -> None:
-        """Takes what happened in a segment `[L, b, C, …]` in the banks `[b]`; of images only what episodes need."""
-        position = np.full(self.length.shape, -1)
-        wanted = np.ones((len(live), self.length.shape[1]), dtype=bool)
+    def lives(self, lanes: np.ndarray) -> np.ndarray:
+        """Of some lanes `[b, C]` those that still play."""
+        return self.alive.reshape(-1)[lanes]
+
+    def keep(self, lanes: np.ndarray, *logs: Tensor) -> None:
+        """Takes what happened in a segment `[L, b, C, …]` in some lanes `[b, C]`; of images only what episodes need."""
+        position = np.full(self.length.size, -1)
+        wanted = np.ones(lanes.shape, dtype=bool)
         obs, action, reward = (log.flatten(1, 2) for log in logs)
         if obs.shape[-1] > IMAGE:
-            wanted = self.alive[live]
-            lanes = torch.from_numpy(np.flatnonzero(wanted)).to(obs.device)
-            obs, action, reward = (log.index_select(1, lanes) for log in (obs, action, reward))
-        place = np.full(wanted.shape, -1)
-        place[wanted] = np.arange(wanted.sum())
-        position[live] = place
-        self.positions.append(position)
+            wanted = self.lives(lanes)
+            which = torch.from_numpy(np.flatnonzero(wanted)).to(obs.device)
+            obs, action, reward = (log.index_select(1, which) for log in (obs, action, reward))
+        position[lanes[wanted]] = np.arange(wanted.sum())
+        self.positions.append(position.reshape(self.length.shape))
         self.segments.append((obs, action, reward))
 
-    def close(self, live: np.ndarray, terminated: Tensor, truncated: Tensor, last_obs: Tensor) -> None:
-        """Takes note of the episodes that ended in a segment; the arguments are `[b]`, `[L, b, C]` and `[b, C, D]`."""
+    def close(self, lanes: np.ndarray, terminated: Tensor, truncated: Tensor, last_obs: Tensor) -> None:
+        """Takes note of the episodes that ended in a segment; the arguments are `[b, C]`, `[L, b, C]`, `[b, C, D]`."""
         ended = terminated | truncated
         first = ended.to(torch.int8).argmax(0, keepdim=True)
         flags = torch.stack((ended.any(0), terminated.gather(0, first)[0], truncated.gather(0, first)[0]))
         any_ended, was_terminated, was_truncated = flags.cpu().numpy()
         steps = np.where(any_ended, first[0].cpu().numpy() + 1, len(ended))
-        alive = self.alive[live]
-        self.length[live] += np.where(alive, steps, 0)
+        alive = self.lives(lanes)
         ending = alive & any_ended
-        self.alive[live] = alive & ~any_ended
-        self.terminated[live] |= ending & was_terminated
-        self.truncated[live] |= ending & was_truncated
         cut = ending & was_truncated
+        self.length.reshape(-1)[lanes] += np.where(alive, steps, 0)
+        self.alive.reshape(-1)[lanes] = alive & ~any_ended
+        self.terminated.reshape(-1)[lanes] |= ending & was_terminated
+        self.truncated.reshape(-1)[lanes] |= cut
         if cut.any():
-            bank, lane = np.nonzero(cut)
             if self.last_obs is None:
                 self.last_obs = last_obs.new_zeros(*self.length.shape, last_obs.shape[-1])
-            self.last_obs[live[bank], lane] = last_obs[bank, lane]
+            self.last_obs.flatten(0, 1)[lanes[cut]] = last_obs[cut]
 
 
 def play(wave: Wave, world: World, policy: Policy, parameters: Tensor, streams: Streams) -> None:
@@ -112,16 +116,16 @@ def play(wave: Wave, world: World, policy: Policy, parameters: Tensor, streams: 
     if isinstance(world, Preparing):
         world.prepare(torch.from_numpy(wave.begun))
     state = world.reset(reset_uniforms(world, streams.problems[run][:, None], first_keys, prompts))
-    flat = parameters[run]
-    weights = policy.model.laid_out(flat)
+    weights = policy.model.laid_out(parameters[run])
     wave.alive &= wave.needed
-    live = np.arange(len(wave.run))
+    lanes, in_bank = np.arange(wave.episode.size).reshape(wave.episode.shape), wave.episode.shape[1]
+    by_bank = isinstance(world, Parking)  # its lanes that do not play cost nothing, and stay where they are
     t = 0
     while wave.alive.any():
         if isinstance(world, Parking):
-            world.park(state, torch.from_numpy(wave.alive[live]))
+            world.park(state, torch.from_numpy(wave.lives(lanes)))
         steps = SEGMENT if world.horizon is None else min(SEGMENT, world.horizon - t)
-        shape = (steps, len(live), wave.episode.shape[1])
+        shape = (steps, *lanes.shape)
         times = torch.arange(t, t + steps, device=device)[:, None, None]
         action_uniform = action_uniforms(policy, fold_in(actions, times))
         step_uniform = uniforms(fold_in(transitions, times), world.step_draws, torch.float32)
@@ -144,17 +148,19 @@ def play(wave: Wave, world: World, policy: Policy, parameters: Tensor, streams: 
         t += steps
         if t == world.horizon:
             truncated[-1] = True
-        wave.keep(live, log_obs, log_action, log_reward)
-        wave.close(live, terminated, truncated, world.observe(state))
+        wave.keep(lanes, log_obs, log_action, log_reward)
+        wave.close(lanes, terminated, truncated, world.observe(state))
         wave.alive &= wave.needed
-        stay = keep_company(np.asarray(wave.alive[live].any(1)))
-        if not stay.all():
-            live = live[stay]
-            index = torch.from_numpy(np.flatnonzero(stay)).to(device)
-            state = tuple(part.index_select(0, index) for part in state)
-            transitions, actions = transitions.index_select(0, index), actions.index_select(0, index)
-            flat = flat.index_select(0, index)
-            weights = policy.model.laid_out(flat)
+        playing, run = wave.lives(lanes), wave.run[lanes[:, 0] // in_bank]
+        if by_bank:
+            playing[:] = playing.any(1, keepdims=True)
+        kept = close_up(run, playing)
+        if kept is not None:
+            lanes, places = lanes.reshape(-1)[kept], torch.from_numpy(kept).to(device)
+            banks = places[:, 0] // in_bank
+            state = tuple(part[banks] if by_bank else part.flatten(0, 1)[places] for part in state)
+            transitions, actions = transitions.flatten()[places], actions.flatten()[places]
+            weights = policy.model.laid_out(parameters[torch.from_numpy(run).to(device)[banks]])
     wave.alive = wave.needed
 
 

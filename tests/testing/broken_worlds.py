@@ -204,7 +204,7 @@ class HiddenState(Walk):
 
 
 class HiddenPositions(Walk):
-    """Keeps the banks' first states to itself."""
+    """Keeps the lanes' first states to itself."""
 
     def reset(self, uniform):
         object.__setattr__(self, "home", super().reset(uniform)[0])
@@ -253,6 +253,6 @@ BROKEN = {
     NeverEnds: r"had not ended after 1,000 steps with random actions, the longest tried: .* a horizon",
     CutAndOn: r"moved on after it had truncated an episode itself, at lane = .*: its last observation must stay",
     HiddenState: "went elsewhere when step 0 was taken again",
-    HiddenPositions: r"plays a bank of lanes on otherwise once the others are dropped",
+    HiddenPositions: r"plays a lane on otherwise once others are dropped",
     CountsLanesFromTheFront: r"depends on the lane axes: lane \[1, 2\] of \[3, 4\] plays otherwise without",
 }
