@@ -21,7 +21,7 @@ def plain_loop(job):
         return [mean for _, mean in textbook(50, seed, weigh)]
 
 
-@pytest.mark.slow
+@pytest.mark.published
 @pytest.mark.parametrize(("experiment", "weigh"), [("simple_pg", total_return), ("rtg_pg", reward_to_go)])
 def test_mean_returns_have_the_distribution_of_the_plain_loop_with_either_backend(tmp_path, experiment, weigh):
     with multiprocessing.get_context("spawn").Pool() as pool:
