@@ -28,11 +28,11 @@ _IN_WHEEL = Path(__file__).resolve().parent / "conf"
 CONF = _IN_WHEEL if _IN_WHEEL.exists() else _IN_WHEEL.parent.parent / "conf"
 
 
-def composed(config: DictConfig, hydra_config: Any, chosen: DictConfig | None = None) -> Composed:
+def composed(config: DictConfig, hydra_config: Any, expected: Mapping[str, Any] | None = None) -> Composed:
     """One configuration, checked key by key. Call it while Hydra is set up.
 
     Args:
-        chosen: that of its choices alone, by Hydra; None: it is composed here.
+        expected: that of its choices alone; None: it is composed here.
 
     Raises:
         InputError: an unknown key, or a value of the wrong type.
@@ -45,12 +45,10 @@ def composed(config: DictConfig, hydra_config: Any, chosen: DictConfig | None = 
             swept = f"{group}={names.strip('[]')}"
             raise InputError(f"{group}={names} is a list, and an arm has one choice; {swept} with -m is a sweep")
     settings = _plain(OmegaConf.to_container(config, resolve=True))
-    if chosen is None:
+    if expected is None:
         found_by = [f"hydra.searchpath={json.dumps(list(hydra_config.searchpath or []), ensure_ascii=False)}"]
         found_by += [quoted(f"{group}={choice}") for group, choice in choices.items()]
         expected = _expected(GlobalHydra.instance().config_loader(), hydra_config.job.config_name, tuple(found_by))
-    else:
-        expected = _resolved(chosen)
     _check_complete(expected, settings)
     plain_first = sorted(settings.items(), key=lambda item: isinstance(item[1], Mapping))
     known = dict(_leaves(expected))
@@ -64,10 +62,11 @@ def composed(config: DictConfig, hydra_config: Any, chosen: DictConfig | None = 
 @lru_cache(maxsize=256)
 def _expected(loader: ConfigLoader, config_name: str, found_by: tuple[str, ...]) -> dict[str, Any]:
     """Composes the same choices without further overrides. A loader serves one command."""
-    return _resolved(loader.load_configuration(config_name, list(found_by), run_mode=RunMode.RUN))
+    return without_hydra(loader.load_configuration(config_name, list(found_by), run_mode=RunMode.RUN))
 
 
-def _resolved(composed: DictConfig) -> dict[str, Any]:
+def without_hydra(composed: DictConfig) -> dict[str, Any]:
+    """A configuration without Hydra's own part, its interpolations resolved."""
     keys = [str(key) for key in composed if key != "hydra"]
     return _plain(OmegaConf.to_container(OmegaConf.masked_copy(composed, keys), resolve=True))
 

@@ -2,10 +2,11 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from pglab.compose import CONF, CONFIG, composed, explain, unnamed_choice
+from pglab.compose import CONF, CONFIG, composed, explain, unnamed_choice, without_hydra
 from pglab.errors import InputError
 from pglab.overrides import parsed
 from pglab.studies.asked import Composed
@@ -82,6 +83,22 @@ def plain_jobs(
         return [_job(*by_choices.job(parsed(job, loader)), number) for number, job in enumerate(jobs)]
 
 
+@dataclass(frozen=True)
+class _Chosen:
+    """Choices alone, composed by Hydra."""
+
+    config: DictConfig
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        return without_hydra(self.config)
+
+    @cached_property
+    def asks_hydra(self) -> bool:
+        """Whether a `${hydra:…}` in it stands for something that goes by the values, too."""
+        return OF_HYDRA.search(str(self.config)) is not None
+
+
 class _ByChoices:
     """Composes jobs, once for each set of choices: it takes Hydra a tenth of a second.
 
@@ -95,7 +112,7 @@ class _ByChoices:
 
     def __init__(self, config_name: str, always: list[str], loader: ConfigLoader) -> None:
         self._name, self._always, self._loader = config_name, always, loader
-        self._known: dict[tuple[str, ...], DictConfig] = {}
+        self._known: dict[tuple[str, ...], _Chosen] = {}
         self._is_group = cache(
             lambda key: bool(loader.get_group_options(key, config_name=config_name, overrides=always))
         )
@@ -103,17 +120,16 @@ class _ByChoices:
     def base(self, given: Iterable[Override], mode: RunMode) -> DictConfig:
         """What all jobs of a command have in common; keys inside of groups may be there in the jobs alone."""
         shared = [one for one in given if not (one.is_sweep_override() or "." in one.key_or_group)]
-        by_hydra = partial(self._loader.load_configuration, self._name, run_mode=mode)
-        return self._composed(shared, lambda texts: by_hydra([*self._always, *texts]))[0]
+        load = self._loader.load_configuration
+        return self._composed(shared, lambda texts: load(self._name, [*self._always, *texts], mode))[0]
 
-    def job(self, overrides: Sequence[Override]) -> tuple[DictConfig, DictConfig | None]:
+    def job(self, overrides: Sequence[Override]) -> tuple[DictConfig, _Chosen | None]:
         """The configuration of a job, and, where known, that of its choices alone."""
-        by_hydra = partial(compose, self._name, return_hydra_config=True)
-        return self._composed(overrides, lambda texts: by_hydra([*self._always, *texts]))
+        return self._composed(overrides, lambda texts: compose(self._name, [*self._always, *texts], True))
 
     def _composed(
         self, overrides: Sequence[Override], by_hydra: Callable[[Sequence[str]], DictConfig]
-    ) -> tuple[DictConfig, DictConfig | None]:
+    ) -> tuple[DictConfig, _Chosen | None]:
         texts = [_text(override) for override in overrides]
         values = [override for override in overrides if self._is_value(override)]
         choices = tuple(_text(override) for override in overrides if self._is_choice(override))
@@ -121,19 +137,19 @@ class _ByChoices:
             return by_hydra(texts), None
         chosen = self._known.get(choices)
         if chosen is None:
-            chosen = by_hydra(choices)
+            chosen = _Chosen(by_hydra(choices))
             if len(self._known) == MOST_KNOWN:
                 self._known.clear()
-            if not OmegaConf.missing_keys(chosen.hydra.runtime.choices):  # by a base; a job may not miss any
+            if not OmegaConf.missing_keys(chosen.config.hydra.runtime.choices):  # by a base; a job may not miss any
                 self._known[choices] = chosen
-        config = deepcopy(chosen)
+        if chosen.asks_hydra:
+            return by_hydra(texts), None
+        config = deepcopy(chosen.config)
         try:
             for override in values:
                 OmegaConf.update(config, override.key_or_group, override.value())
         except OmegaConfBaseException:
             return by_hydra(texts), None  # which says what is wrong
-        if OF_HYDRA.search(str(chosen)):  # some of what it stands for goes by the values
-            return by_hydra(texts), None
         with open_dict(config):
             config.hydra.overrides.task = texts
         return config, chosen
@@ -220,7 +236,7 @@ def _jobs(given: Iterable[Override]) -> list[list[str]]:
     return [list(job) for job in product(*choices.values())]
 
 
-def _job(config: DictConfig, chosen: DictConfig | None = None, number: int = 0) -> Composed:
+def _job(config: DictConfig, chosen: _Chosen | None, number: int) -> Composed:
     """One configuration, checked, with `${hydra:…}` in it resolved.
 
     Args:
@@ -232,4 +248,4 @@ def _job(config: DictConfig, chosen: DictConfig | None = None, number: int = 0) 
     hydra_config = config.hydra
     with open_dict(config):
         del config["hydra"]
-    return composed(config, hydra_config, chosen)
+    return composed(config, hydra_config, chosen and chosen.settings)

@@ -63,7 +63,7 @@ def reference(axes: Axes, y: float, said: str, x: float = 0.99, above: bool = Tr
 
 def point(axes: Axes, at: tuple[float, float], said: str) -> None:
     """A published point, with its words to the left."""
-    axes.plot(*at, "D", color="0.35", ms=4)
+    axes.plot(*at, "D", color="0.35", mfc="white", ms=4)
     small = plt.rcParams["legend.fontsize"]
     axes.annotate(
         said, at, xytext=(-6, 0), textcoords="offset points", ha="right", va="center", fontsize=small, color="0.35"

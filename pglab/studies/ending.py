@@ -49,8 +49,9 @@ def say_what_became(console: Console, plan: Plan, outcome: Outcome) -> bool:
 
 def _extended(plan: Plan, outcome: Outcome) -> int:
     """Runs that had come to their end, and have not on the way to more updates."""
-    runs, missed = [_runs(arm) for arm in plan.arms], ("stopped", "failed")
-    return sum(how in missed and runs[number][seed].ended for (number, seed), how in outcome.status.items())
+    missed = [run for run, how in outcome.status.items() if how in ("stopped", "failed")]
+    runs = {number: _runs(plan.arms[number]) for number, _ in missed}
+    return sum(runs[number][seed].ended for number, seed in missed)
 
 
 def say_results(

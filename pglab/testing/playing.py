@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pglab.envs.spaces import Discrete, as_space, type_of
-from pglab.envs.world import State, Step
+from pglab.envs.world import Parking, State, Step
 from pglab.testing.findings import attempt, first, place, require
 
 BELOW_ONE = 1.0  # stands for the largest number below 1 of the precision in question
@@ -114,7 +114,7 @@ def play(
         if keep is not None and t >= after:
             if t == after:
                 banks = keep[:, 0] // keep.shape[1]
-                state = tuple(part[banks] if hasattr(world, "park") else part.flatten(0, 1)[keep] for part in state)
+                state = tuple(part[banks] if isinstance(world, Parking) else part.flatten(0, 1)[keep] for part in state)
                 running = running.flatten()[keep]
                 lanes = tuple(keep.shape)
             action, uniform = action.flatten(0, 1)[keep], uniform.flatten(0, 1)[keep]

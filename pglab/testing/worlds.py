@@ -1,6 +1,5 @@
 """The contract of an environment: the protocol `pglab.envs.world.World`."""
 
-import math
 from itertools import product
 from typing import Any
 
@@ -123,7 +122,7 @@ def _check_lanes_apart(name: str, world: Any) -> None:
 
 def _check_lanes_moved(name: str, world: Any, stateful: bool) -> None:
     """Training goes on with the lanes that play, beside others than before, or with the banks in which some do."""
-    plain, places = play(name, world, Draws(world, LANES), _short(world)), torch.arange(math.prod(LANES))
+    plain, places = play(name, world, Draws(world, LANES), _short(world)), torch.arange(LANES[0] * LANES[1])
     kept = places.reshape(LANES)[[2, 0]] if stateful else places[[11, 2, 5, 0, 7, 9, 4, 1]].reshape(2, LANES[1])
     dropped = play(name, world, Draws(world, LANES), _short(world), keep=kept, after=_short(world) // 2)
     how = "part.index_select(0, banks)" if stateful else "part.flatten(0, 1)[places]"

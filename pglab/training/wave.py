@@ -116,7 +116,8 @@ def play(wave: Wave, world: World, policy: Policy, parameters: Tensor, streams: 
     if isinstance(world, Preparing):
         world.prepare(torch.from_numpy(wave.begun))
     state = world.reset(reset_uniforms(world, streams.problems[run][:, None], first_keys, prompts))
-    weights = policy.model.laid_out(parameters[run])
+    flat = parameters[run]
+    weights = policy.model.laid_out(flat)
     wave.alive &= wave.needed
     lanes, in_bank = np.arange(wave.episode.size).reshape(wave.episode.shape), wave.episode.shape[1]
     by_bank = isinstance(world, Parking)  # its lanes that do not play cost nothing, and stay where they are
@@ -151,16 +152,17 @@ def play(wave: Wave, world: World, policy: Policy, parameters: Tensor, streams: 
         wave.keep(lanes, log_obs, log_action, log_reward)
         wave.close(lanes, terminated, truncated, world.observe(state))
         wave.alive &= wave.needed
-        playing, run = wave.lives(lanes), wave.run[lanes[:, 0] // in_bank]
+        playing = wave.lives(lanes)
         if by_bank:
             playing[:] = playing.any(1, keepdims=True)
-        kept = close_up(run, playing)
+        kept = close_up(wave.run[lanes[:, 0] // in_bank], playing)
         if kept is not None:
             lanes, places = lanes.reshape(-1)[kept], torch.from_numpy(kept).to(device)
             banks = places[:, 0] // in_bank
             state = tuple(part[banks] if by_bank else part.flatten(0, 1)[places] for part in state)
             transitions, actions = transitions.flatten()[places], actions.flatten()[places]
-            weights = policy.model.laid_out(parameters[torch.from_numpy(run).to(device)[banks]])
+            flat = flat[banks]
+            weights = policy.model.laid_out(flat)
     wave.alive = wave.needed
 
 
