@@ -12,7 +12,10 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
 
-SINGLE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+# One arena of memory, too: threads of EnvPool's come and go, and each would leave one behind.
+SINGLE_THREAD = {
+    name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_ARENA_MAX")
+}
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 PARENT_CHECK = 0.5  # seconds between two looks at whether the parent is still there
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pglab.errors import InputError
 from pglab.results.arm_names import full_name, names_of, shared_settings
+from pglab.results.digits import in_bytes
 from pglab.results.incomplete import failures, missing_seeds, named_seeds
 from pglab.shell import Parser, ended, from_here
 from pglab.shown import first_lines, shown
@@ -111,14 +112,14 @@ def _table(arms: Sequence[ArmOverview], names: Sequence[str]) -> ArmTable:
     rows = []
     for name, arm in zip(names, arms, strict=True):
         if arm.trouble and not arm.seeds:
-            rows.append((name, [*["?"] * (len(columns) - 1), _bytes(arm.size)]))
+            rows.append((name, [*["?"] * (len(columns) - 1), in_bytes(arm.size)]))
             continue
         counts = [str(len(getattr(arm, state)) or "-") for state in states]
         going_on = (*arm.running, *arm.unfinished)
         at = [_span(_updates(arm, going_on)) if going_on else "-"] if under_way else []
-        rows.append((name, [str(len(arm.seeds)), _span(arm.asked), *counts, *at, _bytes(arm.size)]))
+        rows.append((name, [str(len(arm.seeds)), _span(arm.asked), *counts, *at, in_bytes(arm.size)]))
     sums = [str(sum(len(getattr(arm, state)) for arm in arms)) for state in states]
-    seeds, size = str(sum(len(arm.seeds) for arm in arms)), _bytes(sum(arm.size for arm in arms))
+    seeds, size = str(sum(len(arm.seeds) for arm in arms)), in_bytes(sum(arm.size for arm in arms))
     together = [seeds, "", *sums, *([""] if under_way else []), size]
     return ArmTable(columns, rows, together=together if len(arms) > 1 else None)
 
@@ -158,11 +159,3 @@ def _span(numbers: Sequence[int]) -> str:
     if not numbers:
         return "-"
     return f"{numbers[0]:,}" if numbers[0] == numbers[-1] else f"{numbers[0]:,} to {numbers[-1]:,}"
-
-
-def _bytes(size: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pglab.results.digits import in_bytes
 from pglab.store.lock import claimed
 from pglab.study import main
 from tests.results import scale
@@ -44,7 +45,7 @@ def test_a_finished_study_has_a_line_for_each_arm_and_nothing_to_add(copied_stud
 def test_the_size_is_that_of_the_arms_files(copied_study: Path, shown):
     size = sum(path.stat().st_size for path in rtg(copied_study).iterdir())
     table, _ = shown(copied_study)
-    assert table["rtg"][-1] == f"{size / 1000:.1f} kB"
+    assert table["rtg"][-1] == in_bytes(size)
 
 
 def test_every_seed_is_counted_once_under_what_became_of_it(copied_study: Path, shown):

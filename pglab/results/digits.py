@@ -8,6 +8,7 @@ from functools import partial
 MINUS = "−"
 NOTHING = "–"
 MOST_MORE = 10  # decimals beyond those that are known
+UNITS = {"kB": 1e3, "MB": 1e6, "GB": 1e9}
 SHORT = 5  # digits; a number that needs no more is taken for a setting and left as it is
 
 
@@ -73,6 +74,14 @@ def p_is(p: float) -> str:
 def counted(number: int, what: str) -> str:
     """`1 seed`, `20 seeds`."""
     return f"{number:,} {what}{'s' * (number != 1)}"
+
+
+def in_bytes(size: float) -> str:
+    """An amount of memory, with three digits: `512 bytes`, `1.34 kB`, `2.70 GB`."""
+    if size < 999.5:
+        return f"{size:.0f} bytes"
+    unit = next((unit for unit, factor in UNITS.items() if size < 999.5 * factor), "GB")
+    return f"{measured(size / UNITS[unit])} {unit}"
 
 
 def plain(value: float) -> str:

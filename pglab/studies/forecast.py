@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from rich.console import Group
 from rich.text import Text
 
+from pglab.results.digits import in_bytes
 from pglab.studies.arm_table import ArmTable
 from pglab.studies.checks import dials_in
 from pglab.studies.messages import Size
@@ -57,9 +58,11 @@ def _memory(plan: Plan, sizes: Mapping[str, Size]) -> str:
             if steps is None:
                 unknown = max(unknown, shard.runs * (size.step + MEASURES))
         workers.append(total)
-    more = f" and {_bytes(unknown)} for each step of its runs' batches" if unknown else ""
+    more = f" and {in_bytes(unknown)} for each step of its runs' batches" if unknown else ""
     run = max(size.run for size in sizes.values())
-    return f"the largest worker takes about {_bytes(max(workers))} of memory{more}, a run's checkpoint {_bytes(run)}"
+    return (
+        f"the largest worker takes about {in_bytes(max(workers))} of memory{more}, a run's checkpoint {in_bytes(run)}"
+    )
 
 
 def _where(plan: Plan) -> str:
@@ -85,14 +88,6 @@ def _steps_of_an_update(planned: PlannedArm) -> float | None:
         return sum(run.env_steps for run in runs) / sum(run.updates for run in runs)
     batch = planned.settings["batch"]
     return batch["steps"] * batch.get("lanes", 1) if batch.get("steps") else None
-
-
-def _bytes(number: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}"
-        number /= 1000
-    return f"{number:.1f} GB"
 
 
 def _about(steps: float | None) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pglab.results.digits import fixed, known_decimals, p_value, plain, with_interval
+from pglab.results.digits import fixed, in_bytes, known_decimals, p_value, plain, with_interval
 
 values = st.floats(-1e9, 1e9)
 halves = st.floats(1e-6, 1e6)
@@ -89,3 +89,12 @@ def test_settings_stay_as_they_are_and_measurements_are_short(value, expected):
 
 def test_zero_has_no_sign():
     assert fixed(-0.04, 1) == "0.0"
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.00 kB"), (999_499, "999 kB"), (999_500, "1.00 MB"),
+     (2.7e9, "2.70 GB"), (4.2e12, "4,200 GB")],
+)  # fmt: skip
+def test_memory_has_three_digits_and_its_unit(size, expected):
+    assert in_bytes(size) == expected
