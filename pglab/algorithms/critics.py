@@ -113,7 +113,7 @@ class NetworkCritic:
         normalize: bool = False,
     ) -> None:
         self._model, self._fit_steps, self._loss, self._make = model, fit_steps, loss, optimizer
-        self._rows = Rows(parameters, optimizer)
+        self._rows = Rows(parameters, optimizer, model.fixed)
         self.table, self.start = self._rows.parameters, 0
         self._targets = Running(len(parameters), 1, parameters.device) if normalize else None
 
@@ -131,7 +131,7 @@ class NetworkCritic:
         """Has its parameters lie in a table `[T, P]` from a row on; before its first step."""
         own = table[start : start + len(self._rows.parameters)]
         own.copy_(self._rows.parameters)
-        self.table, self.start, self._rows = table, start, Rows(own, self._make)
+        self.table, self.start, self._rows = table, start, Rows(own, self._make, self._model.fixed)
 
     def values(self, rows: Tensor, obs: Tensor) -> Tensor:
         with torch.no_grad():

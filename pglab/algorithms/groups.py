@@ -19,9 +19,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from pglab.algorithms.batch import Batch, BesideGreedy
+from pglab.algorithms.losses import differing
 from pglab.algorithms.returns import discounted_sum
-
-ROUNDINGS = 16  # by which returns may differ and still count as equal
 
 Parts = tuple[tuple[str, Any], ...]
 
@@ -70,17 +69,6 @@ class Outcomes:
         """s, `[..., B, 1]`."""
         squares = ((self.returns - self.mean) * self.exists).square().sum(-1, keepdim=True)
         return (squares / (self.count - ddof).clamp(min=1)).sqrt()
-
-
-def differing(x: Tensor, counts: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """Says along some axes, kept with size 1, whether two of the numbers that count differ by more than rounding.
-
-    Equal returns come out of sums in another order with other last bits, and so does their mean: divided by a deviation
-    that consists of such bits, they would have weights.
-    """
-    most = x.masked_fill(~counts, -torch.inf).amax(axes, keepdim=True)
-    least = x.masked_fill(~counts, torch.inf).amin(axes, keepdim=True)
-    return most - least > ROUNDINGS * torch.finfo(x.dtype).eps * torch.maximum(most.abs(), least.abs())
 
 
 def at_steps(advantage: Tensor, batch: Batch) -> Tensor:

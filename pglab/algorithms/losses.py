@@ -8,6 +8,8 @@ from torch import Tensor
 
 from pglab.algorithms.divergence import FORMS, KLForm
 
+ROUNDINGS = 16  # by which returns may differ and still count as equal
+
 Reduction = Literal["steps", "episodes", "sum", "sequences", "tokens", "budget"]
 Truncation = Literal["end", "bootstrap", "diverge"]
 Normalize = Literal[False, True, "batch", "minibatch"]
@@ -136,10 +138,24 @@ class Estimator:
         return scale / self.budget if self.reduction == "budget" else scale
 
 
+def differing(x: Tensor, counts: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Says along some axes, kept with size 1, whether two of the numbers that count differ by more than rounding.
+
+    Equal returns come out of sums in another order with other last bits, and so does their mean: divided by a deviation
+    that consists of such bits, they would have weights.
+    """
+    most = x.masked_fill(~counts, -torch.inf).amax(axes, keepdim=True)
+    least = x.masked_fill(~counts, torch.inf).amin(axes, keepdim=True)
+    return most - least > ROUNDINGS * torch.finfo(x.dtype).eps * torch.maximum(most.abs(), least.abs())
+
+
 def standardize(psi: Tensor, mask: Tensor, over: tuple[int, ...] = (-2, -1)) -> Tensor:
-    """(Ψ - mean) / (deviation + 1e-8) over the steps of the batch `[..., E, T]`, or other axes; zero off the mask."""
+    """(Ψ - mean) / (deviation + 1e-8) over the steps of the batch `[..., E, T]`, or other axes; zero off the mask.
+
+    It is zero, too, where all Ψ are the same but for rounding, which is then all that the deviation consists of.
+    """
     count = mask.sum(over, keepdim=True).clamp(min=1)
     mean = (psi * mask).sum(over, keepdim=True) / count
     centred = (psi - mean) * mask
     deviation = (centred.square().sum(over, keepdim=True) / count).sqrt()
-    return centred / (deviation + 1e-8)
+    return torch.where(differing(psi, mask, over), centred / (deviation + 1e-8), 0.0)

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from pglab.algorithms.batch import Batch
-from pglab.algorithms.groups import RLOO, GroupMean, Outcomes, Parts, WithItself, at_steps, check_settings, differing
+from pglab.algorithms.groups import RLOO, GroupMean, Outcomes, Parts, WithItself, at_steps, check_settings
+from pglab.algorithms.losses import differing
 
 
 @dataclass(frozen=True)

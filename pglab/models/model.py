@@ -33,6 +33,13 @@ class Model:
         of_network = self.network.shapes(self.observation, self.outputs)
         return Layout(of_network | {name: (len(values),) for name, values in self.free.items()})
 
+    @cached_property
+    def fixed(self) -> Tensor | None:
+        """Columns of what is no parameter, `[P]`, boolean; None where there is none."""
+        buffers = getattr(self.network, "buffers", {})
+        columns = {name: torch.full(shape, float(name in buffers)) for name, shape in self.layout.shapes.items()}
+        return self.layout.flatten(columns).bool() if buffers else None
+
     @property
     def sparse(self) -> bool:
         """Tells whether the network is given whole numbers, nearly all of which are 0."""

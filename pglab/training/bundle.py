@@ -78,7 +78,7 @@ class Bundle:
         drawn = [draw(arm.init, [generator(seed, "weights") for seed in arm.seeds], device) for arm in arms]
         self._runs = Runs.begin([arm.seeds for arm in arms], [arm.updates for arm in arms], torch.cat(drawn))
         self._arms = [
-            Trainee.of(arm, rows, self._runs.parameters, shapes.world.observation, device)
+            Trainee.of(arm, rows, self._runs.parameters, self._policy.model)
             for arm, rows in zip(arms, self._runs.arms, strict=True)
         ]
         join(trainee.weigher.critic for trainee in self._arms)

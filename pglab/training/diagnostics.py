@@ -155,7 +155,7 @@ def measured(
     removed, objective, exact_cosine = (np.full(k, np.nan) for _ in range(3))
     with np.errstate(all="ignore"):  # a run that diverges has infinities and NaN to measure
         psis = [weights.psi, witness.plain] if has_baseline.any() else [weights.psi]
-        parts, *plain = groups.gradients(policy, before, psis, weights.entropy, _objectives(training))
+        parts, *plain = groups.gradients(policy, before, psis, weights, _objectives(training))
         estimate = groups.sums(parts)
         variance = groups.variance(parts, by_steps)
         signal = np.maximum((estimate**2).sum(1) - variance, 0.0)

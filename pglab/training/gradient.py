@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pglab.algorithms.losses import ROUNDINGS
 from pglab.algorithms.objectives import (
     SURROGATE,
     Objective,
@@ -76,7 +77,8 @@ class Weights:
         strength: the objective's coefficient of each run, `[K]`.
         anchor: the reference policy, where a penalty wants it.
         share: steps of the batch that one of this part stands for, `[K]`; None: the part is the batch.
-        centre, deviation: by which Ψ is standardised in this part, `[K]` each, 0 and 1 where it is not.
+        centre, deviation: by which Ψ is standardised in this part, `[K]` each, 0 and 1 where it is not; the deviation
+            is infinite, and Ψ zero, where all are the same but for rounding.
     """
 
     psi: Tensor
@@ -100,7 +102,10 @@ class Weights:
             for sums, part in ((count, mask.double()), (total, psi), (squares, psi.square())):
                 sums.index_add_(0, rows, part.sum(-1))
         mean = total / count.clamp(min=1)
-        deviation = (squares / count.clamp(min=1) - mean.square()).clamp(min=0).sqrt()
+        square = squares / count.clamp(min=1)
+        deviation = (square - mean.square()).clamp(min=0).sqrt()
+        differ = deviation > ROUNDINGS * torch.finfo(self.psi.dtype).eps * square.sqrt()  # by more than rounding
+        deviation = torch.where(differ, deviation, torch.inf)
         # Ψ has its reduction in it, and keeps it.
         deviation = deviation / self.reduction + SMALL
         centre, deviation = torch.where(standardized, mean, 0.0), torch.where(standardized, deviation, 1.0)

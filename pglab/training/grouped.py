@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pglab.algorithms.groups import ROUNDINGS
+from pglab.algorithms.losses import ROUNDINGS
 from pglab.training.arm import Arm
 from pglab.training.episodes import Episodes
 from pglab.training.prompts import group_of

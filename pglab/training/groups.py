@@ -15,6 +15,7 @@ from pglab.algorithms.objectives import Objective, Seen, strength_of, uses_kl, u
 from pglab.bits import step_blocks
 from pglab.models.model import Policy
 from pglab.training.episodes import Episodes
+from pglab.training.gradient import Weights
 
 MOST = 16  # groups of a run
 BLOCK = 128  # steps computed together: a group has too few to fill larger blocks
@@ -56,7 +57,7 @@ class Groups:
         policy: Policy,
         parameters: Tensor,
         psis: list[Tensor],
-        entropy_weight: Tensor,
+        weights: Weights,
         objectives: Sequence[tuple[Objective, np.ndarray]],
     ) -> list[np.ndarray]:
         """c_m, `[G, P]`, under each of several weights: each group's part of the estimate of ∇J.
@@ -66,12 +67,12 @@ class Groups:
         Args:
             parameters: flat parameters of the policies that played, `[R, P]`.
             psis: Ψ of each packed step, its reduction included, `[S + 1]` each.
-            entropy_weight: β of each run, its reduction included, `[R]`.
+            weights: all others of the steps.
             objectives: each with the rows of its runs.
         """
         layout, packed, device = policy.model.layout, self.packed, parameters.device
         run = torch.from_numpy(self.run).to(device)
-        has_bonus = bool(entropy_weight.any())
+        has_bonus, each = bool(weights.entropy.any()), weights.each
         sums = [torch.zeros(len(run), parameters.shape[1], device=device) for _ in psis]
         for objective, rows in objectives:
             only = np.flatnonzero(np.isin(self.run, rows))
@@ -84,12 +85,14 @@ class Groups:
                 kl = policy.head.kl(logits.detach(), logits) if uses_kl(objective) else None
                 one = torch.ones(len(groups), 1, device=device)
                 seen = Seen(log_prob, log_prob, old, kl, one, one * strength_of(objective), torch.zeros_like(log_prob))
-                bonus = torch.zeros(len(groups), device=device)
+                beside = torch.zeros_like(log_prob)  # of a step's loss, whatever its Ψ
                 if has_bonus:
-                    bonus = (policy.head.entropy(logits) * mask).sum(-1) * entropy_weight[run[groups]]
+                    beside = beside - policy.head.entropy(logits) * weights.entropy[run[groups], None]
+                if weights.anchor is not None:
+                    beside = beside + weights.anchor.penalty(run[groups], index, log_prob)
+                beside = beside if each is None else beside * each[index]
                 for total, psi in zip(sums, psis, strict=True):
-                    loss = objective(replace(seen, psi=psi[index])) * mask
-                    gain = (bonus - loss.sum(-1)).sum()
+                    gain = -((objective(replace(seen, psi=psi[index])) + beside) * mask).sum()
                     total.index_add_(0, groups, layout.gradient(gain, leaves, retain_graph=psi is not psis[-1]))
         return [total.double().cpu().numpy() for total in sums]
 

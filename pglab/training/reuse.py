@@ -24,7 +24,6 @@ class Epochs:
         epochs: passes over the batch.
         minibatches: parts of each pass, as equal in size as they can be.
         stop_kl: end a run's update after the epoch whose mean KL(π_old ‖ π) is above it, in nats; null: never.
-            (The optimizer's step counter, which all runs of an arm share, goes on.)
         recompute: weigh the batch anew before each further epoch, with the critic as it is by then.
     """
 

@@ -36,7 +36,7 @@ class Player(Protocol):
     """Plays the batches of K runs.
 
     The batch of a run is the shortest run of its episodes 0, 1, 2, … that meets the target, which
-    is what a sequential collector takes: long and short episodes have the same chance to be in it.
+    is what a sequential collector takes: which ones are in it does not go by which end first.
     Episode e of update u is a function of its keys and the policy (`pglab.training.randomness`),
     so it must be the same whoever plays it, beside whatever else; so must its bits.
     """

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pglab.algorithms.objectives import strength_of
-from pglab.envs.spaces import Space
+from pglab.models.model import Model
 from pglab.models.optimizers import Rows
 from pglab.training.arm import Arm
 from pglab.training.runs import Runs
@@ -40,12 +40,13 @@ class Trainee:
         return hasattr(self.arm.objective, "adapt")
 
     @classmethod
-    def of(cls, arm: Arm, rows: slice, parameters: Tensor, observation: Space, device: torch.device) -> "Trainee":
+    def of(cls, arm: Arm, rows: slice, parameters: Tensor, model: Model) -> "Trainee":
         """An arm before its first update; its optimizer changes its rows of the parameters `[K, P]` in place."""
-        estimator, optimizer = arm.estimator, Rows(parameters[rows], arm.optimizer)
+        estimator, device = arm.estimator, parameters.device
+        optimizer = Rows(parameters[rows], arm.optimizer, model.fixed)
         stepper = Stepper(rows, optimizer, estimator.clip_norm, estimator.clip_together, arm.gamma)
         strength = torch.full((len(arm.seeds),), strength_of(arm.objective), device=device)
-        return cls(arm, rows, Weigher(arm, rows, observation, device), stepper, strength)
+        return cls(arm, rows, Weigher(arm, rows, model.observation, device), stepper, strength)
 
     def schedule(self, update: int) -> None:
         """Sets the learning rates for the update after so many others."""

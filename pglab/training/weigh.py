@@ -35,6 +35,7 @@ class Weigher:
     def __init__(self, arm: Arm, rows: slice, observation: Space, device: torch.device) -> None:
         self.arm, self.rows, self._device = arm, rows, device
         self.memory: dict[str, Tensor] = {}
+        self._earlier: dict[str, Tensor] = {}  # the same before the batch that was weighed last
         lanes = arm.batch.lanes if isinstance(arm.batch, Segments) else 0
         self.scale = DiscountedReturns(rows, arm.gamma, lanes, device)
         self.critic = None
@@ -50,6 +51,7 @@ class Weigher:
         """
         if self.scales:
             self.scale.add(episodes)
+        self._earlier = {name: kept.clone() for name, kept in self.memory.items()}
         remembered: list | None = [] if hasattr(self.arm.baseline, "remember") else None
         lesson = self._weigh(episodes, psi, remembered, targets)
         self._keep(remembered or [])
@@ -63,8 +65,13 @@ class Weigher:
         return None
 
     def reweigh(self, episodes: Episodes, psi: Tensor, targets: Targets | None = None) -> CriticLesson | None:
-        """Writes Ψ with the critic as it is by now, and returns what it is to learn from; nothing learns here."""
+        """Writes Ψ with the critic as it is by now, and returns what it is to learn from; nothing learns here.
+
+        The memory is that from before the batch, which is not to be its own baseline.
+        """
+        memory, self.memory = self.memory, self._earlier
         lesson = self._weigh(episodes, psi, None, targets)
+        self.memory = memory
         return lesson if self.arm.learns_together else None
 
     def _weigh(
@@ -98,7 +105,7 @@ class Weigher:
     def _reads_rewards_alone(self) -> bool:
         """Tells whether Ψ can be had of episodes that lie end to end."""
         apart = hasattr(self.arm.weighting, "packed") and self.critic is None
-        return apart and self.arm.estimator.normalize not in (True, "batch")
+        return apart and not self.arm.estimator.normalize
 
     def _weigh_packed(self, episodes: Episodes, psi: Tensor) -> None:
         """Writes the Ψ of episodes that lie end to end: the bits of the other way, in a fraction of its time."""

@@ -124,6 +124,13 @@ def test_equal_weights_standardize_to_zero():
     assert not standardize(batch.reward, batch.mask).any()
 
 
+@given(st.floats(-1e6, 1e6), st.integers(1, 20), st.integers(1, 60))
+def test_weights_that_are_equal_but_for_rounding_standardize_to_zero(value, episodes, steps):
+    psi = torch.full((episodes, steps), value)
+    psi[::2] *= 1 + 2**-23
+    assert not standardize(psi, torch.ones(episodes, steps, dtype=torch.bool)).any()
+
+
 def test_each_run_is_standardized_on_its_own():
     batch = random_batch(2, 3)
     result = standardize(batch.reward, batch.mask)

@@ -65,6 +65,33 @@ def test_a_row_that_sometimes_stays_out_is_as_it_would_be_alone(make, pattern):
 
 
 @each_optimizer
+@given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=6), st.integers(0, 6))
+def test_a_row_is_where_the_steps_that_it_took_alone_lead(make, pattern, stop):
+    """Its counters count its own steps, also after what was stored has been taken up again."""
+    start = random(3, SIZE)
+    steps = [(random(3, SIZE, seed=t), may_change) for t, may_change in enumerate(pattern)]
+    before = Rows(start.clone(), make)
+    play(before, steps[:stop])
+    after = Rows(start.clone(), make)
+    after.restore(before.state())
+    together = play(after, steps[stop:])
+    for k in range(3):
+        own = [(g[k : k + 1], [True]) for g, may_change in steps if may_change[k]]
+        assert torch.equal(together[k], play(Rows(start[k : k + 1].clone(), make), own)[0])
+
+
+@pytest.mark.parametrize("make", [OPTIMIZERS["adamw"], OPTIMIZERS["nesterov"]])
+def test_weight_decay_leaves_columns_alone_that_are_fixed(make):
+    start, fixed = random(2, SIZE), torch.arange(SIZE) % 3 == 0
+    rows = Rows(start.clone(), make, fixed)
+    gradient = torch.where(fixed, 0.0, random(2, SIZE, seed=1))
+    for _ in range(3):
+        rows.step(gradient, everyone(2))
+    assert torch.equal(rows.parameters[:, fixed], start[:, fixed])
+    assert not (rows.parameters[:, ~fixed] == start[:, ~fixed]).any()
+
+
+@each_optimizer
 @pytest.mark.parametrize("when", [0, 2])
 def test_a_step_that_a_row_does_not_take_leaves_no_trace_in_it_and_none_in_its_neighbours(make, when):
     """Neither of its gradient, nor of whether it was forbidden or would have led out of the numbers."""

@@ -21,6 +21,7 @@ from pglab.training.observations import Standardized
 from pglab.training.reuse import Epochs
 from pglab.training.schedule import Linear
 from pglab.training.segments import Segments
+from pglab.training.update import Lesson
 from tests.training.outcome import policies, rows_of
 
 ADAM, SGD = torch.optim.Adam, torch.optim.SGD
@@ -188,6 +189,27 @@ def test_rewards_are_divided_by_the_deviation_of_the_discounted_return_so_far_ac
         learned = trainee.weigher._learned_from(played)[:-1]
         torch.testing.assert_close(learned, played.reward[:-1] / float(np.std(everything)), rtol=1e-5, atol=0)
         bundle._runs.update[:] += 1
+
+
+@pytest.mark.parametrize(
+    "decays", [partial(torch.optim.AdamW, lr=0.1), partial(torch.optim.SGD, lr=0.1, weight_decay=0.5)]
+)
+def test_weight_decay_changes_no_statistics_of_observations(make_arm, make_shapes, train, decays):
+    shapes, common = make_shapes(network=Standardized(1.5).of(MLP((16,)))), {"seeds": [0, 1], "updates": 2}
+    rule = Epochs(4, 4)
+    seen, lesson_step = [], Lesson.step
+
+    def watched(lesson, estimate):
+        lesson_step(lesson, estimate)
+        named = lesson.policy.model.layout.unflatten(lesson.parameters)
+        seen.append(named["observation_scale"].clone())
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Lesson, "step", watched)
+        train(shapes, [make_arm(rule=rule, optimizer=decays, batch=SMALL, weighting=gae(1.0), **common)])
+    assert len(seen) == 32
+    assert all(torch.equal(one, seen[16]) for one in seen[16:])
+    assert not torch.equal(seen[16], seen[0])
 
 
 def test_policies_see_observations_standardised_by_the_batches_before(make_arm, make_shapes):

@@ -17,6 +17,7 @@ from pglab.exact.values import visitation
 from pglab.models.networks import Tabular
 from pglab.models.parameters import Gaussian
 from pglab.training.bundle import Bundle
+from pglab.training.groups import Groups
 from pglab.training.prompts import PromptGroups
 from pglab.training.reuse import Epochs
 from pglab.verify.expected import expected
@@ -129,6 +130,22 @@ def test_an_update_follows_the_penalty_as_its_formula_says(shapes, arm, form, pl
         advantage = ((group - group.mean(-1, keepdim=True)) * GROUP / (GROUP - 1)).flatten()[episode]
         (expected,) = torch.autograd.grad((share * advantage * log_prob).sum(), leaf)
     torch.testing.assert_close(found, expected.double(), rtol=1e-3, atol=2e-6)
+
+
+@pytest.mark.parametrize("reduction", ["episodes", "sequences", "tokens"])
+@pytest.mark.parametrize("bonus", [0.0, 0.2])
+def test_what_is_measured_of_the_gradient_is_that_of_the_estimate_with_bonus_and_penalty(shapes, arm, reduction, bonus):
+    made = arm(reduction, seeds=[0])
+    estimator = replace(made.estimator, entropy_bonus=bonus)
+    bundle = Bundle(shapes, [replace(made, estimator=estimator)])
+    bundle.refer(bundle._runs.parameters * 0.5)
+    kept = bundle._kept(bundle._arms, bundle._play(bundle._arms))
+    weights, _ = bundle._weigh(bundle._arms, kept)
+    groups = Groups.of(kept, 1)
+    objectives = [(made.objective, np.array([0]))]
+    (parts,) = groups.gradients(bundle._policy, bundle._runs.parameters, [weights.psi], weights, objectives)
+    found = torch.from_numpy(groups.sums(parts)).float()
+    torch.testing.assert_close(found, bundle.estimates(), rtol=1e-4, atol=1e-6)
 
 
 def log_probs(bundle, parameters, played):

@@ -18,6 +18,7 @@ from pglab.training.arm import BatchSize
 from pglab.training.bundle import Bundle
 from pglab.training.reuse import Epochs, shuffled
 from pglab.training.segments import Segments
+from pglab.training.update import ONE_STEP, first_estimate
 
 SGD = torch.optim.SGD
 SMALL = Segments(lanes=3, steps=16)
@@ -73,6 +74,54 @@ def test_weights_are_standardised_in_each_minibatch(make_arm, make_shapes):
                 there = psi_of[index_of < len(part.weights.psi) - 1] / reduction[row]
                 assert float(there.mean()) == pytest.approx(0.0, abs=1e-5)
                 assert float(there.std(correction=0)) == pytest.approx(1.0, rel=1e-4)
+
+
+@pytest.mark.parametrize("weighting", [w.RewardToGo(0.9), w.TotalReturn(0.9), gae(1.0)], ids=["rtg", "total", "gae"])
+@pytest.mark.parametrize("rule", [ONE_STEP, Epochs(1, 1)], ids=["once", "one minibatch"])
+def test_where_the_batch_is_the_only_minibatch_both_standardise_alike(make_arm, make_shapes, weighting, rule):
+    batch, minibatch = (
+        first_estimate(rule, lesson_of(Bundle(make_shapes(), [make_arm(
+            weighting=weighting, gamma=weighting.gamma, estimator=Estimator(normalize=normalize), rule=rule
+        )]))).gradient
+        for normalize in ("batch", "minibatch")
+    )  # fmt: skip
+    assert batch.any()
+    assert torch.equal(batch, minibatch)
+
+
+def test_equal_weights_standardise_to_zero_in_minibatches_too(make_arm, make_shapes):
+    arm = make_arm(
+        rule=Epochs(1, 4), estimator=Estimator(normalize="minibatch"), batch=SMALL, weighting=gae(1.0), seeds=[0, 1]
+    )
+    lesson = lesson_of(Bundle(make_shapes(), [arm]))
+    psi = torch.where(torch.arange(len(lesson.weights.psi)) % 3 > 0, 0.993, 0.993 * (1 + 2**-23))  # but for rounding
+    equal = replace(lesson, weights=replace(lesson.weights, psi=psi))
+    for part in arm.rule.parts(equal, 0):
+        for rows, index in part.blocks():
+            assert not part.weights.at(rows, index)[0].any()
+
+
+def test_a_run_that_stops_early_takes_the_steps_of_one_with_fewer_epochs(make_arm, make_shapes, train):
+    common = {"objective": o.Clip(), "updates": 6, "batch": SMALL, "weighting": gae(1.0), "seeds": [0, 1]}
+    stops, once = (
+        train(make_shapes(), [make_arm(rule=rule, **common)]).parameters()[0]
+        for rule in (Epochs(5, 4, stop_kl=1e-12), Epochs(1, 4))
+    )
+    for name, of_once in once.items():
+        assert (stops[name] == of_once).all()
+
+
+def test_a_batch_that_is_weighed_anew_is_not_in_its_own_baseline(make_arm, make_shapes):
+    baseline = b.RunningMean()
+    arm = make_arm(
+        rule=Epochs(3, 1, recompute=True), objective=o.Clip(), weighting=w.ReturnMinusBaseline(1.0, baseline)
+    )
+    bundle = Bundle(make_shapes(), [arm])
+    for _ in range(2):  # before anything is remembered, and after
+        lesson = lesson_of(bundle)
+        weights, _ = lesson.weigh()
+        assert torch.equal(weights.psi, lesson.weights.psi)
+        assert bundle._arms[0].weigher.memory
 
 
 def test_the_old_policy_is_that_before_the_first_step(make_arm, make_shapes):
