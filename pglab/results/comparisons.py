@@ -11,6 +11,7 @@ from pglab.results.arm_names import Pair, pair_labels
 from pglab.results.by_problem import problems
 from pglab.results.controls import controls
 from pglab.results.pairs import Difference, Test, paired, unpaired, without_test
+from pglab.results.rounding import differences_of
 from pglab.results.samples import Sample, sample_of
 from pglab.results.verdicts import verdict
 
@@ -172,7 +173,7 @@ def _difference(sample: Sample, test: Test, alpha: float) -> Difference:
         value = sample.a.mean() - sample.b.mean() if len(sample.a) and len(sample.b) else np.nan
         return without_test(float(value), "Cohen's d_z" if sample.paired else "Hedges' g", sample.untested)
     if sample.paired:
-        return paired(sample.a - sample.b, test, alpha)
+        return paired(differences_of(sample.a, sample.b), test, alpha)
     return unpaired(sample.a, sample.b, test, alpha)
 
 

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pglab.results.rounding import ROUNDING, mean_of
+
 RESAMPLES = 9999  # sign flips and exchanges; where there are fewer all of them are taken, and the test is exact
 AT_ONCE = 1000  # permutations that are drawn together
-ROUNDING = 1e-12  # share of the scores' size below which sums are taken for zero
 NEAR = 1e-9  # t values that are taken for equal
 FAR, HALVINGS = 50, 60  # doublings after which an interval has no end; and of what an end is then known to
 
@@ -59,9 +60,9 @@ def exchanges(scores: np.ndarray, control: np.ndarray, alpha: float = 0.05) -> P
     Source: Janssen 1997, Studentized permutation tests for non-i.i.d. hypotheses.
     """
     n, m = len(scores), len(control)
-    value = float(scores.mean() - control.mean())
+    value = mean_of(scores) - mean_of(control)
     chosen = _exchanged(n, m)
-    centred = np.concatenate([scores - scores.mean(), control - control.mean()])
+    centred = np.concatenate([scores - mean_of(scores), control - mean_of(control)])
     from_arm = np.arange(n + m) < n
     sums = [chosen @ part for part in (centred, centred**2, from_arm, from_arm * centred)]
     whole = [part.sum() for part in (centred**2, from_arm, from_arm * centred)]
@@ -100,7 +101,8 @@ def _subset_means(differences: np.ndarray, exact: bool) -> np.ndarray:
     sums, counts = zip(*((subset @ differences, subset.sum(axis=1)) for subset in subsets), strict=True)
     total, count = np.concatenate(sums), np.concatenate(counts)
     total[np.abs(total) <= ROUNDING * np.abs(differences).sum()] = 0.0
-    return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+    means = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+    return np.clip(means, differences.min(), differences.max())
 
 
 def _exchanged(n: int, m: int) -> np.ndarray:

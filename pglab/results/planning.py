@@ -10,6 +10,7 @@ from pglab.results.arm_choices import runs_by_arm
 from pglab.results.arm_names import pair_labels
 from pglab.results.controls import controls
 from pglab.results.digits import counted, plain
+from pglab.results.rounding import differences_of, variance_of
 from pglab.results.samples import Sample, sample_of
 
 MOST = 10**7  # seeds
@@ -108,7 +109,8 @@ def _spread(sample: Sample) -> tuple[float, int, int]:
     a, b, n = sample.a, sample.b, min(len(sample.a), len(sample.b))
     if n < 2:
         return np.nan, n, 0
-    sd = float((a - b).std(ddof=1)) if sample.paired else math.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)
+    variance = variance_of(differences_of(a, b)) if sample.paired else (variance_of(a) + variance_of(b)) / 2
+    sd = math.sqrt(variance)
     return (sd, n, n - 1 if sample.paired else len(a) + len(b) - 2) if sd > 0 else (np.nan, n, 0)
 
 

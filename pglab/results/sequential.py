@@ -31,6 +31,7 @@ from pglab.results.digits import counted, plain, with_error
 from pglab.results.incomplete import ENDED
 from pglab.results.pairs import FEWEST
 from pglab.results.planning import fewest_seeds
+from pglab.results.rounding import differences_of, mean_of, variance_of
 from pglab.results.samples import fate
 
 GROWTH = 1.25  # of the seeds from look to look
@@ -114,10 +115,10 @@ def look_at(differences: np.ndarray, seeds: int, level: float) -> Look:
     Fewer than six pairs, and pairs that are all equal, have no interval: there is no spread to go by.
     """
     known = differences[~np.isnan(differences)]
-    value = float(known.mean()) if len(known) else math.nan
-    if len(known) < FEWEST or np.ptp(known) == 0:
+    value = mean_of(known) if len(known) else math.nan
+    if len(known) < FEWEST or not (variance := variance_of(known)):
         return Look(seeds, len(known), value, math.nan, math.nan)
-    half = float(stdtrit(len(known) - 1, 1 - level / 2) * known.std(ddof=1) / math.sqrt(len(known)))
+    half = float(stdtrit(len(known) - 1, 1 - level / 2) * math.sqrt(variance) / math.sqrt(len(known)))
     return Look(seeds, len(known), value, value - half, value + half)
 
 
@@ -218,15 +219,14 @@ def _differences(of_arm: pd.DataFrame, of_control: pd.DataFrame, begin: int) -> 
     end = min(end, begin + 2 * len(both[0].index.union(both[1].index)))  # others lie far from these
     going_on = [seed for runs in both for seed in runs.index[~runs["status"].isin([*ENDED, "failed"])]]
     seeds = range(begin, min([end, *going_on]))
-    scores = [runs["score"].astype(float).reindex(seeds).to_numpy() for runs in both]
-    return scores[0] - scores[1]
+    return differences_of(*(runs["score"].astype(float).reindex(seeds).to_numpy() for runs in both))
 
 
 def _fixed_plan(differences: np.ndarray, difference: float, alpha: float) -> float:
     known = differences[~np.isnan(differences)]
-    if len(known) < 2 or np.ptp(known) == 0:
+    if len(known) < 2 or not (variance := variance_of(known)):
         return math.nan
-    return fewest_seeds(difference / float(known.std(ddof=1)), alpha, True, POWER)
+    return fewest_seeds(difference / math.sqrt(variance), alpha, True, POWER)
 
 
 def _verdict(row: dict, difference: float, unit: str, fates: list[str]) -> str:
