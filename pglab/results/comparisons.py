@@ -64,7 +64,7 @@ def compare(
             equal spread by the factor √(1 - r), apart from the degrees of freedom.
         mean control_mean difference: of those scores.
         low high interval: of the difference, simultaneous for all rows; and in words which one it is. An end is
-            infinite where the permutations of so few scores can exclude nothing.
+            infinite where so few scores, or the 9,999 permutations drawn of many, can exclude nothing.
         p_better: how often the arm does better: the share of pairs, or of all pairings where the seeds are not
             shared; ties, and pairs whose order censoring hides, count half.
         effect effect_name: Cohen's d_z in pairs, else Hedges' g (see `pglab.results.pairs`).

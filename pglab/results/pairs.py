@@ -15,7 +15,7 @@ Test = Literal["t", "permutation"]
 # Seeds that a verdict takes. Five differences are all of one sign in 2 of 2⁵ cases by chance, p = .0625, so that with
 # fewer pairs no test comes to p = .05 but one that takes the scores for normal, which nobody can see in so few.
 FEWEST = 6
-ENDLESS = "without ends, for so few scores can exclude nothing"
+ENDLESS = "without ends, for so few {} can exclude nothing"
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,6 @@ def _permuted(value: float, effect: float, effect_name: str, found: Permuted, eq
     said = f"inverted {found.said.partition(',')[0].partition(':')[0]}"
     said += f" ({equal})" if equal else ""
     if np.isinf(found.low) and np.isinf(found.high):
-        said += f", {ENDLESS}"
+        said += f", {ENDLESS.format('permutations' if found.drawn else 'scores')}"
     test = f"{found.said} ({equal})" if equal else found.said
     return Difference(value, found.low, found.high, said, effect, effect_name, found.p, test)

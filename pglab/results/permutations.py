@@ -16,12 +16,16 @@ FAR, HALVINGS = 50, 60  # doublings after which an interval has no end; and of w
 
 
 class Permuted(NamedTuple):
-    """A two-sided p value, the ends of the interval (infinite where nothing is rejected), and what was permuted."""
+    """A two-sided p value, the ends of the interval (infinite where nothing is rejected), and what was permuted.
+
+    `drawn` is true where not all permutations were taken.
+    """
 
     p: float
     low: float
     high: float
     said: str
+    drawn: bool
 
 
 def sign_flips(differences: np.ndarray, alpha: float = 0.05) -> Permuted:
@@ -32,7 +36,7 @@ def sign_flips(differences: np.ndarray, alpha: float = 0.05) -> Permuted:
     test that the centre is c rejects exactly beyond the ⌈N α/2⌉-th smallest and largest of the N means of
     subsets, where the mean of the empty one is beyond all numbers on either side. Up to 13 pairs all subsets are
     taken, else 9,999 that are the same every time. p cannot be below 2/2ⁿ: with fewer than 6 pairs it never
-    reaches .05, and the interval has no ends.
+    reaches .05, and the interval has no ends; nor, where flips are drawn, below 2 in 10,000.
 
     Sources: Fisher 1935, The Design of Experiments, §21; Hartigan 1969, Using subsample values as typical values.
     """
@@ -44,9 +48,13 @@ def sign_flips(differences: np.ndarray, alpha: float = 0.05) -> Permuted:
     needed = max(math.ceil(len(means) * alpha / 2 - NEAR), 1)
     pairs = math.floor(1 - math.log2(alpha)) + 1
     least = f"{alpha:.2g}".removeprefix("0")
-    few = f": {n} pairs cannot give p < {least}, {pairs} can" if 2 / 2**n >= alpha else ""
+    enough = f", {pairs} can" if 2**pairs <= RESAMPLES else ""
+    few = f": {f'{n} pairs' if exact else 'so many'} cannot give p < {least}{enough if exact else ''}"
+    few = few if np.isnan(means).sum() >= needed else ""
     said = f"sign-flip permutation, {'exact' if exact else f'{RESAMPLES:,} flips'}{few}"
-    return Permuted(float(min(1, 2 * min(share))), float(beyond[0][needed - 1]), float(beyond[1][-needed]), said)
+    return Permuted(
+        float(min(1, 2 * min(share))), float(beyond[0][needed - 1]), float(beyond[1][-needed]), said, not exact
+    )
 
 
 def exchanges(scores: np.ndarray, control: np.ndarray, alpha: float = 0.05) -> Permuted:
@@ -86,7 +94,7 @@ def exchanges(scores: np.ndarray, control: np.ndarray, alpha: float = 0.05) -> P
     p = p_of(0.0)
     step = float(np.ptp([*scores, *control])) or 1.0
     low, high = (_end(p_of, value, sign * step, p, alpha) for sign in (-1, 1))
-    return Permuted(p, low, high, "permutation of Welch's t")
+    return Permuted(p, low, high, "permutation of Welch's t", len(chosen) > RESAMPLES)
 
 
 def _subset_means(differences: np.ndarray, exact: bool) -> np.ndarray:
