@@ -34,6 +34,7 @@ WHY = (
     "too high; seeds that had no part in the choice tell what it is worth."
 )
 SEEDS = 20
+DECIDED = "until=decided"  # which finds the number of seeds itself
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,7 +65,8 @@ def _parser() -> Parser:
         description="Trains fresh seeds of each arm's best setting, and gives the verdict on these alone. " + WHY,
         epilog="tuned=KEY,…: keys whose best value is taken for each arm, and on each problem; default: those with "
         "values, such as optimizer.lr or gamma, while choices of groups (weighting, baseline, …) are the arms that are "
-        f"compared. seeds=N: how many ({SEEDS}), from the first one after all that the study has used. study=NAME: "
+        f"compared. seeds=N: how many ({SEEDS}), from the first one after all that the study has used; {DECIDED} "
+        "until.difference=D: as many as it takes to see or exclude a difference of D. study=NAME: "
         "where they go (STUDY_confirmed beside STUDY); the same command again goes on. How and where to train is asked "
         "as for `python -m pglab`: workers, logger.mode, plan=true, … Example: "
         "python -m pglab.confirm results/optimizer.lr,weighting tuned=optimizer.lr seeds=20",
@@ -121,7 +123,8 @@ def _composed(study: StudyFolder, best: Best, given: Sequence[str], config_dir: 
             raise InputError(f"{text} would be another arm; a confirmation takes those of {study.path} as they are")
     updates = max(run.asked for run in record.runs.values())
     kept = [text for text in record.overrides if _of_the_arm(text)]
-    jobs = compose_runs([*kept, f"updates={updates}", f"seed={fresh}", f"seeds={SEEDS}", *how], config_dir)
+    seeds = [] if DECIDED in how else [f"seeds={SEEDS}"]
+    jobs = compose_runs([*kept, f"updates={updates}", f"seed={fresh}", *seeds, *how], config_dir)
     one = next((job for job in jobs if not _changed(record, job)), jobs[0])
     if differing := _changed(record, one):
         key, before, now = differing

@@ -68,6 +68,16 @@ def test_the_best_setting_of_each_arm_gets_fresh_seeds_and_goes_on_with_the_same
     pd.testing.assert_frame_equal(again, confirmed)
 
 
+def test_fresh_seeds_are_added_until_a_difference_is_decided(tuned: Path, capsys: pytest.CaptureFixture[str]):
+    until = ["until=decided", "until.difference=1", "until.max_seeds=6", "results_dir=there"]
+    assert confirm(tuned, *until) == 0
+    assert " after 6 paired seeds: " in capsys.readouterr().out
+    assert set(load("there/s_confirmed")["seed"]) == set(range(3, 9))
+    assert "finds the number of seeds itself" in refusal(
+        tuned, capsys, "until=decided", "until.difference=1", "seeds=9"
+    )
+
+
 @pytest.mark.slow
 def test_without_a_word_values_are_tuned_twenty_fresh_seeds_are_asked_for_and_the_study_lies_beside_the_first(
     tuned: Path, capsys: pytest.CaptureFixture[str]

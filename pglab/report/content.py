@@ -1,15 +1,15 @@
 """The content of a report, before it is a page: frames, sentences, figures."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from warnings import catch_warnings
 
 import pandas as pd
 
 from pglab.errors import InputError
-from pglab.report.origin import Origin, origin
+from pglab.report.origin import Origin, Until, origin
 from pglab.report.over_problems import OverProblems, over_problems
 from pglab.results.arm_choices import compared_factors
 from pglab.results.arms import describe_arms
@@ -124,9 +124,13 @@ def content(study: Path, question: Question) -> Content:
     surest = sorted(by_p.to_dict("records"), key=lambda row: not is_judged(row))
     over = _asked(lambda: over_problems(study, runs, question.control, question.test))
     first = [] if over is None else over.comparisons.to_dict("records")
-    verdicts = [Verdict(row["verdict"], beats(row)) for row in (*first, *surest)]
-    if known.until and set(runs["better"]) == {"higher"}:
-        verdicts = _decided(runs, known.until, question) + [v for v in verdicts if "not paired" in v.sentence]
+    decided: list[Verdict] = []
+    if known.until and set(runs["better"]) == {"higher"}:  # these take the place of what takes seeds for fixed
+        rows = _decided(runs, known.until, question)
+        decided = [Verdict(row["verdict"], row["outcome"] in ("seen", "excluded")) for row in rows]
+        first = [row for row in first if not row["paired"]]
+        surest = [row for row in surest if not (row["paired"] and _arms(row) in set(map(_arms, rows)))]
+    verdicts = [*decided, *(Verdict(row["verdict"], beats(row)) for row in (*first, *surest))]
     described = describe_arms(runs, question.interval)
     planning, across = _planning(runs, compared, question), _across(runs, question)
     search = read_tuning(study)
@@ -136,10 +140,21 @@ def content(study: Path, question: Question) -> Content:
     )
 
 
-def _decided(runs: pd.DataFrame, difference: float, question: Question) -> list[Verdict]:
-    """The verdicts that seeds were added for; runs of other programs have no part in them."""
-    rows = _asked(lambda: decide(runs[runs["seed"] >= 0], difference, question.control)).to_dict("records")
-    return [Verdict(row["verdict"], row["outcome"] in ("seen", "excluded")) for row in rows]
+def _decided(runs: pd.DataFrame, until: Until, question: Question) -> list[dict[Hashable, Any]]:
+    """The comparisons that seeds were added for, as the command decided them.
+
+    They are those of the command's arms; with a control of the reader's, of all. Runs of other programs have no part.
+    """
+    ours = runs[runs["seed"] >= 0]
+    ours = ours[ours["arm"].isin(until.arms)] if question.control is None else ours
+    if ours.empty:
+        return []
+    return _asked(lambda: decide(ours, until.difference, question.control, first=until.first)).to_dict("records")
+
+
+def _arms(row: Mapping[Hashable, Any]) -> tuple[Any, ...]:
+    """The two arms of a comparison."""
+    return tuple(row[key] for key in ("study", "arm", "control_study", "control"))
 
 
 def _across(runs: pd.DataFrame, question: Question) -> list[str]:

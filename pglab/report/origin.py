@@ -1,15 +1,14 @@
 """The origin of a study, as its files tell it: states, failures, commands, settings, machines."""
 
 import json
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pglab import settings
-from pglab.results.arm_names import names_of
+from pglab.results.arm_names import full_name, names_of
 from pglab.results.digits import counted
 from pglab.results.incomplete import missing
 from pglab.results.one_program import told_of
@@ -36,6 +35,21 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class Until:
+    """What a command went on to decide with `until=decided`.
+
+    Attributes:
+        difference: the smallest one that matters.
+        first: the seed that it began with.
+        arms: that it compared and no later command trained otherwise, by their names in full.
+    """
+
+    difference: float
+    first: int
+    arms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Origin:
     """A study's own account.
 
@@ -52,6 +66,7 @@ class Origin:
         hardware: likewise.
         env_steps: that all runs took together.
         twins: a line on arms that are one program; empty where none are.
+        until: what its seeds were added for; None where they were asked for by number.
     """
 
     study: str
@@ -66,16 +81,11 @@ class Origin:
     hardware: Mapping[str, str]
     env_steps: int
     twins: str
+    until: Until | None = None
 
     @property
     def running(self) -> bool:
         return bool(self.states.get("running"))
-
-    @property
-    def until(self) -> float | None:
-        """The difference that the last command went on to decide, `until.difference`; None where it did not."""
-        found = re.search(r"until\.difference=([-+.\deE]+)", self.commands[-1]) if self.commands else None
-        return float(found[1]) if found and "until=decided" in self.commands[-1] else None
 
     @property
     def complete(self) -> bool:
@@ -125,7 +135,18 @@ def origin(folder: Path) -> Origin:
         hardware=_together(versions, lambda name: name in MACHINE),
         env_steps=sum(run.env_steps for of_arm in runs.values() for run in of_arm.values()),
         twins=shown(told_of(arms) or ""),
+        until=_until(arms),
     )
+
+
+def _until(arms: Sequence[ArmRecord]) -> Until | None:
+    """What a command went on to decide that was the last one to train its arms; of several the last arm's."""
+    decided = [record for record in arms if record.given.get("until._decided_")]
+    if not decided:
+        return None
+    given, command = decided[-1].given, decided[-1].commands[-1:]
+    together = tuple(full_name(record) for record in decided if record.commands[-1:] == command)
+    return Until(float(given["until.difference"]), int(given["seed"]), together)
 
 
 def _fault(arm: str, seed: int, run: RunRecord) -> Fault:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from pglab.results.rounding import mean_of, variance_of
 from pglab.results.scores import scores
 from pglab.store.records import RunRecord
 
@@ -18,7 +19,7 @@ def mean_interval(scores: np.ndarray, level: float = 0.95) -> tuple[float, float
     """Mean of one score per seed and its Student-t interval: mean ± t_{n-1} · s / √n.
 
     Both ends are NaN for fewer than two scores and where one is infinite, and equal the mean where all scores
-    are equal.
+    are equal but for rounding.
 
     Args:
         scores: one number a seed, `[n]`.
@@ -28,10 +29,10 @@ def mean_interval(scores: np.ndarray, level: float = 0.95) -> tuple[float, float
         Mean, lower end, upper end.
     """
     scores = np.asarray(scores, dtype=float)
-    n, mean = len(scores), float(scores.mean())
+    n, mean = len(scores), mean_of(scores)
     if n < 2 or not np.isfinite(mean):
         return mean, np.nan, np.nan
-    half = stdtrit(n - 1, 0.5 + level / 2) * scores.std(ddof=1) / np.sqrt(n)
+    half = stdtrit(n - 1, 0.5 + level / 2) * np.sqrt(variance_of(scores)) / np.sqrt(n)
     return mean, mean - float(half), mean + float(half)
 
 

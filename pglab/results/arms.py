@@ -8,6 +8,7 @@ from pglab.results.arm_choices import describing, runs_by_arm
 from pglab.results.by_problem import by_problem
 from pglab.results.censoring import censored, median_time, restricted
 from pglab.results.intervals import Method, interval_of_mean, tolerance_interval
+from pglab.results.rounding import mean_of, variance_of
 from pglab.results.scores import NOT_FINITE
 
 COUNTED = ("finished", "diverged", "stopped", "failed")
@@ -69,11 +70,11 @@ def _statistics(scores: np.ndarray, method: Method, level: float) -> dict[str, o
     of_mean, tolerance = interval_of_mean(scores, method, level), tolerance_interval(scores)
     return {
         "n": n,
-        "mean": scores.mean() if n else np.nan,
+        "mean": mean_of(scores) if n else np.nan,
         "low": of_mean.low,
         "high": of_mean.high,
         "interval": of_mean.said,
-        "sd": scores.std(ddof=1) if n > 1 else np.nan,
+        "sd": np.sqrt(variance_of(scores)) if n > 1 else np.nan,
         "median": np.median(scores) if n else np.nan,
         "iqm": scipy.stats.trim_mean(scores, 0.25) if n else np.nan,
         "min": scores.min() if n else np.nan,

@@ -11,6 +11,7 @@ from pglab.results.arm_names import Pair, pair_labels
 from pglab.results.by_problem import problems
 from pglab.results.controls import controls
 from pglab.results.pairs import Difference, Test, paired, unpaired, without_test
+from pglab.results.rounding import differences_of
 from pglab.results.samples import Sample, sample_of
 from pglab.results.verdicts import verdict
 
@@ -63,7 +64,7 @@ def compare(
             equal spread by the factor √(1 - r), apart from the degrees of freedom.
         mean control_mean difference: of those scores.
         low high interval: of the difference, simultaneous for all rows; and in words which one it is. An end is
-            infinite where the permutations of so few scores can exclude nothing.
+            infinite where so few scores, or the 9,999 permutations drawn of many, can exclude nothing.
         p_better: how often the arm does better: the share of pairs, or of all pairings where the seeds are not
             shared; ties, and pairs whose order censoring hides, count half.
         effect effect_name: Cohen's d_z in pairs, else Hedges' g (see `pglab.results.pairs`).
@@ -172,7 +173,7 @@ def _difference(sample: Sample, test: Test, alpha: float) -> Difference:
         value = sample.a.mean() - sample.b.mean() if len(sample.a) and len(sample.b) else np.nan
         return without_test(float(value), "Cohen's d_z" if sample.paired else "Hedges' g", sample.untested)
     if sample.paired:
-        return paired(sample.a - sample.b, test, alpha)
+        return paired(differences_of(sample.a, sample.b), test, alpha)
     return unpaired(sample.a, sample.b, test, alpha)
 
 

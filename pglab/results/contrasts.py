@@ -7,6 +7,7 @@ import pandas as pd
 import scipy
 
 from pglab.results.pairs import Difference, Test, make_pairs, paired, without_test
+from pglab.results.rounding import mean_of, variance_of, weighted_sums, without_rounding
 
 
 def contrast(
@@ -18,7 +19,7 @@ def contrast(
     spread in the arms. Where too few seeds have all of them (see
     `pglab.results.pairs.make_pairs`) the means of the arms take the place of a seed's
     scores, and the interval is Welch's with the degrees of freedom of Satterthwaite, which takes all scores for
-    independent; what entered are scores then.
+    independent; what entered are scores then. Sums that are 0 but for rounding are 0.
 
     Args:
         by_seed: scores, `[seeds, arms]`, NaN where there is none.
@@ -29,7 +30,7 @@ def contrast(
     """
     complete = by_seed.dropna()
     if make_pairs(len(complete), int(by_seed.notna().sum().min())):
-        return paired(complete.to_numpy() @ weights, test, alpha), len(complete), True
+        return paired(weighted_sums(complete.to_numpy(), weights), test, alpha), len(complete), True
     scores = [by_seed[arm].dropna().to_numpy() for arm in by_seed]
     return _of_means(scores, weights, alpha), int(by_seed.notna().sum().sum()), False
 
@@ -39,10 +40,11 @@ def _of_means(scores: Sequence[np.ndarray], weights: np.ndarray, alpha: float) -
     n = np.array([len(each) for each in scores])
     if not n.all():
         return without_test(np.nan, "", "none: an arm has no score")
-    value = float(np.array([each.mean() for each in scores]) @ weights)
+    scores = [without_rounding(each) for each in scores]
+    value = float(weighted_sums(np.array([[mean_of(each) for each in scores]]), weights)[0])
     if n.min() < 2:
         return without_test(value, "", "none: an arm has one score, and fewer than two seeds are in all arms")
-    parts = weights**2 * np.array([each.var(ddof=1) for each in scores]) / n
+    parts = weights**2 * np.array([variance_of(each) for each in scores]) / n
     if not (variance := parts.sum()):
         return without_test(value, "", "none: the scores of each arm are all equal")
     df, error = variance**2 / (parts**2 / (n - 1)).sum(), np.sqrt(variance)

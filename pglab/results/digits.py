@@ -7,6 +7,7 @@ from functools import partial
 
 MINUS = "−"
 NOTHING = "–"
+NARROW = 5e-16  # half a width, as a share of the ends, that is rounding alone
 MOST_MORE = 10  # decimals beyond those that are known
 UNITS = {"kB": 1e3, "MB": 1e6, "GB": 1e9}
 SHORT = 5  # digits; a number that needs no more is taken for a setting and left as it is
@@ -15,10 +16,11 @@ SHORT = 5  # digits; a number that needs no more is taken for a setting and left
 def known_decimals(low: float, high: float) -> int | None:
     """Decimals that an interval leaves: up to the second significant digit of its half-width.
 
-    Negative where tens or hundreds are uncertain already; None for an interval of no width, or none at all.
+    Negative where tens or hundreds are uncertain already; None for an interval of no width but rounding, or none
+    at all.
     """
     half = (high - low) / 2
-    if not math.isfinite(half) or half <= 0:
+    if not math.isfinite(half) or half <= NARROW * max(abs(low), abs(high)):
         return None
     return 1 - Decimal(f"{half:.1e}").adjusted()
 
@@ -90,7 +92,7 @@ def plain(value: float) -> str:
         return NOTHING
     if math.isinf(value):
         return "∞" if value > 0 else MINUS + "∞"
-    exact = Decimal(repr(float(value))).normalize()
+    exact = Decimal(f"{value:.15g}").normalize()  # what a number is known to
     if len(exact.as_tuple().digits) <= SHORT:
         return fixed(value, max(0, -int(exact.as_tuple().exponent)))
     return measured(value)

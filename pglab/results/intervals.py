@@ -8,6 +8,7 @@ import numpy as np
 import scipy
 
 from pglab.results.arm_summary import mean_interval
+from pglab.results.rounding import mean_of, variance_of
 
 Method = Literal["t", "bca"]
 RESAMPLES = 9999
@@ -40,8 +41,8 @@ def interval_of_mean(scores: np.ndarray, method: Method = "t", level: float = 0.
     n, percent = len(scores), f"{100 * level:g} %"
     if n < 2:
         return Interval(np.nan, np.nan, f"none: {'one score' if n else 'no scores'}")
-    if np.ptp(scores) == 0:
-        return Interval(float(scores[0]), float(scores[0]), f"no width: all {n} scores are equal")
+    if not variance_of(scores):
+        return Interval(mean_of(scores), mean_of(scores), f"no width: all {n} scores are equal")
     if method == "bca":
         with warnings.catch_warnings(action="ignore"):  # of a degenerate bootstrap, which is answered below
             found = scipy.stats.bootstrap(

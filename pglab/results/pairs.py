@@ -9,12 +9,13 @@ import pandas as pd
 from scipy.special import gammaln, stdtr, stdtrit
 
 from pglab.results.permutations import Permuted, exchanges, sign_flips
+from pglab.results.rounding import differences_of, mean_of, variance_of, without_rounding
 
 Test = Literal["t", "permutation"]
 # Seeds that a verdict takes. Five differences are all of one sign in 2 of 2⁵ cases by chance, p = .0625, so that with
 # fewer pairs no test comes to p = .05 but one that takes the scores for normal, which nobody can see in so few.
 FEWEST = 6
-ENDLESS = "without ends, for so few scores can exclude nothing"
+ENDLESS = "without ends, for so few {} can exclude nothing"
 
 
 @dataclass(frozen=True)
@@ -62,22 +63,23 @@ def paired(differences: np.ndarray, test: Test = "t", alpha: float = 0.05) -> Di
     """The difference from those of runs with the same seed, `[n]`, with an interval of level 1 - alpha.
 
     Student's t on the differences, or a sign-flip permutation test with the interval that inverts it (see
-    `pglab.results.permutations.sign_flips`), which is also taken where all differences are equal, for then a t
-    test has no spread to go by. The effect is Cohen's d_z = d̄ / s_d.
+    `pglab.results.permutations.sign_flips`), which is also taken where all differences are equal but for
+    rounding, for then a t test has no spread to go by. The effect is Cohen's d_z = d̄ / s_d.
 
     Source: Student 1908.
     """
-    n, mean = len(differences), float(differences.mean()) if len(differences) else np.nan
+    n, differences = len(differences), without_rounding(differences)
+    mean = mean_of(differences) if n else np.nan
     if n < 2:
         return without_test(mean, "Cohen's d_z", f"none: {n} pair{'s' * (n != 1)}")
-    if np.ptp(differences) == 0 or differences.std() == 0:
+    if not (variance := variance_of(differences)):
         equal = f"all {n} differences are equal"
         return _permuted(mean, np.nan, "Cohen's d_z", sign_flips(differences, alpha), equal)
     with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of nearly equal differences
-        effect = mean / float(differences.std(ddof=1))
+        effect = mean / float(np.sqrt(variance))
         if test == "permutation":
             return _permuted(mean, effect, "Cohen's d_z", sign_flips(differences, alpha))
-        error = differences.std(ddof=1) / np.sqrt(n)
+        error = np.sqrt(variance) / np.sqrt(n)
         low, high, p = _student(mean, error, n - 1, alpha)
     return Difference(mean, low, high, "Student-t on differences", effect, "Cohen's d_z", p, "paired t")
 
@@ -87,24 +89,26 @@ def unpaired(scores: np.ndarray, control: np.ndarray, test: Test = "t", alpha: f
 
     Welch's t with the degrees of freedom of Satterthwaite, or a permutation test of Welch's t with the interval
     that inverts it (see `pglab.results.permutations.exchanges`), which is also taken where the scores of each
-    arm are all equal. The effect is Hedges' g: the difference in units of the pooled sd, times
+    arm are all equal but for rounding. The effect is Hedges' g: the difference in units of the pooled sd, times
     Γ(k/2) / (√(k/2) Γ((k-1)/2)) with k = n + m - 2, which makes it unbiased.
 
     Sources: Welch 1947; Hedges 1981, Distribution theory for Glass's estimator of effect size.
     """
-    n, m = len(scores), len(control)
-    value = float(scores.mean() - control.mean()) if n and m else np.nan
+    n, m, (scores, control) = len(scores), len(control), map(without_rounding, (scores, control))
+    means = [np.array([mean_of(each) if len(each) else np.nan]) for each in (scores, control)]
+    value = float(differences_of(*means)[0])
     if min(n, m) < 2:
         return without_test(value, "Hedges' g", f"none: {n} and {m} scores")
-    if np.ptp(scores) == np.ptp(control) == 0 or scores.std() == control.std() == 0:
+    variance, of_control = variance_of(scores), variance_of(control)
+    if not variance and not of_control:
         return _permuted(value, np.nan, "Hedges' g", exchanges(scores, control, alpha), "each arm's scores are equal")
     k = n + m - 2
-    pooled = np.sqrt(((n - 1) * scores.var(ddof=1) + (m - 1) * control.var(ddof=1)) / k)
+    pooled = np.sqrt(((n - 1) * variance + (m - 1) * of_control) / k)
     effect = float(value / pooled * np.exp(gammaln(k / 2) - gammaln((k - 1) / 2)) / np.sqrt(k / 2))
     if test == "permutation":
         return _permuted(value, effect, "Hedges' g", exchanges(scores, control, alpha))
     with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of an arm whose scores are equal
-        own, other = scores.var(ddof=1) / n, control.var(ddof=1) / m
+        own, other = variance / n, of_control / m
         freedom = (own + other) ** 2 / (own**2 / (n - 1) + other**2 / (m - 1))
         low, high, p = _student(value, np.sqrt(own + other), freedom, alpha)
     return Difference(value, low, high, "Welch", effect, "Hedges' g", p, "Welch's t")
@@ -128,6 +132,6 @@ def _permuted(value: float, effect: float, effect_name: str, found: Permuted, eq
     said = f"inverted {found.said.partition(',')[0].partition(':')[0]}"
     said += f" ({equal})" if equal else ""
     if np.isinf(found.low) and np.isinf(found.high):
-        said += f", {ENDLESS}"
+        said += f", {ENDLESS.format('permutations' if found.drawn else 'scores')}"
     test = f"{found.said} ({equal})" if equal else found.said
     return Difference(value, found.low, found.high, said, effect, effect_name, found.p, test)

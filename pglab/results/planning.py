@@ -10,6 +10,8 @@ from pglab.results.arm_choices import runs_by_arm
 from pglab.results.arm_names import pair_labels
 from pglab.results.controls import controls
 from pglab.results.digits import counted, plain
+from pglab.results.pairs import FEWEST
+from pglab.results.rounding import differences_of, variance_of
 from pglab.results.samples import Sample, sample_of
 
 MOST = 10**7  # seeds
@@ -41,8 +43,9 @@ def seeds_needed(
         paired n: whether in pairs, and how many pairs, or seeds of the smaller arm, there are.
         sd sd_high: of differences where paired, else of scores; and its upper limit.
         difference alpha: what to see, and the level after division.
-        needed needed_high: pairs, or seeds in each arm. NaN where there is no spread to go by.
-        power_now: with the n there are. detectable: the smallest difference that n sees with `power`.
+        needed needed_high: pairs, or seeds in each arm, at least as many as a verdict takes (see `compare`). NaN
+            where there is no spread to go by.
+        power_now: of the t test with the n there are. detectable: the smallest difference that n sees with `power`.
         enough: whether n ≥ needed; empty where that is not known or not asked.
         verdict: a sentence.
 
@@ -108,7 +111,8 @@ def _spread(sample: Sample) -> tuple[float, int, int]:
     a, b, n = sample.a, sample.b, min(len(sample.a), len(sample.b))
     if n < 2:
         return np.nan, n, 0
-    sd = float((a - b).std(ddof=1)) if sample.paired else math.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)
+    variance = variance_of(differences_of(a, b)) if sample.paired else (variance_of(a) + variance_of(b)) / 2
+    sd = math.sqrt(variance)
     return (sd, n, n - 1 if sample.paired else len(a) + len(b) - 2) if sd > 0 else (np.nan, n, 0)
 
 
@@ -132,8 +136,8 @@ def _needs(
 
 
 def fewest_seeds(effect: float, alpha: float, in_pairs: bool, power: float) -> float:
-    """The smallest n with that power; infinite above ten million."""
-    low, high = 1, 2  # too few, perhaps enough
+    """The smallest n with that power, and no fewer than a verdict takes; infinite above ten million."""
+    low, high = FEWEST - 1, FEWEST  # too few, perhaps enough
     while power_of_t(effect, high, alpha, in_pairs) < power:
         low, high = high, 2 * high
         if high > MOST:
@@ -160,12 +164,17 @@ def _verdict(row: dict, unit: str, power: float) -> str:
     arms += f" on {row['problem']}" if row["problem"] else ""
     seeds = counted(row["n"], "paired seed") if row["paired"] else f"{counted(row['n'], 'seed')} in each arm"
     if np.isnan(row["difference"]):
-        return f"{seeds} of {arms}: " + _detectable(row, unit)
+        few = f"; a verdict takes {FEWEST}" if row["n"] < FEWEST else ""
+        return f"{seeds} of {arms}: " + _detectable(row, unit) + few
     what = f"a difference of {plain(row['difference'])} {unit} between {arms}"
     if np.isnan(row["sd"]):
         return f"the {seeds} show no spread to plan by: it is not known how many see {what}"
     detectable = plain(row["detectable"])
-    needs = f"{100 * power:.0f} % needs {row['needed']:,.0f}, or {row['needed_high']:,.0f} if the spread is underrated"
+    needed = f"needs {row['needed']:,.0f}, or {row['needed_high']:,.0f} if the spread is underrated"
+    if row["n"] < FEWEST:
+        few = f"a verdict takes {FEWEST}, and there are {seeds}"
+        return f"not enough: {few}; {100 * power:.0f} % power to see {what} {needed}"
+    needs = f"{100 * power:.0f} % {needed}"
     now = f"{seeds} see {what} with {100 * row['power_now']:.0f} % power ({needs}; {seeds} see {detectable})"
     return ("enough: " if row["enough"] else "not enough: ") + now
 

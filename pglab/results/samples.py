@@ -9,6 +9,7 @@ from pglab.results.censoring import censored, earlier, log_rank, restricted
 from pglab.results.digits import counted
 from pglab.results.incomplete import named_seeds
 from pglab.results.pairs import matched
+from pglab.results.rounding import mean_of
 from pglab.results.scores import NOT_FINITE
 
 
@@ -54,8 +55,8 @@ def sample_of(of_arm: pd.DataFrame, of_control: pd.DataFrame) -> Sample:
         "capped": sum(int((~reached).sum()) for _, reached in times),
         "horizon": horizon,
         "correlation": _correlation(a, b) if in_pairs else np.nan,
-        "mean": a.mean() if len(a) else np.nan,
-        "control_mean": b.mean() if len(b) else np.nan,
+        "mean": mean_of(a) if len(a) else np.nan,
+        "control_mean": mean_of(b) if len(b) else np.nan,
         "p_better": _p_better(times[0], times[1], in_pairs, str(of_arm["better"].iloc[0])),
         "p_logrank": np.nan if np.isnan(horizon) else log_rank(*times[0], *times[1]),
         "env_steps": used[0]["env_steps"].mean(),

@@ -31,6 +31,7 @@ from pglab.results.digits import counted, plain, with_error
 from pglab.results.incomplete import ENDED
 from pglab.results.pairs import FEWEST
 from pglab.results.planning import fewest_seeds
+from pglab.results.rounding import differences_of, mean_of, variance_of
 from pglab.results.samples import fate
 
 GROWTH = 1.25  # of the seeds from look to look
@@ -114,10 +115,10 @@ def look_at(differences: np.ndarray, seeds: int, level: float) -> Look:
     Fewer than six pairs, and pairs that are all equal, have no interval: there is no spread to go by.
     """
     known = differences[~np.isnan(differences)]
-    value = float(known.mean()) if len(known) else math.nan
-    if len(known) < FEWEST or np.ptp(known) == 0:
+    value = mean_of(known) if len(known) else math.nan
+    if len(known) < FEWEST or not (variance := variance_of(known)):
         return Look(seeds, len(known), value, math.nan, math.nan)
-    half = float(stdtrit(len(known) - 1, 1 - level / 2) * known.std(ddof=1) / math.sqrt(len(known)))
+    half = float(stdtrit(len(known) - 1, 1 - level / 2) * math.sqrt(variance) / math.sqrt(len(known)))
     return Look(seeds, len(known), value, value - half, value + half)
 
 
@@ -139,9 +140,11 @@ def decide(
     Columns:
         problem study arm control_study control label control_label alike: see `compare`.
         outcome: seen, excluded, open (more seeds would tell), or not judged.
-        seeds pairs looks: of the look that decided, or the last one.
+        seeds pairs looks: of the look that decided, or the last one; looks are 0 before the first.
+        diverged: runs of both arms that diverged and whose scores are in these pairs.
         mean_difference low high: arm - control there, with its repeated confidence interval.
-        fixed_plan: seeds that a t test needs to see `difference` with 80 % power, by the spread there; NaN if unknown.
+        fixed_plan: seeds that a t test needs to see `difference` with 80 % power, by the spread there, and at least
+            as many as a verdict takes; NaN if unknown.
         verdict: a sentence.
 
     Args:
@@ -171,7 +174,7 @@ def decide(
 
 COLUMNS = [
     *("problem", "study", "arm", "control_study", "control", "label", "control_label", "alike"),
-    *("outcome", "seeds", "pairs", "looks", "mean_difference", "low", "high", "fixed_plan", "verdict"),
+    *("outcome", "seeds", "pairs", "diverged", "looks", "mean_difference", "low", "high", "fixed_plan", "verdict"),
 ]
 
 
@@ -194,12 +197,13 @@ def _row(
     fates = [fate(runs[arm]) for arm in pair]
     if any(fates) and taken:
         outcome = "not judged"
-    last = taken[-1] if taken else Look(len(differences), 0, math.nan, math.nan, math.nan)
+    last = taken[-1] if taken else look_at(differences, len(differences), alpha)
     (study, arm), (control_study, of_control) = pair
     found: dict[str, object] = {
         **{"problem": labels.problem, "study": study, "arm": arm, "control_study": control_study},
         **{"control": of_control, "label": labels.arm, "control_label": labels.control, "alike": labels.alike},
         **{"outcome": outcome, "seeds": last.seeds, "pairs": last.pairs, "looks": len(taken)},
+        "diverged": sum(_diverged(runs[arm], begin, differences[: last.seeds]) for arm in pair),
         **{"mean_difference": last.value, "low": last.low, "high": last.high},
         "fixed_plan": _fixed_plan(differences[: last.seeds], difference, alpha),
     }
@@ -218,15 +222,20 @@ def _differences(of_arm: pd.DataFrame, of_control: pd.DataFrame, begin: int) -> 
     end = min(end, begin + 2 * len(both[0].index.union(both[1].index)))  # others lie far from these
     going_on = [seed for runs in both for seed in runs.index[~runs["status"].isin([*ENDED, "failed"])]]
     seeds = range(begin, min([end, *going_on]))
-    scores = [runs["score"].astype(float).reindex(seeds).to_numpy() for runs in both]
-    return scores[0] - scores[1]
+    return differences_of(*(runs["score"].astype(float).reindex(seeds).to_numpy() for runs in both))
+
+
+def _diverged(runs: pd.DataFrame, begin: int, differences: np.ndarray) -> int:
+    """How many runs of an arm diverged, of those in the pairs from seed `begin` on."""
+    entered = begin + np.flatnonzero(~np.isnan(differences))
+    return int((runs["seed"].isin(entered) & (runs["status"] == "diverged")).sum())
 
 
 def _fixed_plan(differences: np.ndarray, difference: float, alpha: float) -> float:
     known = differences[~np.isnan(differences)]
-    if len(known) < 2 or np.ptp(known) == 0:
+    if len(known) < 2 or not (variance := variance_of(known)):
         return math.nan
-    return fewest_seeds(difference / float(known.std(ddof=1)), alpha, True, POWER)
+    return fewest_seeds(difference / math.sqrt(variance), alpha, True, POWER)
 
 
 def _verdict(row: dict, difference: float, unit: str, fates: list[str]) -> str:
@@ -237,7 +246,9 @@ def _verdict(row: dict, difference: float, unit: str, fates: list[str]) -> str:
     lost = [f"{name} {said}" for name, said in zip((arm, control), fates, strict=True) if said]
     if row["outcome"] == "not judged":
         return f"not judged{where}: {arm} and {control}, for {' and '.join(lost)}"
-    seeds, size = counted(int(row["seeds"]), "paired seed"), f"{plain(difference)} {unit}"
+    seeds, size = _seeds(row), f"{plain(difference)} {unit}"
+    if row["pairs"] < FEWEST:
+        return f"not decided after {seeds}{where}: too few to judge {arm} against {control}; a verdict takes {FEWEST}"
     if math.isnan(row["low"]):
         return f"not decided after {seeds}{where}: {arm} and {control} show no spread to go by"
     found = with_error(abs(row["mean_difference"]), (row["high"] - row["low"]) / 2) + f" {unit}"
@@ -251,3 +262,11 @@ def _verdict(row: dict, difference: float, unit: str, fates: list[str]) -> str:
     if row["outcome"] == "excluded":
         return f"excluded after {seeds}{where}: {arm} and {control} differ by less than {size} ({found}){fixed}"
     return f"not decided after {seeds}{where}: {above} is above {below} by {found}{fixed}"
+
+
+def _seeds(row: dict) -> str:
+    """The pairs of a look, and the runs to know of."""
+    without, diverged = row["seeds"] - row["pairs"], row["diverged"]
+    asides = [f"{without} of {row['seeds']} without a score"] if without else []
+    asides += [f"{counted(diverged, 'run')} diverged"] if diverged else []
+    return counted(int(row["pairs"]), "paired seed") + (f" ({', '.join(asides)})" if asides else "")

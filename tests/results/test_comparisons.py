@@ -92,6 +92,22 @@ def test_a_sign_flip_test_needs_six_pairs(n: int, p: float):
     assert ("5 pairs cannot give p < .05, 6 can" in row["test"]) == (n == 5)
 
 
+@pytest.mark.parametrize(
+    ("n", "comparisons", "said", "why"),
+    [
+        (5, 1, "exact: 5 pairs cannot give p < .05, 6 can", "so few scores"),
+        (13, 205, "exact: 13 pairs cannot give p < .00024", "so few scores"),
+        (14, 205, "9,999 flips: so many cannot give p < .00024", "so few permutations"),
+        (14, 5, "9,999 flips", ""),
+    ],
+)
+def test_what_limits_a_sign_flip_test_is_told(n: int, comparisons: int, said: str, why: str):
+    found = paired(np.arange(50.0, 50 + n), "permutation", 0.05 / comparisons)
+    assert found.test == f"sign-flip permutation, {said}"
+    assert np.isinf(found.low) == bool(why)
+    assert found.said.endswith(f", without ends, for {why} can exclude nothing" if why else "permutation")
+
+
 def test_holms_correction_is_statsmodels_and_counts_only_comparisons_that_have_a_p():
     arms = [arm_of(rng.normal(k / 3, 1, size=9), weighting=f"w{k}") for k in range(5)]
     table = compare(together(*arms, arm_of([1.0], weighting="one")))

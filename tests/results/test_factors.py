@@ -151,6 +151,34 @@ def test_seeds_that_are_not_shared_leave_the_interaction_of_the_scores():
     assert p == pytest.approx(rows_of(anova(frame))["weighting × optimizer.lr"]["p"])
 
 
+def test_strata_with_two_common_seeds_are_tested_by_the_scores_of_all():
+    one, other = grid({0.01: 1.0}, 10), grid({0.1: 1.0}, 10)
+    frame = together(one, other.assign(seed=other["seed"] + 8))
+    assert set(effect_across(frame, "weighting")["interaction_test"].str.partition(" = ")[0]) == {"F(1, 19)"}
+    assert effect_across(frame, "weighting")["interaction_test"][0].endswith(" on scores")
+
+
+@pytest.mark.parametrize("seeds", [2, 5, 6])
+def test_an_interaction_is_judged_by_the_seeds_of_its_test(seeds: int):
+    frame = grid({0.01: 20.0, 0.1: -20.0}, 12)
+    frame.loc[(frame["seed"] >= seeds) & (frame["weighting"] == "total") & (frame["optimizer.lr"] == 0.1), "score"] = (
+        np.nan
+    )
+    table = effect_across(frame, "weighting", control="total")
+    assert table["interaction_p"][0] < 0.05 or seeds == 2
+    assert f"on differences of {seeds} seeds" in table["interaction_test"][0]
+    assert ("is not the same everywhere" in table["answer"][0]) == (seeds >= 6)
+    assert (f"({seeds} seeds in every arm; a verdict takes 6)" in table["answer"][0]) == (seeds < 6)
+
+
+def test_arms_most_of_whose_runs_diverged_leave_no_verdict_on_an_effect():
+    frame = grid({0.01: 20.0, 0.1: -20.0}, 12)
+    lost = (frame["seed"] < 7) & (frame["weighting"] == "rtg") & (frame["optimizer.lr"] == 0.1)
+    answer = effect_across(frame.assign(status=frame["status"].mask(lost, "diverged")), "weighting", control="total")
+    assert answer["answer"][0].startswith("no verdict on whether the effect of weighting (rtg − total) holds, for rtg ")
+    assert " for rtg diverged in 7 of 12 runs at optimizer.lr=0.1: " in answer["answer"][0]
+
+
 def test_an_arm_without_control_is_named():
     frame = grid({0.01: 1.0, 0.1: 1.0})
     frame = frame[frame["arm"] != "weighting=total,optimizer.lr=0.1"]

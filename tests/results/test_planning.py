@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
-from pglab.results import seeds_needed
+from pglab.results import compare, seeds_needed
 from pglab.results.digits import plain
 from pglab.results.planning import power_of_t
 from tests.results.made import arm_of, together
@@ -72,6 +72,16 @@ def test_verdicts_say_whether_there_are_enough():
     assert many["verdict"].startswith(said)
     assert few["verdict"].startswith("not enough: 10 paired seeds see a difference of 5 return between rtg and total")
     assert "in each arm see" in only(seeds_needed(APART, 80))["verdict"]
+
+
+@pytest.mark.parametrize("seeds", [4, 5, 6])
+def test_no_plan_is_enough_where_a_verdict_takes_more(seeds: int):
+    both = together(*[arm_of(list(runs[:seeds]), weighting=w) for w, runs in (("total", BASE), ("rtg", RTG))])
+    row = only(seeds_needed(both, 1000))
+    assert (row["needed"], row["needed_high"], row["enough"]) == (6, 6, seeds >= 6)
+    assert row["verdict"].startswith("enough: " if seeds >= 6 else "not enough: a verdict takes 6, and there are ")
+    assert ("a verdict takes 6" in only(seeds_needed(both))["verdict"]) == (seeds < 6)
+    assert compare(both)["verdict"][0].startswith("too few seeds") == (seeds < 6)
 
 
 @pytest.mark.parametrize("scores", [[1.0], [5.0] * 4, [np.nan, np.nan]])

@@ -103,11 +103,30 @@ def test_a_run_that_goes_on_stops_the_looks_and_one_that_failed_leaves_its_pair_
     assert (found["seeds"], found["pairs"]) == (13, 12)
 
 
+def test_pairs_that_count_are_told_from_seeds_and_lost_and_diverged_runs_are_named():
+    control = np.random.default_rng(3).normal(size=8)
+    frame = scores_of({"total": control, "rtg": control + np.random.default_rng(4).normal(0, 0.1, 8)})
+    lost = frame["seed"].isin([3, 4]) & (frame["weighting"] == "rtg")
+    frame = frame.assign(status=frame["status"].mask(lost, "failed"), score=frame["score"].mask(lost))
+    frame["status"] = frame["status"].mask(frame["seed"].isin([3, 5]) & (frame["weighting"] == "total"), "diverged")
+    found = decide(frame, 5.0).iloc[0]
+    assert (found["outcome"], found["seeds"], found["pairs"], found["diverged"]) == ("excluded", 8, 6, 1)
+    assert found["verdict"].startswith("excluded after 6 paired seeds (2 of 8 without a score, 1 run diverged): ")
+
+
 def test_nothing_is_decided_by_fewer_than_six_pairs_or_without_spread():
     few = decide(scores_of({"total": np.arange(5.0), "rtg": np.arange(5.0) + 9}), 1.0).iloc[0]
-    assert (few["outcome"], few["looks"]) == ("open", 0)
+    assert (few["outcome"], few["looks"], few["pairs"]) == ("open", 0, 5)
+    assert few["verdict"].startswith("not decided after 5 paired seeds: too few to judge ")
+    assert few["verdict"].endswith("; a verdict takes 6")
     alike = decide(scores_of({"total": np.full(40, 500.0), "rtg": np.full(40, 500.0)}), 1.0)
     assert alike["verdict"][0].startswith("not decided after 35 paired seeds")
+    assert alike["verdict"][0].endswith("show no spread to go by")
+
+
+def test_a_fixed_plan_has_as_many_seeds_as_a_verdict_takes():
+    found = decide(scores_of({"total": np.arange(6.0), "rtg": np.array([1, 3, 2, 4, 6, 5.0])}), 1000.0).iloc[0]
+    assert found["fixed_plan"] == 6
 
 
 @pytest.mark.parametrize("difference", [0.0, -1.0, math.nan, math.inf])

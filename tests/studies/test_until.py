@@ -8,6 +8,7 @@ import pglab
 from pglab.cli import compose_runs
 from pglab.errors import InputError
 from pglab.report.command import main as report
+from pglab.report.content import Question, content
 from pglab.results import load, load_evaluation, scores
 from pglab.results.sequential import decide
 from pglab.studies.until import check_until
@@ -52,6 +53,17 @@ def test_the_report_answers_with_the_same_verdict(decided: Path, tmp_path: Path)
     page = (tmp_path / "index.html").read_text()
     assert decide(scores(load(decided), load_evaluation(decided)), 30)["verdict"][0].partition(":")[0] in page
     assert "Seeds were added until this was decided" in page
+
+
+def test_the_report_looks_at_the_arms_and_seeds_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    plain = [text for text in GRID if text not in ("until=decided", "weighting=total,rtg")]
+    pglab.run([*plain, "weighting=total,rtg,gae", "seeds=2", f"results_dir={tmp_path}"])
+    capsys.readouterr()
+    pglab.run([*GRID, "until.difference=0.01", "until.max_seeds=6", "seed=100", f"results_dir={tmp_path}"])
+    (said,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("not decided after 6 ")]
+    told = content(tmp_path / "s", Question())
+    assert told.verdicts[0].sentence == said
+    assert [("gae" in verdict.sentence) for verdict in told.verdicts] == [False, True]
 
 
 def test_what_is_not_decided_in_the_end_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
