@@ -45,6 +45,7 @@ def ended(work: Callable[[], int]) -> int:
     take_every_letter()
     try:
         try:
+            _check_place()
             return work()
         finally:
             _show_all()
@@ -59,6 +60,14 @@ def ended(work: Callable[[], int]) -> int:
             tell(said)
         exec("")  # has CPython forget one that came up through an `exec`: it would end as if nobody had caught it
         return INTERRUPTED
+
+
+def _check_place() -> None:
+    """Raises InputError where the folder that the command is given in has been deleted."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise InputError("the working directory is gone; go to a folder that is there") from None
 
 
 def _show_all() -> None:
