@@ -106,10 +106,12 @@ def _done(
 
 
 def _say_verdict(results_dir: Path) -> None:
+    from pglab.studies.console import Console
     from pglab.studies.ending import verdict_elsewhere
 
+    console = Console()
     for line in verdict_elsewhere(results_dir, _given()):
-        print(line)
+        console.say(line)
 
 
 def _given() -> str:

@@ -45,6 +45,7 @@ def composed(config: DictConfig, hydra_config: Any, expected: Mapping[str, Any] 
             swept = f"{group}={names.strip('[]')}"
             raise InputError(f"{group}={names} is a list, and an arm has one choice; {swept} with -m is a sweep")
     settings = _plain(OmegaConf.to_container(config, resolve=True))
+    _check_groups(choices, settings)
     if expected is None:
         found_by = [f"hydra.searchpath={json.dumps(list(hydra_config.searchpath or []), ensure_ascii=False)}"]
         found_by += [quoted(f"{group}={choice}") for group, choice in choices.items()]
@@ -120,6 +121,17 @@ def _names_of_choices(group: str) -> list[str]:
 
 def _text(group: str, choice: str) -> str:
     return "\n" + (CONF / group / f"{choice}.yaml").read_text(encoding="utf-8")
+
+
+def _check_groups(choices: Mapping[str, str], settings: Mapping[str, Any]) -> None:
+    """Raises InputError where a choice of one's own is a list, or has a number for a key."""
+    for group in choices.keys() & settings.keys():
+        content, chosen = settings[group], f"{group}={choices[group]}"
+        if not isinstance(content, Mapping):
+            raise InputError(f"{chosen} is {content}, and not a mapping; its file is to hold lines of key: value")
+        for name in content:
+            if not isinstance(name, str):
+                raise InputError(f"{chosen} has the key {name}, which is no text; begin a key with a letter")
 
 
 def _check_complete(expected: Mapping[str, Any], settings: Mapping[str, Any], path: str = "") -> None:

@@ -56,6 +56,9 @@ def _parsed(parser: OverridesParser, text: str) -> Override:
         raise InputError(_complaint(text)) from error
     if not override.key_or_group:
         raise InputError(_complaint(text))
+    letters = text.partition("=")[2].strip()
+    if override.key_or_group == "study" and type(number := override.value()) is int and letters != str(number):
+        raise InputError(f"{text} is read as the number {number}; begin the name of a folder with a letter")
     return override
 
 

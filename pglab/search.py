@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from pglab.errors import InputError
@@ -43,6 +44,20 @@ def read_range(text: str) -> Range | None:
     return Range(key.lstrip("+"), low, high, log=low > 0 and high >= 10 * low, whole=whole)
 
 
+def optuna_here() -> ModuleType:
+    """Optuna.
+
+    Raises:
+        InputError: it is not installed, or too old.
+    """
+    try:
+        import optuna
+        import optuna.storages.journal
+    except ImportError as error:
+        raise InputError("pglab.tune needs Optuna: pip install 'pglab[tune]'") from error
+    return optuna
+
+
 @dataclass(frozen=True)
 class Proposal:
     """Settings to be tried for one arm.
@@ -64,14 +79,11 @@ class Search:
     """
 
     def __init__(self, study: Path, arm: str, tuning: Tuning) -> None:
-        try:
-            import optuna
-            from optuna.storages.journal import JournalFileBackend
-        except ImportError as error:
-            raise InputError("pglab.tune needs Optuna: pip install 'pglab[tune]'") from error
+        optuna = optuna_here()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._optuna, self._arm, self._ranges = optuna, arm, tuning.ranges
-        storage = optuna.storages.JournalStorage(JournalFileBackend(str(study / JOURNAL)))
+        backend = optuna.storages.journal.JournalFileBackend(str(study / JOURNAL))
+        storage = optuna.storages.JournalStorage(backend)
         self._study: Study = optuna.create_study(
             study_name=arm, storage=storage, direction="maximize", load_if_exists=True
         )

@@ -74,6 +74,7 @@ HELD_BY_OTHERS = ("baseline",)  # groups of which nothing is built but what anot
 DEFAULT_ENV = "cartpole"  # that of `conf/config.yaml`
 FRAME_GROUPS = ("env", "weighting", "baseline", "head", "network", "optimizer")  # columns of every frame
 SHORT = 100  # letters of a folder's name
+ROOM = 246  # bytes of a folder's name, of 255, beside its mark
 SAID_WHOLE = frozenset({"seed", "id", "steps", "_target_"})  # endings of dotted keys that say too little alone
 RETIRED = {("weighting", "discount_states"): ("estimator", "discount_states")}  # and what says the same now
 
@@ -156,10 +157,10 @@ def folder_name(parts: Sequence[str], most: int = SHORT) -> str:
     """A safe name for a folder, which tells these parts from all others: cut and marked where it would be too long.
 
     Args:
-        most: letters before it is cut.
+        most: letters before it is cut; it is also cut where these are more bytes than there is room for.
     """
     name = ",".join(parts) or "default"
-    safe = re.sub(r"[^\w=,.+\-\[\]]", "_", name)[:most]
+    safe = re.sub(r"[^\w=,.+\-\[\]]", "_", name)[:most].encode()[:ROOM].decode(errors="ignore")
     if safe != name or safe.startswith("."):
         safe += "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
     return safe

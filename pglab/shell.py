@@ -1,7 +1,6 @@
 """The shell of all command lines: options whose mistakes are one line, and one way for a command to end."""
 
 import argparse
-import os
 import re
 import signal
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pglab.errors import InputError
+from pglab.output import silence, take_every_letter, tell
 from pglab.shown import shown_lines
 
 BAD_INPUT, INTERRUPTED, UNREAD = 2, 130, 141  # exit statuses; the last as of a program that SIGPIPE ends
@@ -42,22 +42,45 @@ def ended(work: Callable[[], int]) -> int:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as `pglab.start.run` has it until now
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    take_every_letter()
     try:
         try:
+            _check_place()
             return work()
         finally:
-            sys.stdout.flush()
+            _show_all()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at exit
+        silence(sys.stdout)
         return UNREAD
     except (InputError, OSError) as error:
-        print(f"error: {shown_lines(told(error))}", file=sys.stderr)
+        tell(f"error: {shown_lines(told(error))}")
         return BAD_INPUT
     except KeyboardInterrupt as interruption:
         if said := str(interruption):
-            print(said, file=sys.stderr)
+            tell(said)
         exec("")  # has CPython forget one that came up through an `exec`: it would end as if nobody had caught it
         return INTERRUPTED
+
+
+def _check_place() -> None:
+    """Raises InputError where the folder that the command is given in has been deleted."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise InputError("the working directory is gone; go to a folder that is there") from None
+
+
+def _show_all() -> None:
+    """Shows what waits to be shown; there is no stdout where a shell has closed it."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        silence(sys.stdout)
+        raise InputError(f"the output failed: {told(error)}") from error
 
 
 def from_here(folder: Path) -> Path:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -187,7 +188,16 @@ def explained(config_name: str, overrides: Sequence[str]) -> Iterator[None]:
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise InputError(explain(error, config_name)) from error
     except ValueError as error:
+        if file := _unread(error):
+            raise InputError(f"{file} is not UTF-8; save it as such") from error
         raise InputError(unnamed_choice(error, overrides)) from error
+
+
+def _unread(error: ValueError) -> str | None:
+    """The configuration file that Hydra was reading as letters were none; None for another error."""
+    frames = (frame for frame, _ in walk_tb(error.__traceback__) if isinstance(error, UnicodeDecodeError))
+    reading = [frame.f_locals for frame in frames if frame.f_globals["__name__"].endswith("file_config_source")]
+    return str(reading[-1].get("full_path", "a configuration file")) if reading else None
 
 
 def config_folders(config_name: str, config_dir: str | Path | None) -> list[Path]:

@@ -17,7 +17,7 @@ from pglab.errors import InputError
 from pglab.results import scores
 from pglab.results.arm_names import short_names
 from pglab.results.digits import counted, measured
-from pglab.search import Proposal, Search, read_range
+from pglab.search import JOURNAL, Proposal, Search, optuna_here, read_range
 from pglab.settings import Decides, decides, name_in_full
 from pglab.shell import INTERRUPTED, Parser, ended
 from pglab.store.tuning import Range, Tuning, read_tuning, store_tuning
@@ -64,11 +64,14 @@ def _tuned(arguments: Sequence[str]) -> int:
     command = shlex.join(["python", "-m", "pglab.tune", *arguments])
     with interruptible():
         given = _parser().parse_intermixed_args(arguments)
-        asked = _asked(given.study, given.settings, given.config_dir)
+        asked = asked_for(given.study, given.settings, given.config_dir)
         _check_same(asked)
+        planned = any(one.settings["plan"] for one in asked.arms.values())
+        if not planned:
+            optuna_here()
     console = Console()
     console.say(_announced(asked))
-    if any(one.settings["plan"] for one in asked.arms.values()):
+    if planned:
         return 0
     try:
         if not _searched(asked, command, console):
@@ -103,8 +106,12 @@ def _parser() -> Parser:
     return parser
 
 
-def _asked(study: str, given: Sequence[str], config_dir: Path | None) -> Asked:
-    """Raises InputError where there is nothing to tune, or something cannot be."""
+def asked_for(study: str, given: Sequence[str], config_dir: Path | None) -> Asked:
+    """Reads the command line.
+
+    Raises:
+        InputError: there is nothing to tune, or something cannot be.
+    """
     folder = Path(study) if Path(study).name != study or Path(study).exists() else Path("results", study)
     own = {key: _whole(key, given, default) for key, default in OWN.items()}
     rest = [text for text in given if text.partition("=")[0] not in OWN]
@@ -114,9 +121,8 @@ def _asked(study: str, given: Sequence[str], config_dir: Path | None) -> Asked:
         ranges += [found] if found else []
         plain += [] if found else [text]
     _check_ranges(ranges, plain)
-    named = [f"study={folder.name}", f"results_dir={folder.parent}"]
     seeds = [] if any(text.startswith("seeds=") for text in plain) else [f"seeds={SEEDS}"]
-    composed = compose_runs([*plain, *seeds, *named], config_dir)
+    composed = [_in(folder, one) for one in compose_runs([*plain, *seeds], config_dir)]
     for one in ranges:  # a key that there is not is said before anything is trained
         compose_runs(
             [*composed[0].overrides, f"{one.key}={one.choices[0] if one.choices else one.low:.12g}"], config_dir
@@ -156,12 +162,12 @@ def _check_ranges(ranges: Sequence[Range], plain: Sequence[str]) -> None:
 
 
 def _check_same(asked: Asked) -> None:
-    """Raises InputError where the folder has another search, or runs that are none of a search."""
+    """Raises InputError where the folder has runs of another search, or runs that are none of a search."""
     there = read_tuning(asked.study)
-    if there is None:
-        if any(asked.study.glob("*/arm.json")):
-            raise InputError(f"{asked.study} holds runs that no search has asked for; give the search another STUDY")
+    if not any(asked.study.glob("*/arm.json")):
         return
+    if there is None:
+        raise InputError(f"{asked.study} holds runs that no search has asked for; give the search another STUDY")
     for what, old, new in (
         ("tunes", there.ranges, asked.tuning.ranges),
         ("has the arms", there.arms, asked.tuning.arms),
@@ -190,7 +196,7 @@ def _searched(asked: Asked, command: str, console: Console) -> bool:
             for name in left
         }
         jobs = {
-            (name, one.number): _job(asked, name, one) for name in left for one in proposals[name]
+            (name, one.number): job_of(asked, name, one) for name in left for one in proposals[name]
         }  # two trials may come to the same settings
         distinct = list({arm_name(job): job for job in jobs.values()}.values())
         trained, _ = carry_out(make_plan(distinct, command), distinct, command, console)
@@ -209,16 +215,25 @@ def _searched(asked: Asked, command: str, console: Console) -> bool:
 
 
 def _prepared(asked: Asked) -> Tuning:
+    """Stores the search, in place of another one that never came to train anything."""
     prepare(asked.study)
+    if read_tuning(asked.study) != asked.tuning:
+        (asked.study / JOURNAL).unlink(missing_ok=True)
     store_tuning(asked.study, asked.tuning)
     return asked.tuning
 
 
-def _job(asked: Asked, name: str, proposal: Proposal) -> Composed:
+def job_of(asked: Asked, name: str, proposal: Proposal) -> Composed:
+    """A trial of an arm, as it is trained."""
     arm = asked.arms[name]
     settings = [f"{key}={value}" for key, value in proposal.settings.items()]
     (job,) = compose_runs([*arm.overrides, *settings], asked.config_dir)
-    return replace(job, settings={**job.settings, "seed": arm.settings["seed"]})
+    return _in(asked.study, replace(job, settings={**job.settings, "seed": arm.settings["seed"]}))
+
+
+def _in(study: Path, job: Composed) -> Composed:
+    """The same in a study's folder, whose name may hold letters that mean something in an override."""
+    return replace(job, settings={**job.settings, "study": study.name, "results_dir": str(study.parent)})
 
 
 def _scores(trained: Trained) -> dict[str, float]:

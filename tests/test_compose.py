@@ -255,6 +255,25 @@ def test_a_users_own_choice_joins_those_there_are(own_folder: Path):
     assert rtg.choices["weighting"] == "rtg"
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"- 1\n", "weighting=mine is [1], and not a mapping; its file is to hold lines of key: value"),
+        (b"1: 2\n", "weighting=mine has the key 1, which is no text; begin a key with a letter"),
+        (b"_target_: pglab.algorithms.weightings.RewardToGo\n1: 2\n", "weighting=mine has the key 1, which is no text"),
+        (b"_target_: mine # \xff\n", "mine.yaml is not UTF-8; save it as such"),
+    ],
+)
+def test_a_file_of_ones_own_that_is_no_mapping_of_names_is_named(content: bytes, told: str, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("conf")
+    (folder / "weighting").mkdir()
+    (folder / "weighting/mine.yaml").write_bytes(content)
+    with pytest.raises(InputError) as refused:
+        compose_runs(["weighting=mine"], folder)
+    assert told in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
 def test_keys_of_a_users_own_choice_are_checked_like_any(own_folder: Path):
     with pytest.raises(InputError, match=r"unknown key weighting\.gama; did you mean weighting\.gamma"):
         compose_runs(["weighting=own", "weighting.gama=1"], own_folder)

@@ -71,6 +71,14 @@ def test_a_reader_who_leaves_gets_no_error(tmp_path: Path):
     assert (done.returncode, done.stderr) == (141, "")
 
 
+def test_a_working_directory_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert import_module("pglab.study").main(["s"]) == 2
+    assert capsys.readouterr().err == "error: the working directory is gone; go to a folder that is there\n"
+
+
 def test_a_plan_takes_the_options_of_the_command_that_it_is_of(
     copied_study: Path, tiny, capsys: pytest.CaptureFixture[str]
 ):

@@ -3,7 +3,9 @@
 import os
 import re
 import signal
+import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,14 +14,15 @@ import yaml
 from pglab.errors import InputError
 from pglab.report.command import main as report
 from pglab.results import load, load_evaluation, scores
-from pglab.search import JOURNAL, read_range
+from pglab.search import JOURNAL, Proposal, read_range
 from pglab.store.tuning import Range, Tuning, read_tuning, store_tuning
 from pglab.store.writer import prepare
-from pglab.tune import main
+from pglab.studies.plan import make_plan
+from pglab.tune import asked_for, job_of, main
 from tests.conftest import CommandLine
 from tests.waiting import until
 
-pytest.importorskip("optuna")
+needs_optuna = pytest.mark.skipif(find_spec("optuna") is None, reason="Optuna is not installed")
 BANDIT = ["env=bandit", "batch=episodes", "batch.episodes=10", "evaluation.episodes=50", "logger.mode=disabled"]
 ARMS = ["weighting=total,rtg", "optimizer.lr=1e-7..10", "workers=1"]
 
@@ -44,11 +47,12 @@ def trials(study: Path) -> dict[str, list[tuple]]:
     storage = JournalStorage(JournalFileBackend(str(study / JOURNAL)))
     searches = {name: load_study(study_name=name, storage=storage) for name in get_all_study_names(storage)}
     return {
-        name: [(trial.user_attrs["settings"]["optimizer.lr"], trial.value) for trial in search.trials]
+        name: [(next(iter(trial.user_attrs["settings"].values())), trial.value) for trial in search.trials]
         for name, search in searches.items()
     }
 
 
+@needs_optuna
 def test_the_best_of_a_bandit_is_found_for_two_arms_and_confirmed_by_seeds_of_its_own(tmp_path: Path, capsys):
     command = ["t", *ARMS, *BANDIT, "updates=30", "seeds=2", "trials=6", "round=6", "confirm=3"]
     assert main(command) == 0
@@ -75,6 +79,7 @@ def test_the_best_of_a_bandit_is_found_for_two_arms_and_confirmed_by_seeds_of_it
     assert "Sensitivity to optimizer.lr" in page
 
 
+@needs_optuna
 @pytest.mark.slow
 def test_a_search_that_was_killed_goes_on_and_tries_what_it_would_have_tried(tmp_path: Path):
     command = [*ARMS, *BANDIT, "updates=40", "seeds=2", "trials=6", "round=2", "confirm=0"]
@@ -138,13 +143,48 @@ def test_a_plan_trains_nothing(tmp_path: Path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_search_in_the_same_folder_is_refused(tmp_path: Path, capsys):
-    prepare(Path("results/t"))
-    there = Tuning((Range("optimizer.lr", 0.1, 1.0, log=True),), ("env=bandit,weighting=rtg",), (0,))
-    store_tuning(Path("results/t"), there)
-    assert read_tuning(Path("results/t")) == there
-    search = ["t", "weighting=rtg", "env=bandit", "seeds=1"]
-    assert main([*search, "optimizer.lr=0.1..2"]) == 2
+@pytest.mark.parametrize("name", ["env=corridor,weighting", "1.5", "a b"])
+def test_trials_go_to_the_folder_that_is_named_whatever_its_letters_mean_in_an_override(name: str, tmp_path: Path):
+    study = tmp_path / "of,two" / name
+    asked = asked_for(str(study), [*ARMS, *BANDIT], None)
+    for arm in asked.arms:
+        assert make_plan([job_of(asked, arm, Proposal(0, {"optimizer.lr": "0.1"}))]).folder == study
+
+
+def test_without_optuna_nothing_is_written(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert main(["t", *ARMS, *BANDIT]) == 2
+    assert capsys.readouterr() == ("", "error: pglab.tune needs Optuna: pip install 'pglab[tune]'\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+THERE = Tuning((Range("optimizer.lr", 0.1, 1.0, log=True),), ("env=bandit,weighting=rtg",), (0,))
+SEARCH = ["t", "weighting=rtg", "env=bandit", "seeds=1"]
+
+
+def test_another_search_is_refused_where_one_has_trained_something(tmp_path: Path, capsys):
+    prepare(Path("results/t/arm"))
+    Path("results/t/arm/arm.json").touch()
+    store_tuning(Path("results/t"), THERE)
+    assert read_tuning(Path("results/t")) == THERE
+    assert main([*SEARCH, "optimizer.lr=0.1..2"]) == 2
     assert "tunes optimizer.lr=0.1..1, and not optimizer.lr=0.1..2" in capsys.readouterr().err
-    assert main([*search, "optimizer.lr=0.1..1", "gamma=0.5"]) == 2
+    assert main([*SEARCH, "optimizer.lr=0.1..1", "gamma=0.5"]) == 2
     assert "has the arms env=bandit,weighting=rtg, and not env=bandit,gamma=0.5" in capsys.readouterr().err
+
+
+def test_a_search_that_never_trained_anything_keeps_no_other_from_its_folder(tmp_path: Path):
+    prepare(Path("results/t"))
+    store_tuning(Path("results/t"), THERE)
+    assert main([*SEARCH, "optimizer.lr=0.1..2", "plan=true"]) == 0
+    assert read_tuning(Path("results/t")) == THERE, "a plan writes nothing"
+
+
+@needs_optuna
+def test_a_search_whose_range_was_refused_is_given_another(tmp_path: Path, capsys):
+    search = [*BANDIT, "workers=1", "updates=1", "seeds=1", "trials=2", "confirm=0"]
+    assert main(["t", *search, "gamma=1.5..2"]) == 2
+    assert "outside [0, 1]" in capsys.readouterr().err
+    assert main(["t", *search, "gamma=0.5..1"]) == 0
+    (found,) = trials(Path("results/t")).values()
+    assert [0.5 <= float(gamma) <= 1 for gamma, _ in found] == [True, True]

@@ -19,16 +19,15 @@ def load_references(path: str | Path) -> pd.DataFrame:
 
     Columns: `study arm`, `random` and `best` (undiscounted, of an episode), and in words where each comes from,
     `random_source` and `best_source`. Arms without them are in no row: nobody knows a best return on their problem, or
-    no other problem was in the study when they were last asked for.
+    no other problem was in the study when they were last asked for. Neither are arms whose record is damaged.
 
     Args:
         path: the folder of a study, or one that holds several studies.
 
     Raises:
         FileNotFoundError: there is no study at `path`.
-        DamagedError: a file is not what was written.
     """
-    records = [(study.name, arm.record()) for study in studies_in(Path(path)) for arm in study.arms]
+    records = [(study.name, arm.record_if_whole()) for study in studies_in(Path(path)) for arm in study.arms]
     known = [(study, record) for study, record in records if record and record.reference]
     rows = [{"study": study, "arm": full_name(record), **vars(record.reference)} for study, record in known]
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -1,6 +1,6 @@
 """Finding studies and their arms in a folder, and telling what in it is neither."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pglab.errors import DamagedError, InputError
@@ -16,7 +16,7 @@ class StudyFolder:
         path: of the study.
         arms: by the order of their names.
         strays: a sentence for each folder in it that looks like an arm and is not counted as one: a copy under
-            another name, or one whose `arm.json` is gone.
+            another name, or one whose `arm.json` is gone; and for each study inside of it.
     """
 
     path: Path
@@ -29,7 +29,9 @@ class StudyFolder:
 
 
 def studies_in(path: Path) -> list[StudyFolder]:
-    """Every study in a folder: in that of a study, in one that holds several, or in that of a single arm.
+    """Every study in a folder: the one that it is, else those that it holds, or that of a single arm.
+
+    A study inside of a study does not count.
 
     Raises:
         FileNotFoundError: there is none.
@@ -39,6 +41,11 @@ def studies_in(path: Path) -> list[StudyFolder]:
         return [StudyFolder(path.parent, (ArmFolder(path),))]
     here = _study(path)
     below = [_study(folder) for folder in _folders(path) if not _is_arm_like(folder)]
+    if here.arms:
+        inside = (
+            f"{one.name}: a study inside of this one does not count; move it elsewhere" for one in below if one.arms
+        )
+        return [replace(here, strays=(*here.strays, *inside))]
     found = [study for study in (here, *below) if study.arms or study.strays]
     if not any(study.arms for study in found):
         strays = "".join(f"\n  {stray}" for study in found for stray in study.strays)

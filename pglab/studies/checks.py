@@ -10,6 +10,7 @@ from pglab.store.records import LARGEST_SEED
 from pglab.studies.asked import Composed
 from pglab.studies.standing import OnMismatch
 
+LONGEST = 255  # bytes of a folder's name
 HERE = "pglab.studies.cluster.engines.Processes"  # the engine that is none, unless workers dial in
 
 
@@ -20,6 +21,8 @@ def check_numbers(settings: Mapping[str, Any]) -> None:
         optional = key in ("workers", "seeds") and value is None
         if not optional and not (type(value) is int and value >= smallest):
             raise InputError(f"{key}={value} must be a whole number of at least {smallest}")
+    if settings["updates"] > LARGEST_SEED:  # a column of whole numbers counts them, too
+        raise InputError(f"updates={settings['updates']} must be at most 2^63 - 1")
     if settings["lanes"] % 32:
         # Blocks fill whole vector registers, so that no run meets the scalar code of a remainder.
         raise InputError(f"lanes={settings['lanes']} must be a multiple of 32")
@@ -65,22 +68,31 @@ def check_values(settings: Mapping[str, Any]) -> None:
         raise InputError(f"on_mismatch={settings['on_mismatch']} is not one of {', '.join(get_args(OnMismatch))}")
     if settings["logger"]["mode"] not in ("online", "offline", "disabled"):
         raise InputError(f"logger.mode={settings['logger']['mode']} is not one of online, offline, disabled")
-    study = settings["study"]
-    if isinstance(study, bool | float | list | Mapping):
-        raise InputError(f"study={study} is no name of a folder; begin it with a letter")
-    if study is not None and not (re.fullmatch(r"[^/\0]+", str(study)) and str(study).strip(". ")):
-        raise InputError(f"study={study} must be the name of a folder, without a path; see results_dir=PATH for that")
     if settings["logger"]["timeout"] < 0:
         raise InputError(f"logger.timeout={settings['logger']['timeout']} must be at least 0 seconds")
 
 
 def check_one_study(composed: Sequence[Composed]) -> None:
-    """Raises InputError where runs of one command differ in where or how they are to be trained."""
+    """Raises InputError where runs of one command differ in where or how they are to be trained, or name no study."""
     if not composed:
         raise InputError("the sweep is empty: it names no value for at least one key")
+    for one in composed:
+        _check_name(one.settings["study"])
     for key in [key for key, role in KEYS.items() if Decides.COMMAND in role and key in composed[0].settings]:
         for one in composed:
             differing = difference(composed[0].settings[key], one.settings[key], key)
             if differing:
                 key, first, other = differing
                 raise InputError(f"{key}={first} and {key}={other}: one command fills one study, in one way")
+
+
+def _check_name(study: Any) -> None:
+    """Raises InputError where a study's name is none of a folder."""
+    if study is None:
+        return
+    if isinstance(study, bool | float | list | Mapping):
+        raise InputError(f"study={study} is no name of a folder; begin it with a letter")
+    if not (re.fullmatch(r"[^/\0]+", str(study)) and str(study).strip(". ")):
+        raise InputError(f"study={study} must be the name of a folder, without a path; see results_dir=PATH for that")
+    if len(str(study).encode()) > LONGEST:
+        raise InputError(f"study={str(study)[:30]}… is too long: the name of a folder has room for {LONGEST} bytes")

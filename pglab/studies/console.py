@@ -1,9 +1,9 @@
 """Showing a person how a study trains: a live view on a terminal, plain lines elsewhere."""
 
-import os
 import sys
 import time
 from collections.abc import Mapping
+from typing import IO, cast
 
 import numpy as np
 from rich.console import Console as Terminal
@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from pglab.output import BestEffort, take_every_letter
 from pglab.results.digits import NOTHING, measured
 from pglab.shown import shown_lines
 from pglab.studies.arm_table import ArmTable
@@ -21,19 +22,12 @@ MOST_ARMS = 20  # arms shown while training; the final table shows all
 MOST_IN_LINE = 4  # arms in a plain line: of more, the range
 
 
-class _Terminal(Terminal):
-    """A terminal whose reader may leave: nothing is shown from then on, and training goes on."""
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 class Console:
-    """Progress of one plan."""
+    """Progress of one plan; a fault of the output ends what is shown, and nothing else."""
 
     def __init__(self) -> None:
-        self._terminal = _Terminal(highlight=False)
+        take_every_letter()
+        self._terminal = Terminal(highlight=False, file=cast(IO[str], BestEffort(sys.stdout)) if sys.stdout else None)
         if not self._terminal.is_terminal:
             self._terminal.width = 240  # a file or pipe has no width of its own
         self._live: Live | None = None

@@ -130,7 +130,7 @@ def verdict_elsewhere(results_dir: Path, command: str) -> Iterator[str]:
     except FileNotFoundError:  # no job has trained anything
         return
     for study in found:
-        records = [record for arm in study.arms if (record := arm.record())]
+        records = [record for arm in study.arms if (record := arm.record_if_whole())]
         if asked := sum(command in record.commands for record in records):
             path = shlex.quote(str(results_dir / study.name))
             arms = counted(asked, "arm")

@@ -6,7 +6,7 @@ from typing import Any
 
 from pglab.processes import SINGLE_THREAD, start
 from pglab.settings import canonical
-from pglab.store.folder import studies_in
+from pglab.store.folder import arms_in
 from pglab.store.lock import claimed
 from pglab.store.records import Reference
 from pglab.studies.plan import Plan, PlannedArm
@@ -40,8 +40,8 @@ def joins_other_problems(plan: Plan) -> bool:
 
 def _problems(plan: Plan) -> set[str]:
     """The environments of all arms of the study, with their settings."""
-    (study,) = studies_in(plan.folder)
-    return {canonical(record.identity["env"]) for arm in study.arms if (record := arm.record_if_whole())}
+    arms = arms_in(plan.folder)
+    return {canonical(record.identity["env"]) for arm in arms if (record := arm.record_if_whole())}
 
 
 def _found(worlds: Sequence[Mapping[str, Any]]) -> list[Reference | None]:

@@ -60,10 +60,7 @@ def standing_of(files: ArmWriter, arm: ArmConfig, seeds: Iterable[int]) -> Stand
         if run is None or not run.ended:
             continue
         if run.asked > updates:
-            raise InputError(
-                f"{_holder(files, arm)} holds seed {seed} with {run.asked} updates, more than updates={updates}; "
-                "ask for as many, or give this command its own study=NAME"
-            )
+            raise _further(files, arm, seed, run.asked)
         if run.asked == updates or run.status == "diverged":
             done.append(seed)
         else:
@@ -75,7 +72,9 @@ def standing_of(files: ArmWriter, arm: ArmConfig, seeds: Iterable[int]) -> Stand
     starts = dict.fromkeys(left, 0)
     for part in resumable:
         for seed in part.seeds:
-            if seed in starts and part.update <= updates:
+            if seed in starts and part.update > updates:
+                raise _further(files, arm, seed, part.update)
+            if seed in starts:
                 starts[seed] = max(starts[seed], part.update)
     notes += [trouble] if trouble else []
     return Standing(tuple(done), starts, notes=tuple(notes))
@@ -119,6 +118,14 @@ def _mismatch(files: ArmWriter, arm: ArmConfig, record: ArmRecord, choice: OnMis
             "now, or another study=NAME"
         )
     return there
+
+
+def _further(files: ArmWriter, arm: ArmConfig, seed: int, there: int) -> InputError:
+    """The refusal of fewer updates than a run has, which would be lost."""
+    return InputError(
+        f"{_holder(files, arm)} holds seed {seed} with {there} updates, more than updates={arm.settings['updates']}; "
+        "ask for as many, or give this command its own study=NAME"
+    )
 
 
 def _holder(files: ArmWriter, arm: ArmConfig) -> str:

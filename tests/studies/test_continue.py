@@ -10,6 +10,7 @@ import pytest
 
 import pglab
 from pglab.cli import compose_runs
+from pglab.errors import InputError
 from pglab.studies.plan import make_plan
 from tests.waiting import until
 
@@ -62,6 +63,25 @@ def test_more_updates_go_on_from_the_last_one(tmp_path: Path, contents, whole):
     assert [arm.standing.starts for arm in plan.arms] == [{0: 5, 1: 5, 2: 5}] * 2
     train(tmp_path, "updates=12")
     assert numbers(contents, tmp_path / "s") == whole
+
+
+def test_fewer_updates_than_an_unfinished_run_has_made_are_refused_and_its_checkpoint_stays(
+    command_line, tmp_path: Path, tiny, contents
+):
+    asked = [*tiny, "seeds=2", "study=s", f"results_dir={tmp_path}"]
+    pglab.run([*asked, "updates=1", "seeds=1"])  # the first seed is on its way to more updates, the other to its first
+    with command_line.started([*asked, "updates=1000000"], tmp_path) as process:
+        assert until(lambda: list(tmp_path.glob("s/*/checkpoint.bin")), process)
+    there = contents(tmp_path)
+    for seed in (0, 1):
+        one = compose_runs([*asked, "updates=2", "seeds=1", f"seed={seed}"])
+        with pytest.raises(
+            InputError, match=rf"holds seed {seed} with \d+ updates, more than updates=2; ask for as many"
+        ):
+            make_plan(one)
+    assert make_plan(compose_runs([*asked, "updates=1", "seeds=1"])).missing == 0
+    assert command_line([*asked, "updates=2", "plan=true"], tmp_path).returncode == 2
+    assert contents(tmp_path) == there
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pglab
 from pglab.cli import compose_runs
 from pglab.compose import CONF
 from pglab.errors import InputError
-from pglab.settings import DEFAULT_ENV, SHORT
+from pglab.settings import DEFAULT_ENV, SHORT, folder_name
 from pglab.studies.asked import earlier_names
 from pglab.studies.plan import make_plan
 
@@ -36,6 +36,31 @@ def test_a_study_is_named_after_the_keys_that_were_set_and_its_problem(
 ):
     monkeypatch.chdir(tmp_path)
     assert folder(*overrides) == name
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("study=1_000", "study=1_000 is read as the number 1000; begin the name of a folder with a letter"),
+        ("study=" + 128 * "é", "is too long: the name of a folder has room for 255 bytes"),
+        (f"updates={2**63}", "must be at most 2^63 - 1"),
+    ],
+)
+def test_what_no_folder_or_column_can_hold_is_refused(override: str, told: str):
+    with pytest.raises(InputError) as refused:
+        make_plan(compose_runs([override]))
+    assert told in str(refused.value)
+
+
+def test_a_study_may_be_called_by_a_number():
+    assert folder("study=2024") == "2024"
+
+
+def test_a_name_of_long_letters_is_cut_to_the_bytes_that_a_folder_has_room_for(tmp_path: Path):
+    names = {folder_name([f"weighting={end * 100}"]) for end in ("重", "轻")}
+    for name in names:
+        (tmp_path / name).mkdir()
+    assert len(names) == 2
 
 
 def test_the_default_problem_is_that_of_conf():
