@@ -26,6 +26,7 @@ from pglab.studies.asked import Composed, arm_name
 from pglab.studies.console import Console
 from pglab.studies.plan import make_plan
 from pglab.studies.train import Trained, carry_out
+from pglab.studies.until import check_until, until_decided
 from pglab.sweep import compose_runs
 
 OWN = {"trials": 20, "round": 5, "confirm": 20}  # keys of this command alone
@@ -54,6 +55,11 @@ class Asked:
     confirm: int
     config_dir: Path | None
 
+    @property
+    def until_decided(self) -> bool:
+        """Whether the fresh seeds are as many as a decision takes."""
+        return any(until_decided(one.settings) for one in self.arms.values())
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Searches, confirms and judges what the command line asks for; returns the exit status."""
@@ -66,6 +72,8 @@ def _tuned(arguments: Sequence[str]) -> int:
         given = _parser().parse_intermixed_args(arguments)
         asked = asked_for(given.study, given.settings, given.config_dir)
         _check_same(asked)
+        if asked.until_decided and asked.confirm:
+            check_until([replace(one, overrides=_without_seeds(one.overrides)) for one in asked.arms.values()])
         planned = any(one.settings["plan"] for one in asked.arms.values())
         if not planned:
             optuna_here()
@@ -84,7 +92,8 @@ def _tuned(arguments: Sequence[str]) -> int:
         return 0
     tuned = ",".join(one.key for one in asked.tuning.ranges)
     where = ["--config-dir", str(asked.config_dir)] if asked.config_dir else []
-    return confirmed([str(asked.study), f"tuned={tuned}", f"seeds={asked.confirm}", *asked.how, *where])
+    seeds = [] if asked.until_decided else [f"seeds={asked.confirm}"]
+    return confirmed([str(asked.study), f"tuned={tuned}", *seeds, *asked.how, *where])
 
 
 def _parser() -> Parser:
@@ -140,6 +149,11 @@ def asked_for(study: str, given: Sequence[str], config_dir: Path | None) -> Aske
     )  # fmt: skip
 
 
+def _without_seeds(overrides: Sequence[str]) -> tuple[str, ...]:
+    """The overrides without the number of seeds, which is that of a trial."""
+    return tuple(text for text in overrides if not text.startswith("seeds="))
+
+
 def _whole(key: str, given: Sequence[str], default: int) -> int:
     values = [text.partition("=")[2] for text in given if text.partition("=")[0] == key]
     least = 0 if key == "confirm" else 1
@@ -180,7 +194,8 @@ def _check_same(asked: Asked) -> None:
 
 def _announced(asked: Asked) -> str:
     arms, runs = len(asked.arms), asked.trials * len(asked.tuning.seeds)
-    fresh = f"; then {counted(asked.confirm, 'fresh seed')} of the best of each" if asked.confirm else ""
+    number = "as many fresh seeds as it takes" if asked.until_decided else counted(asked.confirm, "fresh seed")
+    fresh = f"; then {number} of the best of each" if asked.confirm else ""
     return (
         f"Tuning {', '.join(map(str, asked.tuning.ranges))} of {counted(arms, 'arm')} by {asked.trials} trials of "
         f"{counted(len(asked.tuning.seeds), 'seed')} each, {arms * runs:,} runs in all{fresh}"
