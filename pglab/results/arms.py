@@ -6,7 +6,7 @@ import scipy
 
 from pglab.results.arm_choices import describing, runs_by_arm
 from pglab.results.by_problem import by_problem
-from pglab.results.censoring import censored, median_time, restricted
+from pglab.results.censoring import median_time, restricted, times_of
 from pglab.results.intervals import Method, interval_of_mean, tolerance_interval
 from pglab.results.scores import NOT_FINITE
 
@@ -49,17 +49,17 @@ def describe_arms(scores: pd.DataFrame, interval: Method = "t", level: float = 0
         first = runs.iloc[0]
         row = {"study": study, "arm": arm} | {key: first[key] for key in described} | {"measure": first["measure"]}
         row |= _statistics(limited.loc[runs.index, "score"].dropna().to_numpy(dtype=float), interval, level)
-        horizon, lacking = float(limited.loc[runs.index, "horizon"].iloc[0]), censored(runs)
+        horizon, (times, reached) = float(limited.loc[runs.index, "horizon"].iloc[0]), times_of(runs)
         if not np.isnan(horizon):
             if not str(row["interval"]).startswith("none: "):
                 row["interval"] = f"{row['interval']} on pseudo-values"
-            row |= _of_times(runs["score"].dropna().to_numpy(dtype=float), ~lacking[runs["score"].notna()].to_numpy())
+            row |= _of_times(times[~np.isnan(times)], reached[~np.isnan(times)])
         status = runs["status"].value_counts()
         counts = {name: int(status.get(name, 0)) for name in COUNTED}
         row |= counts | {"unfinished": len(runs) - sum(counts.values())}
         row["not_finite"] = int(runs["note"].str.contains(NOT_FINITE).sum())
         row["missing"] = len(seeds[study].difference(runs["seed"]))
-        row |= {"capped": int(lacking.sum()), "horizon": horizon}
+        row |= {"capped": int((~reached).sum()), "horizon": horizon}
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -40,9 +40,10 @@ def compare(
     from: it excludes 0 exactly where p m < α, and only there the verdict names a winner.
 
     Where some run of the two arms did not come to the threshold of `steps_to` the means are restricted: of
-    min(time, `horizon`), which is known for runs that were cut off as well. The test is that of their pseudo-values
-    (see `pglab.results.censoring`), in pairs or not; the log-rank test, which asks whether the arms are alike at
-    all and looks at no pairs, stands beside it and decides nothing, so that there is one answer.
+    min(time, `horizon`), which is known for runs that were cut off as well; one that diverged is never there. The
+    test is that of their pseudo-values (see `pglab.results.censoring`), in pairs or not; the log-rank test, which asks
+    whether the arms are alike at all and looks at no pairs, stands beside it and decides nothing, so that there is one
+    answer.
 
     Columns:
         problem: that both are on; empty where all arms are on one.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pglab.results.censoring import censored, earlier, log_rank, restricted
+from pglab.results.censoring import earlier, log_rank, restricted, times_of
 from pglab.results.digits import counted
 from pglab.results.incomplete import named_seeds
 from pglab.results.pairs import matched
@@ -71,8 +71,7 @@ def sample_of(of_arm: pd.DataFrame, of_control: pd.DataFrame) -> Sample:
 
 def _times(runs: pd.DataFrame, entered: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """The scores of an arm that entered, and for each true, or false where it is censored."""
-    runs = runs.set_index("seed").loc[entered.index]
-    return runs["score"].to_numpy(dtype=float), ~censored(runs).to_numpy()
+    return times_of(runs.set_index("seed").loc[entered.index])
 
 
 def fate(runs: pd.DataFrame) -> str:

@@ -39,14 +39,15 @@ def scores(
     - `final_evaluation`: the mean return of the last policy's evaluation episodes.
     - `steps_to`: environment steps from the start until, at the end of an update, R_u ≥ `threshold` for the
       first time. Of a run that ended before, however it ended, it is the steps that the run took, and `reached` is
-      false: its time is longer than that and not known, it is censored (see `pglab.results.censoring`).
+      false: its time is longer than that and not known, it is censored, but for a run that diverged: that one
+      counts as never there (see `pglab.results.censoring`).
 
     No run is left out. One that diverged enters with what it had: its own updates up to then, the last
-    tenth of those, the area over its own steps, the evaluation of its last policy; its time to the threshold is
-    censored. A stopped, failed or otherwise unfinished run has no score (NaN), except for `steps_to`, where it was
-    watched as far as it went. A run one of whose evaluation episodes is not a finite number has no final evaluation,
-    for the mean over the rest would hide it. A run of which no update was stored is not in these frames;
-    `describe_arms` counts its seed as missing if another arm has it.
+    tenth of those, the area over its own steps, the evaluation of its last policy. A stopped, failed or otherwise
+    unfinished run has no score (NaN), except for `steps_to`, where it was watched as far as it went. A run one of whose
+    evaluation episodes is not a finite number has no final evaluation, for the mean over the rest would hide it. A run
+    of which no update was stored is not in these frames; `describe_arms` counts its seed as missing if another arm has
+    it.
 
     Columns: `study arm seed`, what describes the arm (the columns of `load` after `status`), `status`,
     `env_steps` (of the whole run), `score` (finite or NaN), `measure` (in words, what it measures), `unit` (return,
@@ -146,7 +147,8 @@ def _bad_episodes(evaluation: pd.DataFrame | None, runs: pd.Index) -> pd.Series:
 
 def _note(status: str, score: float, reached: bool | None, bad: str | float) -> str:
     if reached is not pd.NA:
-        return "" if reached else f"{status} before the threshold was reached: the time is censored"
+        how = "it counts as never there" if status == "diverged" else "the time is censored"
+        return "" if reached else f"{status} before the threshold was reached: {how}"
     if status not in ENDED:
         return f"{status}: no score"
     if isinstance(bad, str):

@@ -66,8 +66,9 @@ def test_a_run_that_ends_before_the_threshold_is_censored_at_its_last_step():
     frame = scores(updates_of(runs), how="steps_to", threshold=5.0)
     assert frame["score"].tolist() == [20.0, 20.0, 30.0, 10.0, 10.0]
     assert frame["reached"].tolist() == [True, False, False, False, True]
-    said = [f"{status} before the threshold was reached: the time is censored" for status in ("finished", "diverged")]
-    assert frame["note"].tolist() == ["", *said, said[0].replace("finished", "stopped"), ""]
+    said = [f"{status} before the threshold was reached: the time is censored" for status in ("finished", "stopped")]
+    never = "diverged before the threshold was reached: it counts as never there"
+    assert frame["note"].tolist() == ["", said[0], never, said[1], ""]
 
 
 @pytest.mark.parametrize(("how", "score"), [("last_tenth", 4.0), ("area", 3.0), ("final_evaluation", 7.0)])
