@@ -17,10 +17,10 @@ def tuned_arms(scores: pd.DataFrame, tuned: Sequence[str]) -> pd.DataFrame:
     The score of a setting is the mean over its runs; one with a run without a score counts only where no setting has a
     score of every run (see `pglab.results.best_settings.means_of_settings`).
 
-    Columns: `problem`, where there are several; `arm`, without the tuned keys; these keys at the best setting; `best`, its score, which is too high by luck; `typical` and `worst`,
-    the median and the lowest score of all settings that were tried; `sensitivity`, best less typical: what an arm
-    loses at a setting that nobody chose; `near`, the share of settings within a tenth of the way from best to worst;
-    `settings`, how many these are.
+    Columns: `problem`, where there are several; `arm`, without the tuned keys; these keys at the best setting; `best`,
+    its score, which is too high by luck; `typical` and `worst`, the median and the lowest score of all settings that
+    count; `sensitivity`, best less typical: what an arm loses at a setting that nobody chose; `near`, the share of
+    settings within a tenth of the way from best to worst; `settings`, how many count.
 
     Args:
         scores: the frame of `scores`, of a measure of which more is better.
