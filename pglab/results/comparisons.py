@@ -53,7 +53,7 @@ def compare(
         measure unit better: of the scores.
         paired: whether over pairs; pairs: how many; n n_control: how many scores entered.
         left_out: scores that did not, for want of a partner; shared: seeds of which both have one; lacking: those
-            of which one has none, in words.
+            of which one has none, in words, but for runs that failed or came to their end without one.
         fate control_fate: what became of an arm most of whose runs diverged or failed, in words.
         unscored: stopped, failed and unfinished runs of the two arms, and those without their score; not_finite:
             of these, how many have none because something that was measured is not a finite number.

@@ -46,8 +46,8 @@ def scores(
     tenth of those, the area over its own steps, the evaluation of its last policy. A stopped, failed or otherwise
     unfinished run has no score (NaN), except for `steps_to`, where it was watched as far as it went. A run one of whose
     evaluation episodes is not a finite number has no final evaluation, for the mean over the rest would hide it. A run
-    of which no update was stored is not in these frames; `describe_arms` counts its seed as missing if another arm has
-    it.
+    that failed before its first update has no score of any kind. One that was interrupted before it is not in these
+    frames; `describe_arms` counts its seed as missing if another arm has it.
 
     Columns: `study arm seed`, what describes the arm (the columns of `load` after `status`), `status`,
     `env_steps` (of the whole run), `score` (finite or NaN), `measure` (in words, what it measures), `unit` (return,
@@ -87,8 +87,9 @@ def scores(
     runs = runs.assign(measure=measure.words, unit=measure.unit, better=measure.better)
     runs["reached"] = pd.array([pd.NA] * len(runs), dtype="boolean")
     if how == "steps_to":
-        runs["reached"] = score.notna().astype("boolean")
-        runs["score"] = score.fillna(runs["env_steps"].astype(float))
+        watched = runs["env_steps"] > 0
+        runs["reached"] = score.notna().astype("boolean").where(watched)
+        runs["score"] = score.fillna(runs["env_steps"].astype(float)).where(watched)
     else:
         runs["score"] = score.where(ended & np.isfinite(score))
     bad = (
