@@ -49,9 +49,9 @@ def restricted(scores: pd.DataFrame) -> pd.DataFrame:
     if reached.all():
         return scores.assign(horizon=np.nan)
     values = np.full(len(scores), np.nan)
-    by_arm = list(scores.groupby([key for key in ("study", "arm") if key in scores], sort=False).indices.values())
-    arms = [runs[~np.isnan(times[runs])] for runs in by_arm]
-    longest = _longest_finished(scores, by_arm) if np.isinf(times).any() else float(np.nanmax(times))
+    by_arm = scores.groupby([key for key in ("study", "arm") if key in scores], sort=False).indices.values()
+    arms = [np.asarray(runs)[~np.isnan(times[runs])] for runs in by_arm]
+    longest = _longest_finished(scores, arms) if np.isinf(times).any() else float(np.nanmax(times))
     horizon = min(longest, *(horizon_of(times[runs], reached[runs]) for runs in arms))
     for runs in arms:
         values[runs] = pseudo_values(times[runs], reached[runs], horizon)

@@ -147,7 +147,8 @@ def _area(rows: pd.DataFrame) -> pd.Series:
 
 def _how_many(bad: pd.DataFrame, what: str) -> pd.Series:
     """In words, of how many episodes or updates of each run the return is not a finite number."""
-    return bad.groupby(RUN).size().map(lambda n: f"the return of {counted(int(n), what)}").astype(object)
+    number = bad.groupby(RUN).size()
+    return pd.Series([f"the return of {counted(n, what)}" for n in number.tolist()], number.index, dtype=object)
 
 
 def _note(status: str, score: float, reached: bool | None, bad: str | float) -> str:

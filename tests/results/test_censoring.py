@@ -147,16 +147,15 @@ def test_a_run_that_was_cut_off_does_not_rank_behind_one_that_came_to_the_thresh
 
 @given(st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size=3, max_size=9), st.data())
 def test_it_is_of_no_account_when_a_run_diverged(runs: list[tuple[int, bool]], data: st.DataObject):
-    """The later the better it would look if that were censoring, and the sooner the more its time is forgotten."""
     taken = [12 if diverged else at for at, diverged in runs] + [12, 12]
     sooner = [data.draw(st.integers(1, 12)) if diverged else at for at, diverged in runs] + [12, 12]
     diverged = np.array([is_so for _, is_so in runs] + [False, False])
 
     def frame(times: Sequence[int]) -> pd.DataFrame:
-        of = arm_of([10.0 * at for at in times], env_steps=120, weighting="rtg", unit="environment steps")
+        of = arm_of([10.0 * at for at in times], env_steps=120, weighting="rtg")
         reached = pd.array(~diverged & (np.array(times) < 12), dtype="boolean")
         of = of.assign(reached=reached, better="lower", status=np.where(diverged, "diverged", "finished"))
-        other = arm_of([30.0, 40, 50], env_steps=120, weighting="total", unit="environment steps")
+        other = arm_of([30.0, 40, 50], env_steps=120, weighting="total")
         return together(of, other.assign(reached=pd.array([True] * 3, dtype="boolean"), better="lower"))
 
     late, soon = restricted(frame(taken)), restricted(frame(sooner))
