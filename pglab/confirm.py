@@ -100,7 +100,8 @@ def _chosen(study: StudyFolder, given: Sequence[str]) -> list[Best]:
     for best in chosen:
         ends = f"; {', '.join(best.beyond)} at the end of what was tried, a better one may lie beyond"
         over = f"{measured(best.score)} over {counted(best.n, 'seed')}, best of {counted(best.tried, 'setting')}"
-        console.say(f"  {labels[best.arm]}: {over}{ends if best.beyond else ''}")
+        passed = f"; {best.passed_over} passed over, of which runs have no score" if best.passed_over else ""
+        console.say(f"  {labels[best.arm]}: {over}{passed}{ends if best.beyond else ''}")
     console.say(WHY)
     return chosen
 

@@ -23,9 +23,10 @@ p = .0625: with fewer than {FEWEST} pairs no test comes to p = .05 but one that 
 Student's does, and nobody can see in so few whether they are. Nor is an arm beaten most of whose runs diverged or \
 failed: that is said instead."""
 CENSORED = """A run that ended before it came to the threshold took longer than its steps, and no more is known: it is \
-censored. Means are restricted to a horizon up to which all arms compared were watched, and are tested by \
-pseudo-values; that takes the end of a run to have nothing to do with how soon it would have come there. The log-rank \
-test stands beside it and decides nothing."""
+censored. One that diverged would never have come there, and counts as not there up to the horizon. Means are \
+restricted to a horizon up to which all arms compared were watched, and are tested by pseudo-values; that takes the \
+end of any other run to have nothing to do with how soon it would have come there. The log-rank test stands beside it \
+and decides nothing."""
 POWER = """For the t test of these comparisons with normal scores, the spread that this study shows, and α divided by \
 the number of comparisons, as in the verdicts."""
 COUNTED = """Diverged runs enter with what they had until then; failed, stopped and unfinished runs have no score, nor \

@@ -39,8 +39,8 @@ def across_problems(
     number for each seed s that has a score in both arms on every problem. Its mean over seeds has the interval and the
     test of `compare` in pairs. The seeds are the replication, and the problems are fixed: how the problems of one seed
     go together is of no account, and nothing is said of other problems. Where fewer than two seeds have all scores, it
-    is Welch's test of the arms' means (see `pglab.results.contrasts`). Problems without a reference are left out and
-    named.
+    is Welch's test of the arms' means (see `pglab.results.contrasts`). Problems without a reference of any arm are left
+    out and named.
 
     Columns: `label control_label alike` and the statistics as in `compare`, of normalised scores; `problems` (how
     many), `by_problem` (in words, the difference on each), `left_out_problems`, and the `verdict`. Intervals are
@@ -54,7 +54,7 @@ def across_problems(
         level: of all intervals together.
 
     Raises:
-        ValueError: the scores are no returns; see also `compare`.
+        ValueError: scores cannot be normalised (see `normalized`); see also `compare`.
     """
     known = normalized(scores, references)
     left_out = ", ".join(name for name in spanned(scores) if name not in problems(known).values())

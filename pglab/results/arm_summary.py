@@ -43,27 +43,29 @@ def summarize(updates: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
     final evaluation, or where there is none over its last tenth. Diverged runs are counted, and enter with what
     they had; running, stopped and failed runs are counted and have no score.
 
-    Columns: `arm seeds score low high env_steps finished diverged running stopped failed`.
+    Columns: `study`, where there are several; `arm seeds score low high env_steps finished diverged running stopped
+    failed`.
     """
     return summary_of(scores(updates, evaluation)) if len(updates) else pd.DataFrame(columns=COLUMNS)
 
 
 def summary_of(runs: pd.DataFrame) -> pd.DataFrame:
     """The table of `summarize` from a frame of `scores`."""
-    rows = []
-    for arm, of_arm in runs.groupby("arm", sort=False):
+    rows, several = [], runs["study"].nunique() > 1
+    for (study, arm), of_arm in runs.groupby(["study", "arm"], sort=False):
         status, there = of_arm["status"].value_counts(), of_arm["score"].dropna().to_numpy(dtype=float)
         mean, low, high = mean_interval(there) if len(there) else (np.nan, np.nan, np.nan)
         row = {"arm": arm, "seeds": len(of_arm), "score": mean, "low": low, "high": high}
         row["env_steps"] = int(of_arm["env_steps"].sum())
-        rows.append(row | {name: int(status.get(name, 0)) for name in STATUSES})
-    return pd.DataFrame(rows, columns=COLUMNS)
+        rows.append({"study": study} | row | {name: int(status.get(name, 0)) for name in STATUSES})
+    return pd.DataFrame(rows, columns=[*["study"] * several, *COLUMNS])
 
 
 def with_every_run(summary: pd.DataFrame, runs: Mapping[str, Mapping[int, RunRecord]]) -> pd.DataFrame:
     """The table of `summarize` with all runs that were begun, also those of which no update is stored.
 
     Args:
+        summary: of one study.
         runs: of each arm, by seed; the arms in their order.
     """
     known = summary.set_index("arm").to_dict("index")

@@ -6,7 +6,7 @@ import scipy
 
 from pglab.results.arm_choices import describing, runs_by_arm
 from pglab.results.by_problem import by_problem
-from pglab.results.censoring import censored, median_time, restricted
+from pglab.results.censoring import median_time, restricted, times_of
 from pglab.results.intervals import Method, interval_of_mean, tolerance_interval
 from pglab.results.rounding import mean_of, variance_of
 from pglab.results.scores import NOT_FINITE
@@ -30,7 +30,7 @@ def describe_arms(scores: pd.DataFrame, interval: Method = "t", level: float = 0
         finished diverged stopped failed unfinished: how many runs ended so (unfinished: any other way).
             Diverged ones have scores, the last three have none but a censored one of `steps_to`.
         not_finite: runs without a score because something that was measured is not a finite number.
-        missing: seeds that other arms of the study have and this one has not.
+        missing: seeds that other arms of the study have and this one has not; runs of other programs share none.
         capped: runs that ended before they came to the threshold of `steps_to`.
         horizon: steps up to which the mean is restricted; empty where no run of the problem is censored.
 
@@ -42,27 +42,32 @@ def describe_arms(scores: pd.DataFrame, interval: Method = "t", level: float = 0
     Raises:
         ValueError: the frame is not one score a run, or the interval is unknown.
     """
-    described = describing(scores)
+    described, scores = describing(scores), scores.reset_index(drop=True)
     limited = pd.concat([restricted(of_problem) for of_problem in by_problem(scores).values()])
-    seeds = {str(study): set(runs["seed"]) for study, runs in scores.groupby("study")}
+    seeds = {str(study): _own(runs) for study, runs in scores.groupby("study")}
     rows = []
     for (study, arm), runs in runs_by_arm(scores).items():
         first = runs.iloc[0]
         row = {"study": study, "arm": arm} | {key: first[key] for key in described} | {"measure": first["measure"]}
         row |= _statistics(limited.loc[runs.index, "score"].dropna().to_numpy(dtype=float), interval, level)
-        horizon, lacking = float(limited.loc[runs.index, "horizon"].iloc[0]), censored(runs)
+        horizon, (times, reached) = float(limited.loc[runs.index, "horizon"].iloc[0]), times_of(runs)
         if not np.isnan(horizon):
             if not str(row["interval"]).startswith("none: "):
                 row["interval"] = f"{row['interval']} on pseudo-values"
-            row |= _of_times(runs["score"].dropna().to_numpy(dtype=float), ~lacking[runs["score"].notna()].to_numpy())
+            row |= _of_times(times[~np.isnan(times)], reached[~np.isnan(times)])
         status = runs["status"].value_counts()
         counts = {name: int(status.get(name, 0)) for name in COUNTED}
         row |= counts | {"unfinished": len(runs) - sum(counts.values())}
         row["not_finite"] = int(runs["note"].str.contains(NOT_FINITE).sum())
-        row["missing"] = len(seeds[study].difference(runs["seed"]))
-        row |= {"capped": int(lacking.sum()), "horizon": horizon}
+        row["missing"] = len(seeds[study] - own) if (own := _own(runs)) else 0
+        row |= {"capped": int((~reached).sum()), "horizon": horizon}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _own(runs: pd.DataFrame) -> set[int]:
+    """The seeds of runs, but for those of other programs, whose negative ones are each run's own (see `read_runs`)."""
+    return {int(seed) for seed in runs["seed"] if seed >= 0}
 
 
 def _statistics(scores: np.ndarray, method: Method, level: float) -> dict[str, object]:

@@ -21,6 +21,7 @@ class Best:
         score: its mean over the runs that have a score.
         n: how many these are.
         tried: how many settings there were.
+        passed_over: how many of these could not be chosen, for runs of theirs have no score.
         beyond: tuned keys whose value is the smallest or the largest number of those that were tried.
     """
 
@@ -29,6 +30,7 @@ class Best:
     score: float
     n: int
     tried: int
+    passed_over: int
     beyond: tuple[str, ...]
 
 
@@ -43,7 +45,8 @@ def tuned_by_default(scores: pd.DataFrame) -> list[str]:
 def best_settings(scores: pd.DataFrame, tuned: Sequence[str]) -> list[Best]:
     """Of the arms that are alike but for the tuned keys, on each problem the one with the best mean score.
 
-    The first of several equal ones. Runs without a score enter no mean.
+    The first of several equal ones. A setting with a run without a score, such as one that failed, is passed over where
+    another has a score of every run (see `means_of_settings`).
 
     Args:
         scores: the frame of `scores`.
@@ -64,15 +67,29 @@ def best_settings(scores: pd.DataFrame, tuned: Sequence[str]) -> list[Best]:
     sign = 1 if scores["better"].iloc[0] == "higher" else -1
     found = []
     for several in alike.values():
-        means = {arm: sign * mean for arm in several if not np.isnan(mean := runs[arm]["score"].mean())}
+        means = {arm: sign * mean for arm, mean in means_of_settings({arm: runs[arm] for arm in several}).items()}
         if not means:
             raise ValueError(f"no run of {arm_labels(scores)[several[0]]} has a score, at any setting")
         arm = max(means, key=lambda one: means[one])
         beyond = tuple(key for key in tuned if _at_the_end(key, arms[arm], [arms[one] for one in several]))
         settings = {key: arms[arm][key] for key in tuned}
         n = int(runs[arm]["score"].notna().sum())
-        found.append(Best(arm, settings, sign * means[arm], n, len(several), beyond))
+        found.append(Best(arm, settings, sign * means[arm], n, len(several), len(several) - len(means), beyond))
     return found
+
+
+def means_of_settings(runs: Mapping[ArmKey, pd.DataFrame]) -> dict[ArmKey, float]:
+    """The mean score of each setting that may be chosen: of those all of whose runs have one.
+
+    A mean over the runs that are left would favour settings under which bad runs fail. Where no setting has a score of
+    every run it is that mean all the same, of each with any.
+
+    Args:
+        runs: of each setting its rows of the frame of `scores`.
+    """
+    scored = {arm: of_arm["score"].astype(float) for arm, of_arm in runs.items()}
+    whole = {arm: float(mean) for arm, each in scored.items() if not np.isnan(mean := each.mean(skipna=False))}
+    return whole or {arm: float(each.mean()) for arm, each in scored.items() if each.notna().any()}
 
 
 def _at_the_end(key: str, chosen: Choices, several: Sequence[Choices]) -> bool:

@@ -1,13 +1,15 @@
 """Times to a threshold of which some are known only to be longer: right-censored data.
 
-A run that ended before it reached the threshold, because it was stopped, failed, diverged or had a shorter
-horizon, says that its time is longer than the steps it took, and nothing beyond. Censoring is taken to have
-nothing to do with how soon the run would have got there. That holds for runs that were stopped or failed from
-outside; a run that diverged would never have, and enters with what it had, as everywhere, and is counted.
+A run that ended before it reached the threshold, because it was stopped, failed or had a shorter horizon, says that
+its time is longer than the steps it took, and nothing beyond. Censoring is taken to have nothing to do with how soon
+the run would have got there. That does not hold of a run that diverged: it would never have got there. So its time is
+infinite, and it counts as not there at every horizon.
 
 Throughout `times` is `[n]`, in environment steps, and `reached` is `[n]`: true where the threshold was reached at
 that time, false where the run ended then without it.
 """
+
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -23,25 +25,45 @@ def censored(scores: pd.DataFrame) -> pd.Series:
     return scores["score"].notna() & ~scores["reached"].astype("boolean").fillna(True).astype(bool)
 
 
+def times_of(scores: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The score of each run of the frame of `scores`, and false where it is a time at which the run was not there.
+
+    The time of a run that diverged before the threshold is infinite; a run without a score has NaN.
+    """
+    lacking = censored(scores).to_numpy()
+    times = scores["score"].to_numpy(dtype=float, copy=True)
+    if "status" in scores:
+        times[lacking & (scores["status"] == "diverged").to_numpy()] = np.inf
+    return times, ~lacking
+
+
 def restricted(scores: pd.DataFrame) -> pd.DataFrame:
     """The frame of `scores` with numbers in the place of censored times that all methods for means can take.
 
     Where some run of the frame is censored every score becomes the pseudo-value of its run for the arm's
     restricted mean up to `horizon`, a new column: the shortest of the arms' horizons (see `horizon_of`), which the
-    measure names. Where no run is censored scores stay as they are, and `horizon` is NaN.
+    measure names. It is no longer than the longest time; where a run diverged before the threshold, no longer than
+    any arm's longest finished run. Where no run is censored scores stay as they are, and `horizon` is NaN.
     """
-    lacking = censored(scores).to_numpy()
-    if not lacking.any():
+    times, reached = times_of(scores)
+    if reached.all():
         return scores.assign(horizon=np.nan)
-    times, values = scores["score"].to_numpy(dtype=float), np.full(len(scores), np.nan)
+    values = np.full(len(scores), np.nan)
     by_arm = scores.groupby([key for key in ("study", "arm") if key in scores], sort=False).indices.values()
-    arms = [runs[~np.isnan(times[runs])] for runs in by_arm]
-    horizon = min(np.nanmax(times), *(horizon_of(times[runs], ~lacking[runs]) for runs in arms))
+    arms = [np.asarray(runs)[~np.isnan(times[runs])] for runs in by_arm]
+    longest = _longest_finished(scores, arms) if np.isinf(times).any() else float(np.nanmax(times))
+    horizon = min(longest, *(horizon_of(times[runs], reached[runs]) for runs in arms))
     for runs in arms:
-        values[runs] = pseudo_values(times[runs], ~lacking[runs], horizon)
+        values[runs] = pseudo_values(times[runs], reached[runs], horizon)
     if "measure" in scores:
         scores = scores.assign(measure=scores["measure"] + f", counted up to {horizon:,.0f} (restricted)")
     return scores.assign(score=values, horizon=horizon)
+
+
+def _longest_finished(scores: pd.DataFrame, arms: Iterable[np.ndarray]) -> float:
+    """The steps of the longest finished run of the arm where that is shortest; of any run, where none has finished."""
+    steps, finished = scores["env_steps"].to_numpy(dtype=float), (scores["status"] == "finished").to_numpy()
+    return min((steps[runs[finished[runs]]].max() for runs in arms if finished[runs].any()), default=steps.max())
 
 
 def horizon_of(times: np.ndarray, reached: np.ndarray) -> float:
@@ -105,14 +127,15 @@ def median_time(times: np.ndarray, reached: np.ndarray) -> float:
 def log_rank(times: np.ndarray, reached: np.ndarray, of_control: np.ndarray, control_reached: np.ndarray) -> float:
     """The two-sided p of the log-rank test that two arms have one curve; NaN where no run reached the threshold.
 
-    It does not look at pairs.
+    It does not look at pairs. Nothing happens after the last time at which a run is there.
 
     Source: Mantel 1966, by `scipy.stats.logrank`.
     """
     if not reached.any() and not control_reached.any():
         return np.nan
+    last = max(times[reached].max(initial=0), of_control[control_reached].max(initial=0))
     arms = [
-        scipy.stats.CensoredData(uncensored=time[there], right=time[~there])
+        scipy.stats.CensoredData(uncensored=time[there], right=np.minimum(time[~there], last))
         for time, there in ((times, reached), (of_control, control_reached))
     ]
     with np.errstate(invalid="ignore"):  # of arms in which one run at most is there while others are watched

@@ -41,9 +41,10 @@ def compare(
     from: it excludes 0 exactly where p m < α, and only there the verdict names a winner.
 
     Where some run of the two arms did not come to the threshold of `steps_to` the means are restricted: of
-    min(time, `horizon`), which is known for runs that were cut off as well. The test is that of their pseudo-values
-    (see `pglab.results.censoring`), in pairs or not; the log-rank test, which asks whether the arms are alike at
-    all and looks at no pairs, stands beside it and decides nothing, so that there is one answer.
+    min(time, `horizon`), which is known for runs that were cut off as well; one that diverged is never there. The
+    test is that of their pseudo-values (see `pglab.results.censoring`), in pairs or not; the log-rank test, which asks
+    whether the arms are alike at all and looks at no pairs, stands beside it and decides nothing, so that there is one
+    answer.
 
     Columns:
         problem: that both are on; empty where all arms are on one.
@@ -53,7 +54,7 @@ def compare(
         measure unit better: of the scores.
         paired: whether over pairs; pairs: how many; n n_control: how many scores entered.
         left_out: scores that did not, for want of a partner; shared: seeds of which both have one; lacking: those
-            of which one has none, in words.
+            of which one has none, in words, but for runs that failed or came to their end without one.
         fate control_fate: what became of an arm most of whose runs diverged or failed, in words.
         unscored: stopped, failed and unfinished runs of the two arms, and those without their score; not_finite:
             of these, how many have none because something that was measured is not a finite number.

@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,8 @@ def load(path: str | Path, arms: Iterable[str] | None = None) -> pd.DataFrame:
         arms: only these, by their names in full or those of their folders; default: all.
 
     Of a run that has not ended, because it trains now or was interrupted, there are the rows up to its
-    last checkpoint.
+    last checkpoint. One that failed before its first update has a single row, update 0, in which nothing was measured,
+    so that whatever counts runs counts it.
 
     Warns:
         IncompleteStudy: seeds, updates or whole runs are missing, with everything that is, or a folder in
@@ -65,7 +66,7 @@ def load(path: str | Path, arms: Iterable[str] | None = None) -> pd.DataFrame:
         FileNotFoundError: there is no study at `path`.
         DamagedError: a file is not what was written; the message says what to do.
     """
-    return _load(path, arms, UPDATES, MEASURES)
+    return _load(path, arms, UPDATES, MEASURES, _with_failed)
 
 
 def load_evaluation(path: str | Path, arms: Iterable[str] | None = None) -> pd.DataFrame:
@@ -77,7 +78,13 @@ def load_evaluation(path: str | Path, arms: Iterable[str] | None = None) -> pd.D
     return _load(path, arms, EVALUATION, ("episode", "return", "length"))
 
 
-def _load(path: str | Path, arms: Iterable[str] | None, file: str, columns: Iterable[str]) -> pd.DataFrame:
+def _load(
+    path: str | Path,
+    arms: Iterable[str] | None,
+    file: str,
+    columns: Iterable[str],
+    complete: Callable[[ArmRecord, pd.DataFrame], pd.DataFrame] = lambda _, rows: rows,
+) -> pd.DataFrame:
     names = None if arms is None else set(arms)
     studies = studies_in(Path(path))
     found = [arm for study in studies for arm in study.arms]
@@ -91,7 +98,18 @@ def _load(path: str | Path, arms: Iterable[str] | None, file: str, columns: Iter
     strays = {} if names is not None else {study.name: study.strays for study in studies}
     if said := incomplete(_by_study(read), strays):
         warnings.warn(said, IncompleteStudy, stacklevel=3)
-    return tidy(read, columns)
+    return tidy([(study, record, complete(record, rows)) for study, record, rows in read], columns)
+
+
+def _with_failed(record: ArmRecord, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of an arm, and one of update 0 for each run that failed before its first update."""
+    there = set(rows["seed"])
+    lost = [seed for seed, run in record.runs.items() if run.status == "failed" and seed not in there]
+    if not lost:
+        return rows
+    failed = pd.DataFrame({"seed": lost} | dict.fromkeys(["update", "env_steps", "episodes"], 0))
+    both = pd.concat([rows, failed], ignore_index=True) if len(rows) else failed
+    return both.sort_values("seed", kind="stable", ignore_index=True)
 
 
 def tidy(arms: Sequence[Loaded], columns: Iterable[str]) -> pd.DataFrame:

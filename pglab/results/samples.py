@@ -1,16 +1,19 @@
 """Two arms that are held against each other: their scores, in pairs or not, and the runs to be counted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from pglab.results.censoring import censored, earlier, log_rank, restricted
+from pglab.results.censoring import earlier, log_rank, restricted, times_of
 from pglab.results.digits import counted
-from pglab.results.incomplete import named_seeds
+from pglab.results.incomplete import ENDED, named_seeds
 from pglab.results.pairs import matched
 from pglab.results.rounding import mean_of
 from pglab.results.scores import NOT_FINITE
+
+OVER = (*ENDED, "failed")  # statuses of runs that no further training is asked for
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,8 @@ def sample_of(of_arm: pd.DataFrame, of_control: pd.DataFrame) -> Sample:
         **{key: of_arm[key].iloc[0] for key in ("measure", "unit", "better")},
         **{"paired": in_pairs, "pairs": len(a) if in_pairs else 0, "n": len(a), "n_control": len(b)},
         "left_out": sum(map(len, there)) - len(a) - len(b),
-        "shared": len(shared := there[0].index.intersection(there[1].index)),
-        "lacking": named_seeds(sorted(there[0].index.union(there[1].index).difference(shared))),
+        "shared": len(there[0].index.intersection(there[1].index)),
+        "lacking": _without_partner(arms),
         "fate": fate(of_arm),
         "control_fate": fate(of_control),
         "unscored": int(both["score"].isna().sum()),
@@ -72,8 +75,19 @@ def sample_of(of_arm: pd.DataFrame, of_control: pd.DataFrame) -> Sample:
 
 def _times(runs: pd.DataFrame, entered: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """The scores of an arm that entered, and for each true, or false where it is censored."""
-    runs = runs.set_index("seed").loc[entered.index]
-    return runs["score"].to_numpy(dtype=float), ~censored(runs).to_numpy()
+    return times_of(runs.set_index("seed").loc[entered.index])
+
+
+def _without_partner(arms: Sequence[pd.DataFrame]) -> str:
+    """The seeds, in words, of which one arm has a score and the other may yet have one: it did not end there, or fail.
+
+    Args:
+        arms: rows of the frame of `scores`, by seed.
+    """
+    scored = [set(runs.index[runs["score"].notna()]) for runs in arms]
+    over = {seed for runs in arms for seed in runs.index[runs["score"].isna() & runs["status"].isin(OVER)]}
+    lacking = sorted((scored[0] ^ scored[1]) - over)
+    return named_seeds(lacking) if lacking else ""
 
 
 def fate(runs: pd.DataFrame) -> str:

@@ -34,19 +34,22 @@ def scores(
 
     With R_u the mean return of the batch of update u, and k_u its environment steps:
 
-    - `last_tenth`: the mean of R_u over the last tenth of the run's updates, ⌈U/10⌉ of them.
+    - `last_tenth`: the mean of R_u over the last tenth of the run's updates, ⌈U/10⌉ of them. An update in which no
+      episode ended has no R_u (NaN) and enters no mean.
     - `area`: the area under the learning curve for each environment step, Σ k_u R_u / Σ k_u, so a return too.
     - `final_evaluation`: the mean return of the last policy's evaluation episodes.
     - `steps_to`: environment steps from the start until, at the end of an update, R_u ≥ `threshold` for the
       first time. Of a run that ended before, however it ended, it is the steps that the run took, and `reached` is
-      false: its time is longer than that and not known, it is censored (see `pglab.results.censoring`).
+      false: its time is longer than that and not known, it is censored, but for a run that diverged: that one
+      counts as never there (see `pglab.results.censoring`).
 
     No run is left out. One that diverged enters with what it had: its own updates up to then, the last
-    tenth of those, the area over its own steps, the evaluation of its last policy; its time to the threshold is
-    censored. A stopped, failed or otherwise unfinished run has no score (NaN), except for `steps_to`, where it was
-    watched as far as it went. A run one of whose evaluation episodes is not a finite number has no final evaluation,
-    for the mean over the rest would hide it. A run of which no update was stored is not in these frames;
-    `describe_arms` counts its seed as missing if another arm has it.
+    tenth of those, the area over its own steps, the evaluation of its last policy. A stopped, failed or otherwise
+    unfinished run has no score (NaN), except for `steps_to`, where it was watched as far as it went. A run one of whose
+    evaluation episodes is not a finite number has no final evaluation, for the mean over the rest would hide it;
+    likewise one has no mean over updates of which one has an infinite return, or in none of which an episode ended. A
+    run that failed before its first update has no score of any kind. One that was interrupted before it is not in these
+    frames; `describe_arms` counts its seed as missing if another arm has it.
 
     Columns: `study arm seed`, what describes the arm (the columns of `load` after `status`), `status`,
     `env_steps` (of the whole run), `score` (finite or NaN), `measure` (in words, what it measures), `unit` (return,
@@ -69,32 +72,31 @@ def scores(
     described = list(updates.columns[list(updates.columns).index("status") + 1 :])
     rows = updates.sort_values("update", kind="stable")
     rows = rows.assign(steps=rows.groupby(RUN)["env_steps"].diff().fillna(rows["env_steps"]))
-    kept = rows[np.isfinite(rows["return_mean"].to_numpy(dtype=float))]
     first = updates.drop_duplicates(RUN)[[*RUN, *described, "status"]].set_index(RUN)
     runs = first.assign(env_steps=rows.groupby(RUN)["env_steps"].last())
     ended = runs["status"].isin(ENDED)
-    if how == "last_tenth":
-        score = _last_tenth(kept)
-    elif how == "area":
-        score = _area(kept)
+    bad = pd.Series(dtype=object)
+    if how == "steps_to":
+        there = rows[np.isfinite(rows["return_mean"].to_numpy(dtype=float)) & (rows["return_mean"] >= threshold)]
+        score = there.groupby(RUN)["env_steps"].min().astype(float)
     elif how == "final_evaluation":
         assert evaluation is not None
         score = evaluation.assign(at=evaluation["return"].astype(float)).groupby(RUN)["at"].mean(skipna=False)
+        bad = _how_many(evaluation[~np.isfinite(evaluation["return"].to_numpy(dtype=float))], "evaluation episode")
     else:
-        score = kept[kept["return_mean"] >= threshold].groupby(RUN)["env_steps"].min().astype(float)
-    score = score.reindex(runs.index)
+        had = _had(rows) if how == "area" else _last_tenth(_had(rows))
+        score = _area(had) if how == "area" else had.groupby(RUN)["return_mean"].mean()
+        bad = _how_many(had[np.isinf(had["return_mean"].to_numpy(dtype=float))], "update")
+    score, bad = score.reindex(runs.index), bad.reindex(runs.index)
     runs = runs.assign(measure=measure.words, unit=measure.unit, better=measure.better)
     runs["reached"] = pd.array([pd.NA] * len(runs), dtype="boolean")
     if how == "steps_to":
-        runs["reached"] = score.notna().astype("boolean")
-        runs["score"] = score.fillna(runs["env_steps"].astype(float))
+        watched = runs["env_steps"] > 0
+        runs["reached"] = score.notna().astype("boolean").where(watched)
+        runs["score"] = score.fillna(runs["env_steps"].astype(float)).where(watched)
     else:
         runs["score"] = score.where(ended & np.isfinite(score))
-    bad = (
-        _bad_episodes(evaluation, runs.index)
-        if how == "final_evaluation"
-        else pd.Series(np.isinf(score), score.index).map({True: "it"})
-    )
+    bad = bad.where(bad.notna() | ~np.isinf(score), "it")
     runs["note"] = [_note(*run) for run in zip(runs["status"], runs["score"], runs["reached"], bad, strict=True)]
     return runs.reset_index()[[*RUN, *described, *SCORED]]
 
@@ -124,29 +126,35 @@ def _measure(how: How, evaluation: pd.DataFrame | None, threshold: float | None)
     raise ValueError(f"how is last_tenth, area, final_evaluation or steps_to; got {how!r}")
 
 
-def _last_tenth(rows: pd.DataFrame) -> pd.Series:
+def _had(rows: pd.DataFrame) -> pd.DataFrame:
+    """All rows, but of a diverged run those up to its last finite return."""
+    finite = rows["update"].where(np.isfinite(rows["return_mean"].to_numpy(dtype=float)))
+    last = rows.assign(finite=finite).groupby(RUN)["finite"].transform("max")
+    return rows[(rows["status"] != "diverged") | (rows["update"] <= last)]
+
+
+def _last_tenth(rows: pd.DataFrame) -> pd.DataFrame:
     runs = rows.groupby(RUN)
     from_end = runs.cumcount(ascending=False)
-    last = rows[from_end < np.ceil(runs["update"].transform("size") / 10)]
-    return last.groupby(RUN)["return_mean"].mean()
+    return rows[from_end < np.ceil(runs["update"].transform("size") / 10)]
 
 
 def _area(rows: pd.DataFrame) -> pd.Series:
-    weighted = rows.assign(weighted=rows["return_mean"] * rows["steps"]).groupby(RUN)
+    known = rows.dropna(subset=["return_mean"])
+    weighted = known.assign(weighted=known["return_mean"] * known["steps"]).groupby(RUN)
     return weighted["weighted"].sum() / weighted["steps"].sum()
 
 
-def _bad_episodes(evaluation: pd.DataFrame | None, runs: pd.Index) -> pd.Series:
-    """In words, how many of a run's evaluation episodes are not a finite number; empty where all are."""
-    assert evaluation is not None
-    bad = evaluation[~np.isfinite(evaluation["return"].to_numpy(dtype=float))]
-    number = bad.groupby(RUN).size().reindex(runs)
-    return number.map(lambda n: f"the return of {counted(int(n), 'evaluation episode')}", na_action="ignore")
+def _how_many(bad: pd.DataFrame, what: str) -> pd.Series:
+    """In words, of how many episodes or updates of each run the return is not a finite number."""
+    number = bad.groupby(RUN).size()
+    return pd.Series([f"the return of {counted(n, what)}" for n in number.tolist()], number.index, dtype=object)
 
 
 def _note(status: str, score: float, reached: bool | None, bad: str | float) -> str:
     if reached is not pd.NA:
-        return "" if reached else f"{status} before the threshold was reached: the time is censored"
+        how = "it counts as never there" if status == "diverged" else "the time is censored"
+        return "" if reached else f"{status} before the threshold was reached: {how}"
     if status not in ENDED:
         return f"{status}: no score"
     if isinstance(bad, str):

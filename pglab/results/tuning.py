@@ -5,28 +5,33 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from pglab.results.arm_choices import ArmKey, runs_by_arm
 from pglab.results.arm_names import names_in, setting, without
+from pglab.results.best_settings import means_of_settings
 from pglab.results.by_problem import problems
 
 
 def tuned_arms(scores: pd.DataFrame, tuned: Sequence[str]) -> pd.DataFrame:
     """A row for each arm (and problem) that was tuned: its best setting, and how much depends on finding it.
 
-    The score of a setting is the mean over its runs. Columns: `problem`, where there are several; `arm`, without the
-    tuned keys; these keys at the best setting; `best`, its score, which is too high by luck; `typical` and `worst`,
-    the median and the lowest score of all settings that were tried; `sensitivity`, best less typical: what an arm
-    loses at a setting that nobody chose; `near`, the share of settings within a tenth of the way from best to worst;
-    `settings`, how many have a score.
+    The score of a setting is the mean over its runs; one with a run without a score counts only where no setting has a
+    score of every run (see `pglab.results.best_settings.means_of_settings`).
+
+    Columns: `problem`, where there are several; `arm`, without the tuned keys; these keys at the best setting; `best`,
+    its score, which is too high by luck; `typical` and `worst`, the median and the lowest score of all settings that
+    count; `sensitivity`, best less typical: what an arm loses at a setting that nobody chose; `near`, the share of
+    settings within a tenth of the way from best to worst; `settings`, how many count.
 
     Args:
         scores: the frame of `scores`, of a measure of which more is better.
         tuned: the keys.
     """
     of_arm = problems(scores)
-    means = scores.groupby(["study", "arm"], sort=False)["score"].mean().dropna()
-    rows: dict[tuple[str, str], list[tuple[str, float]]] = {}
-    for (study, arm), score in means.items():  # pyright: ignore[reportGeneralTypeIssues]
-        rows.setdefault((of_arm[study, arm], plain(arm, tuned)), []).append((arm, float(score)))
+    settings: dict[tuple[str, str], dict[ArmKey, pd.DataFrame]] = {}
+    for arm, runs in runs_by_arm(scores).items():
+        settings.setdefault((of_arm[arm], plain(arm[1], tuned)), {})[arm] = runs
+    rows = {of: [(arm, mean) for (_, arm), mean in means_of_settings(runs).items()] for of, runs in settings.items()}
+    rows = {of: tried for of, tried in rows.items() if tried}
     names = names_in(scores.assign(arm=[plain(arm, tuned) for arm in scores["arm"]]))
     several = len({problem for problem, _ in rows}) > 1
     return pd.DataFrame(

@@ -111,8 +111,9 @@ def _at(row: Mapping[Any, Any]) -> str:
 def _aside(row: Mapping[Any, Any]) -> str:
     """Runs that a reader has to know of."""
     why = f" ({row['not_finite']} for want of a finite number)" if row["not_finite"] else ""
+    more = f" ({_partners(row)})" if _partners(row) else ""
     said = [
-        (row["left_out"], f"left out for want of a partner ({_partners(row)})"),
+        (row["left_out"], f"left out for want of a partner{more}"),
         (row["unscored"], f"without a score{why}"),
         (row["diverged"], "diverged"),
         (row["capped"], "ended before the threshold (censored)"),

@@ -7,7 +7,7 @@ from scipy import stats
 
 from pglab.results import across_problems, compare, describe_across, normalized
 from pglab.results.closing import closing
-from pglab.results.normalised import COLUMNS, reference_lines
+from pglab.results.normalised import COLUMNS, known_returns, reference_lines
 from tests.results.made import arm_of, evaluation_of, together, updates_of
 
 RANGES = {"cartpole": (20.0, 500.0), "taxi": (-800.0, 8.0), "pendulum": None}
@@ -94,6 +94,37 @@ def test_a_problem_whose_best_return_nobody_knows_has_verdicts_of_its_own_and_is
         "taxi: 0 is −800 (exact), 1 is 8 (exact optimum)",
         "pendulum: not known, so its scores enter no verdict over problems",
     ]
+
+
+@pytest.mark.parametrize("lacking", KNOWN["arm"])
+def test_a_problem_has_the_reference_of_any_of_its_arms(lacking: str):
+    some = KNOWN[KNOWN["arm"] != lacking]
+    pd.testing.assert_frame_equal(normalized(TWO, some), normalized(TWO, KNOWN))
+    pd.testing.assert_frame_equal(across_problems(TWO, some), across_problems(TWO, KNOWN))
+    pd.testing.assert_frame_equal(describe_across(TWO, some), describe_across(TWO, KNOWN))
+    assert reference_lines(TWO, some) == reference_lines(TWO, KNOWN)
+    assert known_returns(TWO, some)
+
+
+def test_arms_of_one_problem_go_by_one_reference_and_unlike_ones_are_refused_by_name():
+    rtg = KNOWN["arm"] == "env=taxi,weighting=rtg"
+    nearly = KNOWN.assign(random=KNOWN["random"].where(~rtg, -799.0))
+    pd.testing.assert_frame_equal(across_problems(TWO, nearly), across_problems(TWO, KNOWN))
+    unlike = KNOWN.assign(best=KNOWN["best"].where(~rtg, 80.0))
+    said = "its arms have unlike references: env=taxi,weighting=total from −800 to 8 and env=taxi,weighting=rtg from"
+    with pytest.raises(ValueError, match=f"scores on taxi cannot be normalised: {said} −800 to 80"):
+        across_problems(TWO, unlike)
+    assert not known_returns(TWO, unlike)
+    assert reference_lines(TWO, unlike)[1].startswith(f"taxi: not normalised, and no verdict over problems, for {said}")
+
+
+@pytest.mark.parametrize("best", [20.0, 19.0])
+def test_a_best_return_that_is_not_above_random_play_is_named(best: float):
+    known = KNOWN.assign(best=KNOWN["best"].where(KNOWN["arm"].str.contains("taxi"), best))
+    said = f"the best known return, {best:.0f}, is not above that of random play, 20"
+    with pytest.raises(ValueError, match=f"scores on cartpole cannot be normalised: {said}"):
+        across_problems(TWO, known)
+    assert not known_returns(TWO, known)
 
 
 def test_without_two_known_problems_or_two_arms_there_is_no_verdict_over_problems():

@@ -97,6 +97,14 @@ def test_without_an_evaluation_the_last_tenth_of_the_updates_is_the_score():
     assert arm["score"] == 4.0
 
 
+def test_arms_of_the_same_name_in_two_studies_have_a_line_each():
+    updates = frame({("a", seed): ("finished", [float(seed)]) for seed in range(6)})
+    both = pd.concat([updates, updates.assign(study="again", return_mean=7.0)], ignore_index=True)
+    alone, (first, again) = summarize(updates, evaluated({})), summarize(both, evaluated({})).to_dict("records")
+    assert first == {"study": "made"} | alone.to_dict("records")[0]
+    assert (again["study"], again["arm"], again["seeds"], again["score"]) == ("again", "a", 6, 7.0)
+
+
 def test_arms_keep_the_order_in_which_they_come():
     updates = frame({(arm, 0): ("finished", [1.0]) for arm in ("rtg", "gae", "total")})
     assert list(summarize(updates, evaluated({}))["arm"]) == ["rtg", "gae", "total"]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from pglab.results import describe_arms, scores
+from pglab.results import describe_arms, read_runs, scores
 from pglab.results.intervals import interval_of_mean, tolerance_interval
 from tests.results.made import arm_of, together, updates_of
 
@@ -101,6 +101,23 @@ def test_arms_of_the_same_name_in_two_studies_stay_apart():
     arm = arm_of([1.0, 2.0], weighting="rtg")
     table = describe_arms(together(arm, arm_of([5.0], weighting="rtg").assign(study="other")))
     assert table[["study", "n", "missing"]].to_numpy().tolist() == [["made", 2, 0], ["other", 1, 0]]
+
+
+@pytest.mark.parametrize("censored", [False, True])
+def test_it_is_of_no_account_how_rows_are_numbered(censored: bool):
+    arms = [arm_of(range(6), weighting="rtg"), arm_of(range(100, 106), weighting="total")]
+    if censored:
+        arms = [arm.assign(better="lower", reached=pd.array(arm["seed"] % 3 > 0, dtype="boolean")) for arm in arms]
+    pd.testing.assert_frame_equal(describe_arms(pd.concat(arms)), describe_arms(together(*arms)))
+
+
+def test_no_seed_of_another_program_is_missing_in_an_arm():
+    rows = pd.DataFrame([(arm, s, st, 1.0) for arm in ("x", "y") for s in range(1, 6) for st in (10, 20)])
+    theirs = read_runs(rows.set_axis(["arm", "seed", "env_steps", "return_mean"], axis=1))
+    assert describe_arms(scores(theirs))["missing"].tolist() == [0, 0]
+    own = updates_of({("rtg", 0): ("finished", [1.0]), ("gae", 1): ("finished", [1.0])}).assign(study="frame")
+    both = describe_arms(scores(together(own, theirs[own.columns])))
+    assert both["missing"].tolist() == [1, 1, 0, 0]
 
 
 def test_a_frame_with_two_rows_of_a_run_is_refused():

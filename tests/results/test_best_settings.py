@@ -1,11 +1,11 @@
 """Of the settings that were tried the best one of each arm is taken, and verdicts tell at which setting arms were."""
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from pglab.results import compare
 from pglab.results.best_settings import best_settings, tuned_by_default
+from pglab.results.tuning import tuned_arms
 from tests.results.made import arm_of, together
 
 LEVELS = {
@@ -61,10 +61,26 @@ def test_values_are_tuned_and_choices_of_groups_are_compared_unless_said_otherwi
     ]
 
 
-def test_runs_without_a_score_enter_no_mean_and_an_arm_without_any_is_named():
+LRS = [arm_of([level] * 5, weighting="rtg", **{"optimizer.lr": lr}) for lr, level in ((0.1, 300), (0.2, 400))]
+
+
+@pytest.mark.parametrize("left", range(5))
+def test_a_setting_under_which_runs_fail_is_chosen_only_where_there_is_no_other(left: int):
+    survived = LRS[1].assign(score=LRS[1]["score"].where(LRS[1]["seed"] < left))
+    (best,) = best_settings(together(LRS[0], survived), ["optimizer.lr"])
+    assert (best.settings, best.score, best.n) == ({"optimizer.lr": "0.1"}, 300, 5)
+    assert (best.tried, best.passed_over) == (2, 1)
+    (row,) = tuned_arms(together(LRS[0], survived), ["optimizer.lr"]).to_dict("records")
+    assert (row["optimizer.lr"], row["best"], row["settings"]) == ("0.1", 300, 1)
+    neither = together(LRS[0].assign(score=LRS[0]["score"].where(LRS[0]["seed"] > 0)), survived)
+    (best,) = best_settings(neither, ["optimizer.lr"])
+    assert (best.score, best.passed_over) == ((400, 0) if left else (300, 1))
+    (row,) = tuned_arms(neither, ["optimizer.lr"]).to_dict("records")
+    assert (row["best"], row["settings"]) == ((400, 2) if left else (300, 1))
+
+
+def test_an_arm_without_any_score_is_named():
     some = grid()
-    some.loc[some["arm"] == "weighting=rtg,optimizer.lr=0.1", "score"] = [np.nan, 1.0]
-    assert "weighting=rtg,optimizer.lr=0.03" in taken(some, "optimizer.lr")
     with pytest.raises(ValueError, match=r"no run of .*total.* has a score"):
         best_settings(some.assign(score=some["score"].where(some["weighting"] != "total")), ["optimizer.lr"])
 

@@ -20,6 +20,7 @@ from pglab.results.censoring import (
     restricted,
     restricted_mean,
     survival,
+    times_of,
 )
 from pglab.results.pairs import paired, unpaired
 from tests.results.made import arm_of, together, updates_of
@@ -129,19 +130,61 @@ def test_which_of_two_runs_was_earlier_is_not_known_where_censoring_hides_it():
     assert earlier(np.array([90.0]), np.array([False]), np.array([56.0]), np.array([True])) == 0
 
 
-@pytest.mark.parametrize("status", ["stopped", "failed", "diverged", "finished", "running"])
+@pytest.mark.parametrize("status", ["stopped", "failed", "finished", "running"])
 def test_a_run_that_was_cut_off_does_not_rank_behind_one_that_came_to_the_threshold_later(status: str):
     frame = steps_to([28] * 6, [-5] * 6, statuses=status)
     assert frame[frame["weighting"] == "rtg"]["score"].tolist() == [50.0] * 6
     row = only(compare(frame))
     assert (row["p_better"], row["capped"], row["horizon"]) == (0.5, 6, 50.0)
-    if status not in ("failed", "diverged"):
+    if status != "failed":
         assert row["verdict"].startswith(
             "no verdict on rtg and total: no test of the means (no run came to the threshold in"
         )
         assert "the first 50 steps, the horizon of both arms" in row["verdict"]
     else:
         assert row["verdict"].startswith(f"no verdict on rtg and total, for rtg {status} in 6 of 6 runs: ")
+
+
+@given(st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size=3, max_size=9), st.data())
+def test_it_is_of_no_account_when_a_run_diverged(runs: list[tuple[int, bool]], data: st.DataObject):
+    taken = [12 if diverged else at for at, diverged in runs] + [12, 12]
+    sooner = [data.draw(st.integers(1, 12)) if diverged else at for at, diverged in runs] + [12, 12]
+    diverged = np.array([is_so for _, is_so in runs] + [False, False])
+
+    def frame(times: Sequence[int]) -> pd.DataFrame:
+        of = arm_of([10.0 * at for at in times], env_steps=120, weighting="rtg")
+        reached = pd.array(~diverged & (np.array(times) < 12), dtype="boolean")
+        of = of.assign(reached=reached, better="lower", status=np.where(diverged, "diverged", "finished"))
+        other = arm_of([30.0, 40, 50], env_steps=120, weighting="total")
+        return together(of, other.assign(reached=pd.array([True] * 3, dtype="boolean"), better="lower"))
+
+    late, soon = restricted(frame(taken)), restricted(frame(sooner))
+    pd.testing.assert_series_equal(soon["score"], late["score"])
+    pd.testing.assert_series_equal(soon["horizon"], late["horizon"])
+    if diverged.any():
+        assert (late["horizon"] == 120).all()
+        assert np.isinf(times_of(frame(sooner))[0][: len(runs) + 2][diverged]).all()
+
+
+def test_an_arm_does_not_win_by_runs_that_diverge_before_they_could_be_late():
+    """9 of 20 runs diverge at 10 of 100 updates, the others reach at 50; the control's reach at about 60."""
+    runs = {("total", seed): ("finished", [0.0] * (58 + seed % 5) + [9.0] * (42 - seed % 5)) for seed in range(20)}
+    reach = {("rtg", seed): ("finished", [0.0] * (48 + seed % 3) + [9.0] * (52 - seed % 3)) for seed in range(9, 20)}
+    lost = {("rtg", seed): ("diverged", [0.0] * 10) for seed in range(9)}
+    frame = scores(updates_of(runs | reach | lost), how="steps_to", threshold=9.0)
+    row = only(compare(frame))
+    assert row["mean"] == pytest.approx((9 * 1000 + sum(10 * (49 + seed % 3) for seed in range(9, 20))) / 20)
+    assert row["control_mean"] == pytest.approx(np.mean([10 * (59 + seed % 5) for seed in range(20)]))
+    assert (row["horizon"], row["p_better"], row["diverged"], row["capped"]) == (1000, 11 / 20, 9, 9)
+    assert not row["verdict"].startswith("rtg beats total")
+    (rtg,) = describe_arms(frame)[lambda arms: arms["weighting"] == "rtg"].to_dict("records")
+    assert (rtg["mean"], rtg["median"], rtg["min"]) == (pytest.approx(row["mean"]), 510, 490)
+
+
+def test_the_log_rank_test_of_runs_that_never_come_is_that_of_runs_watched_to_the_end():
+    times, reached = np.array([10.0, 20, np.inf, np.inf]), np.array([True, True, False, False])
+    other = np.array([5.0, 30, 40, 41]), np.array([True, True, False, True])
+    assert log_rank(times, reached, *other) == log_rank(np.minimum(times, 99), reached, *other)
 
 
 def test_censored_pairs_are_a_t_test_of_their_pseudo_values():

@@ -52,6 +52,15 @@ def test_sensitivity_and_dimension_are_those_reckoned_by_hand():
     assert found["n"].tolist() == [2, 2]
 
 
+@pytest.mark.parametrize("shift", [0.0, -0.8, -2.0, -50.0])
+def test_scores_below_random_play_have_a_sensitivity_too(shift: float):
+    found = table(grid(lambda *setting: opposed(*setting) + shift))
+    assert found["sensitivity"].tolist() == pytest.approx(table(grid(opposed))["sensitivity"].tolist())
+    within = abs(0.8 + shift) * 0.05 >= 0.2  # what one choice for all loses is no matter
+    assert found.loc["ratio", ["dimension", "tune"]].tolist() == ([0, ""] if within else [1, "optimizer.lr"])
+    assert found.loc["clip", ["dimension", "tune"]].tolist() == [0, ""]
+
+
 def test_settings_that_do_nothing_are_not_found_to_matter_by_the_luck_of_their_seeds():
     frame = grid(lambda *_: np.full(40, 0.5), seeds=40, noise=0.2)
     found = table(frame)

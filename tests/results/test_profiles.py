@@ -45,6 +45,17 @@ def test_the_profile_of_steps_to_a_threshold_is_the_share_of_runs_that_are_there
     assert legend.get_texts()[0].get_text() == "a=1 (n = 3 of 4)"
 
 
+def test_runs_that_diverged_before_the_threshold_are_never_there_in_the_profile():
+    """The share of those that are there comes to 4 of 6, and stays."""
+    reached = pd.array([False, False, True, True, True, True], dtype="boolean")
+    times = TIMES.assign(reached=reached, status=["diverged"] * 2 + ["finished"] * 4, env_steps=[1, 2, 9, 9, 9, 9])
+    (axes,) = plots.performance_profile(times).axes
+    at = dict(zip(*axes.lines[0].get_data(), strict=True))
+    assert [at[time] for time in (2.0, 3.0, 4.0)] == pytest.approx([1 / 6, 2 / 6, 4 / 6])
+    assert axes.lines[0].get_data()[1][-1] == pytest.approx(4 / 6)
+    assert np.isfinite(axes.lines[0].get_data()[0]).all()
+
+
 def test_the_profile_of_censored_times_is_one_minus_the_curve_of_kaplan_and_meier():
     figure = plots.performance_profile(TIMES)
     (axes,) = figure.axes

@@ -66,8 +66,9 @@ def test_a_run_that_ends_before_the_threshold_is_censored_at_its_last_step():
     frame = scores(updates_of(runs), how="steps_to", threshold=5.0)
     assert frame["score"].tolist() == [20.0, 20.0, 30.0, 10.0, 10.0]
     assert frame["reached"].tolist() == [True, False, False, False, True]
-    said = [f"{status} before the threshold was reached: the time is censored" for status in ("finished", "diverged")]
-    assert frame["note"].tolist() == ["", *said, said[0].replace("finished", "stopped"), ""]
+    said = [f"{status} before the threshold was reached: the time is censored" for status in ("finished", "stopped")]
+    never = "diverged before the threshold was reached: it counts as never there"
+    assert frame["note"].tolist() == ["", said[0], never, said[1], ""]
 
 
 @pytest.mark.parametrize(("how", "score"), [("last_tenth", 4.0), ("area", 3.0), ("final_evaluation", 7.0)])
@@ -125,6 +126,37 @@ def test_a_score_that_overflows_is_none(how: str):
         row = only(scores(frame, how=how))
     assert np.isnan(row["score"])
     assert row["note"] == "finished: no score, for it is not a finite number"
+
+
+@few
+@given(st.lists(st.one_of(st.floats(-1e3, 1e3), st.just(np.nan)), min_size=1, max_size=45))
+def test_updates_in_which_no_episode_ended_enter_no_mean_and_no_others_stand_in_for_them(values: list[float]):
+    """An update in which none ended leaves the last tenth where it is."""
+    frame, steps = updates_of({("rtg", 0): ("finished", values)}), 10
+    for how, window in (("last_tenth", values[9 * len(values) // 10 :]), ("area", values)):
+        row, there = only(scores(frame, how=how)), [value for value in window if not np.isnan(value)]
+        if there:
+            assert row["score"] == pytest.approx(np.mean(there), abs=1e-9)
+            assert row["note"] == ""
+        else:
+            assert np.isnan(row["score"])
+            assert row["note"] == "finished, but nothing was measured that the score needs"
+        assert row["env_steps"] == steps * len(values)
+
+
+@pytest.mark.parametrize("bad", [[np.inf], [-np.inf, np.nan], [np.inf, -np.inf]])
+@pytest.mark.parametrize("how", ["last_tenth", "area"])
+def test_an_infinite_return_leaves_its_run_without_a_score_and_says_so(how: str, bad: list[float]):
+    frame = updates_of({("rtg", 0): ("finished", [100.0] * 90 + bad + [100.0] * (10 - len(bad)))})
+    with np.errstate(invalid="ignore"):
+        row = only(scores(frame, how=how))
+    number = "1 update" if np.isinf(bad).sum() == 1 else "2 updates"
+    assert np.isnan(row["score"])
+    assert row["note"] == f"finished: no score, for the return of {number} is not a finite number"
+    early = updates_of({("rtg", 0): ("finished", bad + [100.0] * 98)})
+    assert only(scores(early, how="last_tenth"))["score"] == 100
+    diverged = updates_of({("rtg", 0): ("diverged", [100.0] * 20 + bad)})
+    assert only(scores(diverged, how=how))["score"] == 100
 
 
 def test_arms_and_seeds_keep_their_order_and_what_describes_them():

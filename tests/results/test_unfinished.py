@@ -7,7 +7,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pglab.results import DamagedError, IncompleteStudy, load, load_evaluation
+from pglab.results import (
+    DamagedError,
+    IncompleteStudy,
+    compare,
+    describe_arms,
+    load,
+    load_evaluation,
+    plots,
+    scores,
+    summarize,
+)
+from pglab.results.scores import How
 from pglab.store.lock import claimed
 from pglab.store.reader import ArmFolder
 from pglab.store.records import ArmRecord
@@ -51,6 +62,28 @@ def test_they_are_running_only_while_somebody_holds_the_arm(copied_study: Path):
     assert "running: 1 run with 4 of 9 updates: " in said
     assert "failed: 1 run (1 without any rows)" in said
     assert statuses(load(copied_study))[5] == "stopped"
+
+
+@pytest.mark.parametrize("how", ["last_tenth", "area", "final_evaluation", "steps_to"])
+def test_a_run_that_failed_before_its_first_update_is_counted_wherever_runs_are(copied_study: Path, how: How):
+    before, lost = load(copied_study), range(3, 9)
+    failed = {"status": "failed", "updates": 0, "asked": 2}
+    edit(rtg(copied_study), lambda about: about["runs"].update({str(seed): failed for seed in lost}))
+    frame, evaluation = load(copied_study), load_evaluation(copied_study)
+    assert counts(frame) == dict.fromkeys(range(3), 2) | dict.fromkeys(lost, 1)
+    assert frame.dtypes.astype(str).equals(before.dtypes.astype(str))
+    threshold = -1e9 if how == "steps_to" else None
+    runs, without = (scores(updates, evaluation, how, threshold) for updates in (frame, before))
+    pd.testing.assert_frame_equal(runs[runs["env_steps"] > 0].reset_index(drop=True), without)
+    assert set(runs[runs["env_steps"] == 0]["note"]) == {"failed: no score"}
+    described = describe_arms(runs).set_index("weighting")
+    assert described.loc["rtg", ["n", "failed"]].tolist() == [3, 6]
+    assert compare(runs)["verdict"].str.contains("rtg failed in 6 of 9 runs").all()
+    assert summarize(frame, evaluation).set_index("arm")["failed"].sum() == 6
+    plots.learning_curves(frame)
+    gone = frame[frame["update"] == 0]
+    plots.learning_curves(gone)
+    assert len(scores(gone)) == 6
 
 
 def test_whichever_has_more_rows_of_a_run_counts_and_what_has_ended_is_left_as_it_is(copied_study: Path):

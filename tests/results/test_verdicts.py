@@ -58,6 +58,17 @@ def test_runs_left_out_of_pairs_come_with_the_seeds_that_would_bring_them_in():
     assert "4 runs left out for want of a partner (seeds 0-1, 8-9 of both arms would make more pairs)" in row["verdict"]
 
 
+def test_seeds_that_failed_are_not_advised_to_be_trained_once_more():
+    rtg, total = arm_of(np.arange(10.0) ** 2, weighting="rtg"), arm_of(range(10), weighting="total")
+    rtg.loc[rtg["seed"] > 6, ["score", "status"]] = [np.nan, "failed"]
+    (row,) = compare(together(total, rtg)).to_dict("records")
+    assert (row["lacking"], row["left_out"], row["unscored"]) == ("", 3, 3)
+    assert "; 3 runs left out for want of a partner; 3 runs without a score)" in row["verdict"]
+    rtg.loc[rtg["seed"] == 8, "status"] = "stopped"
+    (row,) = compare(together(total, rtg)).to_dict("records")
+    assert "3 runs left out for want of a partner (seed 8 of both arms would make more pairs)" in row["verdict"]
+
+
 @pytest.mark.parametrize("status", ["diverged", "failed"])
 def test_an_arm_that_diverged_or_failed_is_named_and_does_not_lose(status: str):
     runs = {("total", s): ("finished", [100.0 + s]) for s in range(8)}

@@ -68,7 +68,7 @@ def learning_curves(updates: pd.DataFrame, width: float = COLUMN_WIDTH) -> Figur
     """
     check_one_problem(updates, "learning curves")
     names = names_in(updates)
-    together = int(-(-updates["update"].max() // POINTS))
+    together = max(int(-(-updates["update"].max() // POINTS)), 1)
     of = {str(arm): _binned(_carried(runs), together) for arm, runs in updates.groupby("arm", sort=False)}
     means = {arm: runs.groupby("update")[["env_steps", "return_mean"]].mean() for arm, runs in of.items()}
 

@@ -11,7 +11,7 @@ from scipy.special import betaincinv
 
 from pglab.results.arm_names import names_in, short_names
 from pglab.results.by_problem import check_one_problem
-from pglab.results.censoring import censored, survival
+from pglab.results.censoring import survival, times_of
 from pglab.results.digits import fixed
 from pglab.results.plots.overlay import overlaid
 from pglab.results.plots.style import (
@@ -65,15 +65,16 @@ def performance_profile(scores: pd.DataFrame, score: str = "score") -> Figure:
     check_one_problem(scores, "performance profiles")
     names = names_in(scores)
     lower = "better" in scores and bool((scores["better"] == "lower").all())
-    lacking = censored(scores)
-    of = {str(arm): runs["score"].to_numpy(dtype=float) for arm, runs in scores.groupby("arm", sort=False)}
-    cut = {str(arm): runs.to_numpy() for arm, runs in lacking.groupby(scores["arm"], sort=False)}
+    of, there_at = {}, {}
+    for arm, runs in scores.groupby("arm", sort=False):
+        of[str(arm)], there_at[str(arm)] = times_of(runs)
+    lacking = not all(reached.all() for reached in there_at.values())
     there = scores["score"].dropna()
     low, high = (there.min(), there.max()) if len(there) else (0.0, 0.0)
     margin = 0.04 * (high - low) or 1.0
     low, high = low - margin, high + margin
-    if lacking.any():
-        steps = {arm: _watched(runs, ~cut[arm], low, high) for arm, runs in of.items()}
+    if lacking:
+        steps = {arm: _watched(runs, there_at[arm], low, high) for arm, runs in of.items()}
     else:
         steps = {arm: _profile(runs, low, high, lower) for arm, runs in of.items()}
     side = "post" if lower else "pre"  # at the very score a run is there
@@ -82,10 +83,11 @@ def performance_profile(scores: pd.DataFrame, score: str = "score") -> Figure:
         tau, share, n = steps[arm]
         axes.fill_between(tau, *share_interval(share * n, n), step=side, color=colour, alpha=0.15, lw=0)
 
-    kind = "share of runs, one minus Kaplan-Meier" if lacking.any() else "share of runs"
+    kind = "share of runs, one minus Kaplan-Meier" if lacking else "share of runs"
     ylabel = f"share of runs with score {'≤' if lower else '≥'} τ"
+    cut = {arm: ~reached for arm, reached in there_at.items()}
     labels = {
-        arm: counted(names[arm], int(np.isfinite(runs).sum()), len(runs), int(cut[arm].sum()))
+        arm: counted(names[arm], int((np.isfinite(runs) | cut[arm]).sum()), len(runs), int(cut[arm].sum()))
         for arm, runs in of.items()
     }
     marks = f"{kind}, 95 % Clopper-Pearson band (pointwise)"
@@ -156,7 +158,7 @@ def _watched(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Times from low on; the share of runs that are there at each; how many know it as well.
 
-    They end with the last run that is watched, or at high where all are there.
+    They end with the last run that is watched, or at high where all are there or some never will be.
     """
     known = ~np.isnan(times)
     times, reached = times[known], reached[known]
@@ -167,4 +169,4 @@ def _watched(
     last = np.r_[ordered[1:] > ordered[:-1], [True] * (len(times) > 0)].astype(bool)
     all_there = np.full(int(len(share) > 0 and share[-1] == 0), 1.0)
     of = np.r_[float(len(times)), number[last], all_there]
-    return np.r_[low, ordered[last], high * all_there], np.r_[0.0, 1 - share[last], all_there], of
+    return np.r_[low, np.minimum(ordered[last], high), high * all_there], np.r_[0.0, 1 - share[last], all_there], of

@@ -46,7 +46,7 @@ def seed_scores(scores: pd.DataFrame, score: str = "score") -> Figure:
         score: what it is, with its unit.
     """
     check_one_problem(scores, "scores")
-    names = names_in(scores)
+    names, scores = names_in(scores), scores.reset_index(drop=True)
     limited, lacking = restricted(scores), censored(scores)
     by_seed = scores.pivot(index="seed", columns="arm", values="score")[list(names)]
     runs, cut = scores.groupby("arm")["seed"].nunique(), lacking.groupby(scores["arm"]).sum()
