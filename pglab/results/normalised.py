@@ -22,8 +22,8 @@ def load_references(path: str | Path) -> pd.DataFrame:
 
     Columns: `study arm`, `random` and `best` (undiscounted, of an episode), and in words where each comes from,
     `random_source` and `best_source`. Arms without them are in no row: nobody knows a best return on their problem, or
-    no other problem was in the study when they were last asked for, or their record is damaged. `normalized` takes those
-    of any arm of a problem.
+    no other problem was in the study when they were last asked for, or their record is damaged. `normalized` takes
+    those of any arm of a problem.
 
     Args:
         path: the folder of a study, or one that holds several studies.
