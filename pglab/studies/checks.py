@@ -21,7 +21,7 @@ def check_numbers(settings: Mapping[str, Any]) -> None:
         optional = key in ("workers", "seeds") and value is None
         if not optional and not (type(value) is int and value >= smallest):
             raise InputError(f"{key}={value} must be a whole number of at least {smallest}")
-    if settings["updates"] > LARGEST_SEED:  # a column of whole numbers counts them, too
+    if settings.get("updates", 1) > LARGEST_SEED:  # a column of whole numbers counts them, too
         raise InputError(f"updates={settings['updates']} must be at most 2^63 - 1")
     if settings["lanes"] % 32:
         # Blocks fill whole vector registers, so that no run meets the scalar code of a remainder.
