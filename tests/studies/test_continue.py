@@ -70,7 +70,7 @@ def test_fewer_updates_than_an_unfinished_run_has_made_are_refused_and_its_check
 ):
     asked = [*tiny, "seeds=2", "study=s", f"results_dir={tmp_path}"]
     pglab.run([*asked, "updates=1", "seeds=1"])  # the first seed is on its way to more updates, the other to its first
-    with command_line.started([*asked, "updates=1000000"], tmp_path) as process:
+    with command_line.started([*asked, "updates=3000"], tmp_path) as process:
         assert until(lambda: list(tmp_path.glob("s/*/checkpoint.bin")), process)
     there = contents(tmp_path)
     for seed in (0, 1):
