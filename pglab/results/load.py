@@ -66,7 +66,7 @@ def load(path: str | Path, arms: Iterable[str] | None = None) -> pd.DataFrame:
         FileNotFoundError: there is no study at `path`.
         DamagedError: a file is not what was written; the message says what to do.
     """
-    return _load(path, arms, UPDATES, MEASURES, _with_failed)
+    return _load(path, arms, UPDATES, MEASURES, with_failed)
 
 
 def load_evaluation(path: str | Path, arms: Iterable[str] | None = None) -> pd.DataFrame:
@@ -101,7 +101,7 @@ def _load(
     return tidy([(study, record, complete(record, rows)) for study, record, rows in read], columns)
 
 
-def _with_failed(record: ArmRecord, rows: pd.DataFrame) -> pd.DataFrame:
+def with_failed(record: ArmRecord, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of an arm, and one of update 0 for each run that failed before its first update."""
     there = set(rows["seed"])
     lost = [seed for seed, run in record.runs.items() if run.status == "failed" and seed not in there]

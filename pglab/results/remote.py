@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
-from pglab.results.load import MEASURES, Loaded, tidy
+from pglab.results.load import MEASURES, Loaded, tidy, with_failed
 from pglab.store.records import ArmRecord, RunRecord, Status
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def load_wandb(path: str) -> pd.DataFrame:
     for run in runs:
         arms[run.config["study"], run.config["arm"]].append(run)
     read = [_arm(study, of_arm) for (study, _), of_arm in arms.items()]
-    return tidy(sorted(read, key=lambda arm: (arm[0], arm[1].order)), MEASURES)
+    read.sort(key=lambda arm: (arm[0], arm[1].order))
+    return tidy([(study, record, with_failed(record, rows)) for study, record, rows in read], MEASURES)
 
 
 def _arm(study: str, runs: list["Run"]) -> Loaded:

@@ -91,7 +91,7 @@ def test_runs_are_shown_while_they_train_and_are_the_same_runs_when_they_have_en
     command_line, tmp_path: Path, wandb_server: WandbServer, variables, online
 ):
     seen: dict[str, tuple[str, int]] = {}
-    with command_line.started([*online, "updates=3000"], tmp_path, **variables) as process:
+    with command_line.started([*online, "updates=12000"], tmp_path, **variables) as process:
         while process.poll() is None and len(seen) < 2:
             under_way = [run for run in list(wandb_server.runs.values()) if run.state == "running" and run.lines]
             seen |= {run.name: (run.id, len(run.lines)) for run in under_way}
@@ -100,7 +100,7 @@ def test_runs_are_shown_while_they_train_and_are_the_same_runs_when_they_have_en
         out, err = process.communicate(timeout=HANG)
     assert (process.returncode, trains, len(seen)) == (0, True, 2), err
     assert "warning" not in out
-    assert all(rows < 3000 for _, rows in seen.values())
+    assert all(rows < 12000 for _, rows in seen.values())
     runs = wandb_server.named()
     assert {name: run.id for name, run in runs.items()} == {name: id_ for name, (id_, _) in seen.items()}
     check_complete(tmp_path / "results" / "online", runs)

@@ -28,7 +28,7 @@ def test_the_frame_is_that_of_the_folder(mirror_command, study, copied_study, wa
 def test_runs_of_every_status_and_keys_that_differ_are_read(mirror_command, eventful, variables, read_back):
     assert mirror_command([str(eventful)], eventful, **variables).returncode == 0
     frame = load(eventful)
-    assert set(frame["status"]) == {"finished", "diverged", "stopped"}
+    assert set(frame["status"]) == {"finished", "diverged", "stopped", "failed"}
     assert {"kl", "optimizer.lr"} < set(frame.columns)
     pd.testing.assert_frame_equal(read_back(PROJECT), frame)
 
