@@ -1,4 +1,4 @@
-"""What a command shows: it fits any output, and a fault of that costs nothing but what it would have shown."""
+"""The output of a command: it fits any terminal, and a fault of that costs nothing but what it would have shown."""
 
 import codecs
 import os

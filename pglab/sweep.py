@@ -96,7 +96,7 @@ class _Chosen:
 
     @cached_property
     def asks_hydra(self) -> bool:
-        """Whether a `${hydra:…}` in it stands for something that goes by the values, too."""
+        """True where a `${hydra:…}` in it may stand for something that goes by the values, too."""
         return OF_HYDRA.search(str(self.config)) is not None
 
 
@@ -119,7 +119,7 @@ class _ByChoices:
         )
 
     def base(self, given: Iterable[Override], mode: RunMode) -> DictConfig:
-        """What all jobs of a command have in common; keys inside of groups may be there in the jobs alone."""
+        """The configuration that all jobs of a command share; keys inside of groups may be there in the jobs alone."""
         shared = [one for one in given if not (one.is_sweep_override() or "." in one.key_or_group)]
         load = self._loader.load_configuration
         return self._composed(shared, lambda texts: load(self._name, [*self._always, *texts], mode))[0]
@@ -159,7 +159,7 @@ class _ByChoices:
         return self._is_plain(override) and isinstance(override.value(), str) and self._is_group(override.key_or_group)
 
     def _is_value(self, override: Override) -> bool:
-        """Whether it sets a key that is there to a value; a mapping is one of a group, too."""
+        """True where it sets a key that is there to a value; a mapping is one of a group, too."""
         to_choose = self._is_group(override.key_or_group) and not isinstance(override.value(), dict)
         return self._is_plain(override) and not to_choose
 

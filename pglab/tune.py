@@ -57,7 +57,7 @@ class Asked:
 
     @property
     def until_decided(self) -> bool:
-        """Whether the fresh seeds are as many as a decision takes."""
+        """True where the fresh seeds are as many as a decision takes."""
         return any(until_decided(one.settings) for one in self.arms.values())
 
 

@@ -91,7 +91,7 @@ class DoomWorld(GymnasiumWorld):
         return seen if self.buttons is None else Buttons(seen, self.buttons, _choices(env))
 
     def pictured(self, screen: np.ndarray) -> np.ndarray:
-        """What is seen of a screen `[height, width, 3]`: an image `[channels, height, width]`."""
+        """Returns the image `[channels, height, width]` that is observed of a screen `[height, width, 3]`."""
         image = Image.fromarray(np.ascontiguousarray(screen[self._kept]))
         if self.size is not None:
             image = image.resize((self.size[1], self.size[0]), Image.Resampling.BOX)

@@ -1,4 +1,4 @@
-"""What worlds of games share: their names, and the buttons that can be pressed."""
+"""Names of games, and the buttons that can be pressed, as worlds of games share them."""
 
 from collections.abc import Sequence
 

@@ -34,7 +34,7 @@ class Lane:
         return self.env.reset(seed=seed)[0]
 
     def step(self, action: Any) -> tuple[Any, float]:
-        """What is observed after an action, and the reward; `flags` say whether it was terminated or truncated."""
+        """Takes an action; returns observation and reward, and `flags` say whether it was terminated or truncated."""
         assert self.env is not None
         observation, reward, *flags, _ = self.env.step(action)
         self.parked, self.flags = any(flags), tuple(flags)

@@ -110,13 +110,13 @@ class Rows:
         return [may_change & (counters == those).all(-1) for those in counters[may_change].unique(dim=0)]
 
     def _kept(self) -> dict[str, Tensor]:
-        """What there is of each run: parameters, optimizer state and, where they differ, counters, `[k, …]`."""
+        """The rows of all runs: parameters, optimizer state and, where they differ, counters, `[k, …]`."""
         state, runs = self._optimizer.state.get(self._leaf, {}), len(self._leaf)
         rows = {name: x for name, x in state.items() if isinstance(x, Tensor) and x.ndim and len(x) == runs}
         return {"parameters": self.parameters} | rows | self._counters
 
     def _shared(self) -> dict[str, Tensor]:
-        """What the optimizer has once for all runs, while they have the same."""
+        """Counters that the optimizer has once for all runs, while they have the same."""
         state = {} if self._counters else self._optimizer.state.get(self._leaf, {})
         return {name: value for name, value in state.items() if isinstance(value, Tensor) and not value.ndim}
 

@@ -36,7 +36,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Until:
-    """What a command went on to decide with `until=decided`.
+    """The decision for which a command went on adding seeds (`until=decided`).
 
     Attributes:
         difference: the smallest one that matters.
@@ -140,7 +140,7 @@ def origin(folder: Path) -> Origin:
 
 
 def _until(arms: Sequence[ArmRecord]) -> Until | None:
-    """What a command went on to decide that was the last one to train its arms; of several the last arm's."""
+    """The decision of the command that was the last one to train its arms; of several the last arm's."""
     decided = [record for record in arms if record.given.get("until._decided_")]
     if not decided:
         return None

@@ -226,7 +226,7 @@ def _differences(of_arm: pd.DataFrame, of_control: pd.DataFrame, begin: int) -> 
 
 
 def _diverged(runs: pd.DataFrame, begin: int, differences: np.ndarray) -> int:
-    """How many runs of an arm diverged, of those in the pairs from seed `begin` on."""
+    """The number of runs of an arm that diverged, of those in the pairs from seed `begin` on."""
     entered = begin + np.flatnonzero(~np.isnan(differences))
     return int((runs["seed"].isin(entered) & (runs["status"] == "diverged")).sum())
 

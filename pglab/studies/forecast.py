@@ -47,7 +47,7 @@ def forecast(plan: Plan, sizes: Mapping[str, Size]) -> Group:
 
 
 def _memory(plan: Plan, sizes: Mapping[str, Size]) -> str:
-    """What the largest worker takes, about, and a checkpoint; of unknown batches what a step takes."""
+    """Says about how much memory the largest worker and a checkpoint take; of unknown batches that of a step."""
     workers, unknown = [], 0
     for shard in plan.shards:
         total = EMPTY

@@ -33,7 +33,7 @@ class Greedy:
         return self.policy.draws
 
     def act(self, parameters: Mapping[str, Tensor], obs: Tensor, uniform: Tensor) -> Tensor:
-        """What `Policy.act` gives, whatever the uniforms."""
+        """The greedy actions in the shape that `Policy.act` gives, whatever the uniforms."""
         if not isinstance(self.actions, Discrete):
             return self.policy.act(dict(parameters), obs, torch.full_like(uniform, 0.5))
         outputs = self.policy.model(dict(parameters), obs)

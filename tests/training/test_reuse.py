@@ -19,6 +19,7 @@ from pglab.training.bundle import Bundle
 from pglab.training.reuse import Epochs, shuffled
 from pglab.training.segments import Segments
 from pglab.training.update import ONE_STEP, first_estimate
+from tests.training.lessons import lesson_of
 
 SGD = torch.optim.SGD
 SMALL = Segments(lanes=3, steps=16)
@@ -26,12 +27,6 @@ SMALL = Segments(lanes=3, steps=16)
 
 def gae(gamma):
     return w.GeneralizedAdvantage(gamma, 0.9, b.Value(MLP((8,)), PyTorchDefault(), partial(torch.optim.Adam, lr=1e-2)))
-
-
-def lesson_of(bundle):
-    kept = bundle._kept(bundle._arms, bundle._play(bundle._arms))
-    ((_, lesson),) = bundle._lessons(bundle._arms, kept, *bundle._weigh(bundle._arms, kept))
-    return lesson
 
 
 def test_minibatches_of_an_epoch_have_every_step_once_and_each_epoch_another_order(make_arm, make_shapes):

@@ -50,7 +50,7 @@ class Task:
 
     @property
     def greedy(self) -> bool:
-        """Whether mean actions are evaluated in the end."""
+        """True where mean actions are evaluated in the end."""
         return GREEDY[1] in self.study.sweeps[0]
 
     def scored(self, frames: Frames) -> pd.DataFrame:
