@@ -76,6 +76,7 @@ ON_MUJOCO = {
         "sb3": f"Stable-Baselines3, {SEEDS} seeds in turn",
         "gymnasium": f"pglab, {SEEDS} seeds, stepped by Gymnasium",
         "envpool": f"pglab, {SEEDS} seeds, stepped by EnvPool",
+        "native_envpool": "the same, backend=native",
     },
 }
 PONG = ("experiment=pong_from_pixels",)
@@ -165,11 +166,15 @@ def _ways(updates: int) -> Ways:
 
 def _on_mujoco(updates: int) -> Ways:
     fused = ("experiment=ppo_continuous", f"seeds={SEEDS}")
-    return {
-        "sb3": lambda: stable_baselines_speed(updates),
-        "gymnasium": lambda: trained([*fused, "env.backend=gymnasium"], updates).speed,
-        "envpool": lambda: trained([*fused, "env.backend=envpool"], updates).speed,
+    steppers = {
+        "gymnasium": ["env.backend=gymnasium"],
+        "envpool": ["env.backend=envpool"],
+        "native_envpool": ["env.backend=envpool", "backend=native"],
     }
+    ways: Ways = {
+        name: lambda chosen=chosen: trained([*fused, *chosen], updates).speed for name, chosen in steppers.items()
+    }
+    return {"sb3": lambda: stable_baselines_speed(updates), **ways}
 
 
 def _on_pong(updates: int) -> Ways:
@@ -185,7 +190,7 @@ def _on_pong(updates: int) -> Ways:
 def _there(ways: Ways, terminal: Terminal) -> Ways:
     """The ways that can be gone here; says how to have the others."""
     for kind, (module, command) in INSTALLED.items():
-        lacking = [name for name in ways if name == kind or name.startswith(f"{kind}_")]
+        lacking = [name for name in ways if kind in name.split("_")]
         if lacking and find_spec(module) is None:
             ways = {name: way for name, way in ways.items() if name not in lacking}
             terminal.print(f"{module} is not installed here, and not measured: {command}", markup=False, soft_wrap=True)

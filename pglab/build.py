@@ -41,12 +41,12 @@ def _backend(settings: Settings) -> dict[str, Any]:
     if settings.get("backend", "torch") == "torch":
         return {"player": waves}
     try:
-        from pglab.training.native import Native
+        from pglab.training.native import Native, NativePolicy
         from pglab.training.native_gradient import by_compiled_code
         from pglab.training.native_segments import native_lanes
     except ImportError as error:
         raise InputError(f"backend=native needs numba ({error}): pip install 'pglab[native]'") from error
-    return {"player": Native(waves), "differentiate": by_compiled_code, "lanes": native_lanes}
+    return {"player": Native(waves), "differentiate": by_compiled_code, "lanes": native_lanes, "policies": NativePolicy}
 
 
 def _computed(network: Any, settings: Settings) -> Any:
@@ -74,15 +74,17 @@ def why_by_torch(settings: Settings) -> str | None:
     """
     if settings.get("backend", "torch") == "torch":
         return None
-    from pglab.training.native import why_not
+    from pglab.training.native import why_not, why_not_acting
     from pglab.training.native_gradient import prepare
 
     shapes = build_shapes(settings)
     world, policy = shapes.world, shapes.policy()
-    why = why_not(world, policy, shapes.device) or ""
-    if not why:
+    if shapes.device.type == "cpu":
         prepare(world, policy, build_component(settings, "batch"))
-    return why
+    why = why_not(world, policy, shapes.device)
+    if why and not why_not_acting(policy, shapes.device):
+        why += ", but its policies have"
+    return why or ""
 
 
 def size_of(settings: Settings) -> tuple[int, int]:

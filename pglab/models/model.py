@@ -1,17 +1,20 @@
 """A network on an environment's observations, for many runs at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from pglab.bits import affine
 from pglab.envs.spaces import Box, Space, as_space
 from pglab.models.networks import encode
 from pglab.models.parameters import Init, Layout, draw
+
+Acts = Callable[[Tensor, Tensor], Tensor]  # from observations and uniforms to actions
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,22 @@ class Policy:
             uniform: `[B, n]`, or `[B, n, draws]` where the head says how many an action takes.
         """
         return self.head.sample(self.model(parameters, obs), uniform)
+
+    def acting(self, flat: Tensor) -> Acts:
+        """What takes the actions of rows `[B, P]` of parameters, call after call, for observations `[b, n, D]`.
+
+        Uniforms are `[B, N]`, or `[B, N, draws]`, with B ≥ b and N ≥ n: their shape is the one that is computed.
+        """
+        weights = self.model.laid_out(flat)
+
+        def acts(obs: Tensor, uniform: Tensor) -> Tensor:
+            (runs, lanes), whole = obs.shape[:2], uniform.shape[:2]
+            if (runs, lanes) == whole:
+                return self.act(weights, obs, uniform)
+            seen = pad(obs, (0, 0, 0, whole[1] - lanes, 0, whole[0] - runs))
+            return self.act(weights, seen, uniform)[:runs, :lanes]
+
+        return acts
 
     def taken(self, action: Tensor) -> Tensor:
         """The actions that the world is given, where the head's are not these themselves."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
 
+from pglab.native.acting import Acting
 from pglab.native.compiling import specialized
 from pglab.native.draws import fine_uniform, fold_in, uniform
 from pglab.native.network import forwards
@@ -17,16 +18,12 @@ from pglab.native.vector import at, load, put, store
 
 
 @dataclass(frozen=True)
-class Kind:
-    """Everything that compiled code is specialised on.
+class Kind(Acting):
+    """Everything that compiled code for a policy on a world is specialised on.
 
     Attributes:
         reset, observe, step, states: see `pglab.native.world.NativeWorld`.
-        sample: a function of `pglab.native.heads`.
-        draws: uniforms that an action takes in an axis of their own; 0: one, without such an axis.
-        numbers: of an action that is a vector; 0: actions are counted.
         resets, steps: uniforms that the world takes to begin an episode, and at each step.
-        activation, counted, standardized: see `pglab.native.network.forwards`.
         problems, prompts: of those to begin with, how many are the run's, and then the prompt's.
     """
 
@@ -34,21 +31,10 @@ class Kind:
     observe: Callable[..., Any]
     step: Callable[..., Any]
     states: int
-    sample: Callable[..., Any]
-    draws: int
-    numbers: int
     resets: int
     steps: int
-    activation: Callable[..., Any]
-    counted: bool
-    standardized: bool
     problems: int = 0
     prompts: int = 0
-
-    @property
-    def parts(self) -> tuple[Any, ...]:
-        """Its functions and numbers."""
-        return tuple(getattr(self, one.name) for one in fields(self))
 
 
 inlined: Any = cache(register_jitable)  # registered once, however often it is asked for

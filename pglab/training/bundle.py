@@ -50,10 +50,11 @@ class Shapes:
     device: torch.device
     differentiate: Differentiate = by_torch
     lanes: Callable[[Segments, World, Streams, Policy], PlaysSegments] = lanes_in_torch
+    policies: type[Policy] = Policy
 
     def policy(self) -> Policy:
         """The policy of every run; a ValueError where head or network does not fit the world."""
-        return Policy.of(self.network, self.head, self.world.observation, self.world.actions)
+        return self.policies.of(self.network, self.head, self.world.observation, self.world.actions)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,12 @@
 """The policy that takes the most probable action of another."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from pglab.envs.spaces import Discrete, Space
-from pglab.models.model import Model, Policy
+from pglab.models.model import Acts, Model, Policy
 
 
 @dataclass(frozen=True)
@@ -32,12 +31,16 @@ class Greedy:
     def draws(self) -> int | None:
         return self.policy.draws
 
-    def act(self, parameters: Mapping[str, Tensor], obs: Tensor, uniform: Tensor) -> Tensor:
-        """The greedy actions in the shape that `Policy.act` gives, whatever the uniforms."""
+    def acting(self, flat: Tensor) -> Acts:
+        """What takes the greedy actions of rows `[B, P]` of parameters, whatever the uniforms (see `Policy.acting`)."""
         if not isinstance(self.actions, Discrete):
-            return self.policy.act(dict(parameters), obs, torch.full_like(uniform, 0.5))
-        outputs = self.policy.model(dict(parameters), obs)
-        every = torch.arange(self.actions.size, device=obs.device).expand(*outputs.shape[:-1], -1)
+            acts = self.policy.acting(flat)
+            return lambda obs, uniform: acts(obs, torch.full_like(uniform, 0.5))
+        weights = self.model.laid_out(flat)
+        return lambda obs, uniform: self._most_probable(self.model(weights, obs))
+
+    def _most_probable(self, outputs: Tensor) -> Tensor:
+        every = torch.arange(self.actions.size, device=outputs.device).expand(*outputs.shape[:-1], -1)
         return torch.stack([self.policy.head.log_prob(outputs, one) for one in every.unbind(-1)], -1).argmax(-1)
 
     def taken(self, action: Tensor) -> Tensor:

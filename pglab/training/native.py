@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -12,12 +12,13 @@ from torch import Tensor
 
 from pglab.algorithms.gaussian import Gaussian, StateGaussian, TanhGaussian
 from pglab.algorithms.heads import ActionBlindSigmoid, Sigmoid, Softmax
-from pglab.envs.spaces import Box, Discrete, as_space
+from pglab.envs.spaces import Discrete, type_of
 from pglab.envs.world import World
-from pglab.models.model import Policy
+from pglab.models.model import Acts, Policy
 from pglab.models.native import NativeMLP
 from pglab.models.networks import MLP, Linear, Normalized, Tabular
 from pglab.native import episodes as kernels
+from pglab.native.acting import Acting, actor
 from pglab.native.heads import sample_clipped, sample_normal, sample_sigmoid, sample_softmax, sample_squashed
 from pglab.native.lanes import Kind
 from pglab.native.network import ACTIVATIONS
@@ -35,73 +36,86 @@ SURE = 1.3  # room for each step that is expected
 
 @dataclass(frozen=True)
 class Compiled:
-    """A policy on a world in the form that compiled code takes.
+    """A policy, alone or on a world, in the form that compiled code takes.
 
     Attributes:
-        kind: what the code is specialised on.
-        constants: of the world.
+        kind: what the code is specialised on; with a world it is a `Kind`.
         sizes, free, clip: see `pglab.native.network.forwards`.
         low, high: bounds of an action's numbers.
+        constants: of the world.
     """
 
-    kind: Kind
-    constants: Constants
+    kind: Any
     sizes: np.ndarray
     free: int
     clip: float
     low: np.ndarray
     high: np.ndarray
+    constants: Constants = ()
 
 
 def why_not(world: World, policy: Policy, device: torch.device) -> str | None:
     """Why a policy on a world is not played by compiled code; None: it is."""
-    if device.type != "cpu":
-        return f"compiled code is for device=cpu, not {device}"
     if not hasattr(world, "native"):
         return f"{type(world).__name__} has no native form"
+    return why_not_acting(policy, device)
+
+
+def why_not_acting(policy: Policy, device: torch.device) -> str | None:
+    """Why compiled code does not take a policy's actions; None: it does."""
+    if device.type != "cpu":
+        return f"compiled code is for device=cpu, not {device}"
     network = policy.model.network
     inner = network.network if isinstance(network, Normalized) else network
     if type(inner) not in (MLP, NativeMLP, Linear, Tabular):
         return f"the network {type(inner).__name__} has no native form"
+    if type_of(policy.model.observation) != torch.float32:
+        return "observations of whole numbers have no native form"
     if type(policy.head) not in (Softmax, Sigmoid, ActionBlindSigmoid, Gaussian, StateGaussian, TanhGaussian):
         return f"the head {type(policy.head).__name__} has no native form"
     return None
 
 
-def compiled(world: Any, policy: Policy) -> Compiled:
-    """The form of a policy on a world that `why_not` has nothing against."""
-    model, space = policy.model, as_space(world.actions)
+def compiled(policy: Policy) -> Compiled:
+    """The form of a policy that `why_not_acting` has nothing against."""
+    model, space = policy.model, getattr(policy.head, "space", None)
     network, clip = model.network, 0.0
     if isinstance(network, Normalized):
         network, clip = network.network, float(network.clip)
-    native = world.native()
     hidden = tuple(network.sizes) if isinstance(network, MLP) else ()
-    kind = Kind(
-        reset=native.reset,
-        observe=native.observe,
-        step=native.step,
-        states=native.states,
-        sample=_sample(policy.head),
-        draws=policy.draws or 0,
-        numbers=space.size if isinstance(space, Box) else 0,
-        resets=world.reset_draws,
-        steps=world.step_draws,
-        activation=ACTIVATIONS[network.activation if hidden else "relu"],
-        counted=isinstance(model.observation, Discrete),
-        standardized=clip > 0,
-        problems=getattr(world, "problem_draws", 0),
-        prompts=getattr(world, "prompt_draws", 0),
-    )
-    low, high = (np.array(x, dtype=np.float32) for x in (space.bounds if isinstance(space, Box) else ([0.0], [0.0])))
+    low, high = (np.array(x, dtype=np.float32) for x in (space.bounds if space else ([0.0], [0.0])))
     return Compiled(
-        kind=kind,
-        constants=native.constants,
+        kind=Acting(
+            sample=_sample(policy.head),
+            draws=policy.draws or 0,
+            numbers=space.size if space else 0,
+            activation=ACTIVATIONS[network.activation if hidden else "relu"],
+            counted=isinstance(model.observation, Discrete),
+            standardized=clip > 0,
+        ),
         sizes=np.array([model.observation.size, *hidden, model.outputs]),
         free=sum(len(values) for values in model.free.values()),
         clip=clip,
         low=low,
         high=high,
     )
+
+
+def compiled_on(world: Any, policy: Policy) -> Compiled:
+    """The form of a policy on a world that `why_not` has nothing against."""
+    form, native = compiled(policy), world.native()
+    kind = Kind(
+        **vars(form.kind),
+        reset=native.reset,
+        observe=native.observe,
+        step=native.step,
+        states=native.states,
+        resets=world.reset_draws,
+        steps=world.step_draws,
+        problems=getattr(world, "problem_draws", 0),
+        prompts=getattr(world, "prompt_draws", 0),
+    )
+    return replace(form, kind=kind, constants=native.constants)
 
 
 def _sample(head: Any) -> Callable[..., Any]:
@@ -146,6 +160,37 @@ def parameters_of(policy: Policy, native: np.ndarray) -> Tensor:
     return layout.flatten(rest)
 
 
+@dataclass(frozen=True)
+class NativePolicy(Policy):
+    """A policy whose actions compiled code takes, where there is such code; elsewhere torch does.
+
+    It takes those that torch takes, but where a uniform lies within rounding of a border.
+    """
+
+    def acting(self, flat: Tensor) -> Acts:
+        if flat.dtype != torch.float32 or why_not_acting(self, flat.device):
+            return super().acting(flat)
+        form, native = compiled(self), rows(self, flat)
+        act, numbers = _actor(form.kind), form.kind.numbers
+
+        def acts(obs: Tensor, uniform: Tensor) -> Tensor:
+            shape = (*obs.shape[:2], max(numbers, 1))
+            action = np.empty(shape, np.float32 if numbers else np.int64)
+            drawn = uniform if self.draws else uniform[..., None]
+            act(
+                native, form.sizes, form.free, form.clip, form.low, form.high,
+                obs.contiguous().numpy(), drawn.contiguous().numpy(), action,
+            )  # fmt: skip
+            return torch.from_numpy(action if numbers else action[..., 0])
+
+        return acts
+
+
+@cache
+def _actor(acting: Acting) -> Callable[..., Any]:
+    return actor(acting)
+
+
 @cache
 def _player(kind: Kind) -> Callable[..., Any]:
     return kernels.episodes_player(kind)
@@ -179,7 +224,7 @@ def play_natively(
     world: World, policy: Policy, parameters: Tensor, streams: Streams, target: Target, expected_length: np.ndarray
 ) -> Episodes:
     """The batches that a `Player` is asked for, of a policy on a world that `why_not` has nothing against."""
-    form = compiled(world, policy)
+    form = compiled_on(world, policy)
     play = _player(form.kind)
     stored, numbers = world.observation.stored, max(form.kind.numbers, 1)
     lanes, capacity, steps = _sizes(world, target, expected_length)

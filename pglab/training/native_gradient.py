@@ -14,12 +14,12 @@ from pglab.algorithms.objectives import Surrogate
 from pglab.envs.world import World
 from pglab.models.model import Policy
 from pglab.models.native import NativeMLP
+from pglab.native.acting import Acting
 from pglab.native.gradients import SLOPES, policy_gradients, sigmoid_slopes, softmax_slopes
-from pglab.native.lanes import Kind
 from pglab.native.vector import WIDTH
 from pglab.training.episodes import Episodes
 from pglab.training.gradient import Gradient
-from pglab.training.native import compiled, parameters_of, play_natively, rows, why_not
+from pglab.training.native import compiled, parameters_of, play_natively, rows, why_not, why_not_acting
 from pglab.training.native_segments import native_lanes
 from pglab.training.randomness import Streams
 from pglab.training.rollout import Target
@@ -35,7 +35,7 @@ def by_compiled_code(lesson: Lesson) -> Gradient:
     if not _has(lesson):
         return by_torch(lesson)
     psi, beta = lesson.weights.psi, lesson.weights.entropy
-    return _computed(lesson.world, lesson.policy, lesson.parameters, lesson.episodes, psi, beta, lesson.runs)
+    return _computed(lesson.policy, lesson.parameters, lesson.episodes, psi, beta, lesson.runs)
 
 
 def prepare(world: World, policy: Policy, batch: Any) -> None:
@@ -44,21 +44,31 @@ def prepare(world: World, policy: Policy, batch: Any) -> None:
     if isinstance(network, NativeMLP):
         leaves = policy.model.layout.leaves(parameters.repeat(2, 1))
         policy.model(leaves, torch.zeros(2, WIDTH, world.observation.stored)).sum().backward()
-    target, keys = Target(np.zeros(1, np.int64), np.ones(1, np.int64)), Streams.of([0], "", CPU)
-    episodes = play_natively(world, policy, parameters, keys, target, np.full(1, np.nan))
-    if isinstance(batch, Segments):
-        native_lanes(replace(batch, steps=1), world, keys, policy).play(
-            policy, parameters, keys, np.ones(1, dtype=bool)
-        )
-    elif _differentiates(world, policy):
-        _computed(world, policy, parameters, episodes, episodes.reward, torch.zeros(1), np.arange(1))
+    if why_not_acting(policy, CPU):
+        return
+    one, shown = np.ones(1, np.int64), world.observation.stored
+    keys = Streams.of([0], "", CPU)
+    if why_not(world, policy, CPU):
+        policy.acting(parameters)(torch.zeros(1, 1, shown), torch.zeros(1, 1, *filter(None, [policy.draws])))
+    elif isinstance(batch, Segments):
+        lanes = native_lanes(replace(batch, steps=1), world, keys, policy)
+        lanes.play(policy, parameters, keys, one > 0)
+    else:
+        play_natively(world, policy, parameters, keys, Target(0 * one, one), np.full(1, np.nan))
+    if not isinstance(batch, Segments) and _differentiates(policy):
+        nothing = torch.zeros(2)
+        episode = Episodes(
+            run=0 * one, length=one, terminated=one > 0, truncated=one < 0, last_obs=torch.zeros(1, shown),
+            obs=torch.zeros(2, shown), action=nothing.long(), reward=nothing,
+        )  # fmt: skip
+        _computed(policy, parameters, episode, nothing, nothing[:1], np.arange(1))
 
 
 def _computed(
-    world: World, policy: Policy, parameters: Tensor, episodes: Episodes, psi: Tensor, beta: Tensor, runs: np.ndarray
+    policy: Policy, parameters: Tensor, episodes: Episodes, psi: Tensor, beta: Tensor, runs: np.ndarray
 ) -> Gradient:
     """The gradient of Σ_t -log π(a_t|s_t) Ψ_t - β H, for some runs."""
-    form, k = compiled(world, policy), len(parameters)
+    form, k = compiled(policy), len(parameters)
     flat = rows(policy, parameters)
     count, steps = np.zeros(k, dtype=np.int64), episodes.steps(k)
     count[runs] = steps[runs]
@@ -79,16 +89,16 @@ def _has(lesson: Lesson) -> bool:
     parts = (weights.anchor, weights.share, weights.centre)
     if not plain or any(part is not None for part in parts) or (weights.each is not None and weights.entropy.any()):
         return False
-    if why_not(lesson.world, lesson.policy, lesson.parameters.device):
+    if why_not_acting(lesson.policy, lesson.parameters.device):
         return False
-    return _differentiates(lesson.world, lesson.policy)
+    return _differentiates(lesson.policy)
 
 
-def _differentiates(world: World, policy: Policy) -> bool:
-    """Tells of a policy that is played by compiled code whether it is differentiated by it, too."""
-    return type(policy.head) in HEADS and compiled(world, policy).kind.activation in SLOPES
+def _differentiates(policy: Policy) -> bool:
+    """Tells of a policy that acts by compiled code whether it is differentiated by it, too."""
+    return type(policy.head) in HEADS and compiled(policy).kind.activation in SLOPES
 
 
 @cache
-def _gradients(kind: Kind, slopes: Callable[..., Any]) -> Callable[..., Any]:
-    return policy_gradients(kind.activation, kind.counted, kind.standardized, slopes)
+def _gradients(acting: Acting, slopes: Callable[..., Any]) -> Callable[..., Any]:
+    return policy_gradients(acting.activation, acting.counted, acting.standardized, slopes)

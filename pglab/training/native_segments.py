@@ -13,7 +13,7 @@ from pglab.models.model import Policy
 from pglab.native.lanes import Kind
 from pglab.native.segments import filled, segments_player
 from pglab.training.episodes import Episodes
-from pglab.training.native import FOR_EVER, compiled, rows, why_not
+from pglab.training.native import FOR_EVER, compiled_on, rows, why_not
 from pglab.training.randomness import Streams
 from pglab.training.segments import Lanes, PlaysSegments, Segments
 
@@ -35,7 +35,7 @@ class NativeLanes:
 
     def __init__(self, batch: Segments, world: World, keys: Streams, policy: Policy) -> None:
         self._batch, self._world = batch, world
-        form = compiled(world, policy)
+        form = compiled_on(world, policy)
         begin, self._play = _player(form.kind)
         k, lanes = len(keys.actions), filled(batch.lanes)
         self.state = np.zeros((k, form.kind.states, lanes))
@@ -49,7 +49,7 @@ class NativeLanes:
             parameters: flat policy parameters, `[K, P]`.
             keys: of the coming update.
         """
-        form, run = compiled(self._world, policy), np.flatnonzero(plays)
+        form, run = compiled_on(self._world, policy), np.flatnonzero(plays)
         stored, numbers = self._world.observation.stored, form.kind.numbers
         lanes, length = self._batch.lanes, self._batch.steps
         total = len(run) * lanes * length

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from pglab.bits import SMALLEST, aligned
 from pglab.envs.world import Replayable, World
@@ -113,7 +112,7 @@ class Lanes:
     def _played(self, policy: Policy, parameters: Tensor, keys: Streams, rows: Tensor) -> "_Log":
         batch, world, device = self._batch, self._world, parameters.device
         together = rows.repeat(2) if len(rows) == 1 else rows  # no product alone in its batch
-        weights = policy.model.laid_out(parameters[together])
+        acting = policy.acting(parameters[together])
         transitions = fold_in(keys.transitions[rows][:, None], self._lane)
         actions = fold_in(keys.actions[together][:, None], torch.arange(self._filled, device=device))
         times = torch.arange(batch.steps, device=device)[:, None, None]
@@ -124,8 +123,7 @@ class Lanes:
         n = batch.lanes
         for j in range(batch.steps):
             obs = world.observe(state)
-            seen = pad(obs, (0, 0, 0, self._filled - obs.shape[1], 0, len(together) - len(rows)))
-            action = policy.act(weights, seen, action_uniform[j])[: len(rows), : len(self._lane)]
+            action = acting(obs, action_uniform[j])
             step = world.step(state, policy.taken(action), step_uniform[j])
             time = time + 1
             truncated = torch.zeros_like(step.terminated) if step.truncated is None else step.truncated
@@ -198,7 +196,7 @@ class _Log:
     def columns(self) -> tuple[Tensor, ...]:
         """The five, `[T, R, N, …]` each."""
         lanes = self.time.shape[1]
-        return tuple(torch.stack([part[:, :lanes] for part in parts]) for parts in zip(*self.steps, strict=True))
+        return tuple(torch.stack(parts)[:, :, :lanes] for parts in zip(*self.steps, strict=True))
 
     def earned_after(self, before: Tensor) -> Tensor:
         """The undiscounted return of each lane's episode after the last step, `[R, N]`."""

@@ -117,7 +117,7 @@ def play(wave: Wave, world: World, policy: Policy, parameters: Tensor, streams: 
         world.prepare(torch.from_numpy(wave.begun))
     state = world.reset(reset_uniforms(world, streams.problems[run][:, None], first_keys, prompts))
     flat = parameters[run]
-    weights = policy.model.laid_out(flat)
+    acting = policy.acting(flat)
     wave.alive &= wave.needed
     lanes, in_bank = np.arange(wave.episode.size).reshape(wave.episode.shape), wave.episode.shape[1]
     by_bank = isinstance(world, Parking)  # its lanes that do not play cost nothing, and stay where they are
@@ -137,7 +137,7 @@ def play(wave: Wave, world: World, policy: Policy, parameters: Tensor, streams: 
         truncated = torch.zeros(shape, dtype=torch.bool, device=device)
         for j in range(steps):
             obs = world.observe(state)
-            action = policy.act(weights, obs, action_uniform[j])
+            action = acting(obs, action_uniform[j])
             step = world.step(state, policy.taken(action), step_uniform[j])
             log_obs[j].copy_(obs)
             log_action[j].copy_(action)
@@ -162,7 +162,7 @@ def play(wave: Wave, world: World, policy: Policy, parameters: Tensor, streams: 
             state = tuple(part[banks] if by_bank else part.flatten(0, 1)[places] for part in state)
             transitions, actions = transitions.flatten()[places], actions.flatten()[places]
             flat = flat[banks]
-            weights = policy.model.laid_out(flat)
+            acting = policy.acting(flat)
     wave.alive = wave.needed
 
 

@@ -17,12 +17,13 @@ TASKS = ("Hopper-v5", "Walker2d-v5")
 PUBLISHED = {"Hopper-v5": 371.0, "Walker2d-v5": 557.0}  # PPO less PPO-M on v2, Engstrom et al. 2020
 MARK: dict[str, Any] = {"fmt": "o", "ms": 4, "capsize": 2}
 
-_ENVS = f"env.id={','.join(TASKS)}"
+_HOW = ["evaluation.episodes=0", "backend=native"]
+_ENVS = ["env=mujoco", f"env.id={','.join(TASKS)}", *_HOW]
 OPTIMIZATIONS = Study(
     "code_level",
     [
-        ["experiment=ppo_engstrom,ppo_m_engstrom", "env=mujoco", _ENVS, "evaluation.episodes=0"],
-        ["experiment=ppo_engstrom", "surrogate=ratio", "env=mujoco", _ENVS, "evaluation.episodes=0"],
+        ["experiment=ppo_engstrom", "surrogate=clip,ratio", *_ENVS],
+        ["experiment=ppo_m_engstrom", *_ENVS],
     ],
     SEEDS,
     QUICK,
@@ -31,7 +32,7 @@ OPTIMIZATIONS = Study(
 )
 LAST_LAYER = Study(
     "last_layer",
-    [["experiment=ppo_continuous", "init.last=0.01,1.0", _ENVS, "evaluation.episodes=0"]],
+    [["experiment=ppo_continuous", "init.last=0.01,1.0", f"env.id={TASKS[0]}", *_HOW]],
     SEEDS,
     QUICK,
     effort=4200,
