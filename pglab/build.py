@@ -83,7 +83,7 @@ def why_by_torch(settings: Settings) -> str | None:
         prepare(world, policy, build_component(settings, "batch"))
     why = why_not(world, policy, shapes.device)
     if why and not why_not_acting(policy, shapes.device):
-        why += ", but its policies have"
+        why += "; its policies act by compiled code"
     return why or ""
 
 
