@@ -202,7 +202,8 @@ def _work(arms: Sequence[PlannedArm]) -> dict[str, Any]:
     settings = arms[0].settings
     asked = settings["cluster"]["workers"]
     workers = len(os.sched_getaffinity(0)) if asked is None else asked
-    cut = _falling(workers or BY_HAND) if dials_in(settings) else _equal(workers)
+    rows = sum(len(one.standing.starts) for one in arms)
+    cut = _falling(workers or BY_HAND) if dials_in(settings) else _equal(workers, rows)
     shards = _shards(arms, _in_pieces(cut) if settings["device"] == "cpu" else cut, settings["fuse"])
     if dials_in(settings):
         shards.sort(key=lambda shard: -_updates_left(arms, shard))
@@ -215,9 +216,13 @@ def _updates_left(arms: Sequence[PlannedArm], shard: Shard) -> int:
     return sum(updates - starts[seed] for updates, starts, seeds in of_arms for seed in seeds)
 
 
-def _equal(workers: int) -> Cut:
-    """As many shards as workers, of nearly equal size: those of one machine are equally fast."""
-    return lambda rows: _evenly(rows, min(workers, rows))
+def _equal(workers: int, together: int) -> Cut:
+    """As many shards as workers, of nearly equal size: those of one machine are equally fast.
+
+    Of a bundle that is not all of the rows together fewer, down to half a worker's share of them: few rows are as slow
+    as some more, and what is left keeps workers busy while other bundles take longer.
+    """
+    return lambda rows: _evenly(rows, min(workers, rows, -(-2 * workers * rows // together)))
 
 
 def _in_pieces(cut: Cut) -> Cut:

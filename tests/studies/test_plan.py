@@ -213,6 +213,15 @@ def test_every_run_is_in_one_shard_and_shards_are_of_nearly_equal_size(workers: 
     assert plan.workers == len(plan.shards) == min(workers, 10)
 
 
+def test_bundles_are_cut_no_finer_than_keeps_workers_busy():
+    # Four networks are four bundles of 20 runs.
+    networks = ("network.sizes=[4],[8],[16],[32]", "seeds=20")
+    for workers, sizes in ((1, [20] * 4), (2, [20] * 4), (4, [10] * 8), (16, [2, 3] * 16)):
+        plan = planned(*networks, f"workers={workers}")
+        assert sorted(shard.runs for shard in plan.shards) == sorted(sizes)
+        assert plan.workers == workers
+
+
 def test_thousands_of_runs_train_in_shards_that_a_cache_and_a_memory_hold():
     plan = planned("weighting=total,rtg", f"seeds={MOST_RUNS}", "workers=1")
     assert [shard.runs for shard in plan.shards] == [MOST_RUNS] * 2
