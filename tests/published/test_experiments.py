@@ -58,13 +58,14 @@ def take():
 # 128 arms, of which `tests/golden` trains one; a game, or convolutions, that another experiment has too.
 LARGE = {"ppo_details", "ppo_atari", "pong_returns_to_the_end", "pong_not_standardized", "pong_discounted_states"}
 LARGE |= {"doom_defend", "continuous_heads"}
-MUJOCO = {"ppo_continuous", "ppo_engstrom", "ppo_m_engstrom", "trpo_engstrom", "trpo_plus_engstrom", "reinforce_mujoco"}
+ENGSTROM = {"ppo_engstrom", "ppo_m_engstrom", "ppo_noclip_engstrom"}
+MUJOCO = {"ppo_continuous", *ENGSTROM, "trpo_engstrom", "trpo_plus_engstrom", "reinforce_mujoco"}
 SHORT = {name: ["batch.steps=64"] for name in MUJOCO} | {"continuous_heads": ["batch.steps=4"]}
 SHORT |= {name: ["batch.episodes=1", "env.max_episode_steps=30"] for name in EXPERIMENTS if name.startswith("pong_")}
 SHORT["ppo_sb3"] = ["reuse.epochs=1"]
 SHORT["ppo_atari"] = ["batch.lanes=1", "batch.steps=8", "reuse.epochs=1", "reuse.minibatches=1"]
 SHORT |= {"doom_basic": ["batch.steps=1"], "doom_defend": ["batch.lanes=1", "batch.steps=8"]}
-for passes in ("ppo_continuous", "ppo_engstrom", "ppo_m_engstrom", "continuous_heads"):
+for passes in ("ppo_continuous", *ENGSTROM, "continuous_heads"):
     SHORT[passes].append("reuse.epochs=1")
 SOME = [
     pytest.param(name, marks=pytest.mark.published if name in LARGE else needs_mujoco if name in MUJOCO else ())
