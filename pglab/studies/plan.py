@@ -222,7 +222,7 @@ def _equal(workers: int, together: int) -> Cut:
     Of a bundle that is not all of the rows together fewer, down to half a worker's share of them: few rows are as slow
     as some more, and what is left keeps workers busy while other bundles take longer.
     """
-    return lambda rows: _evenly(rows, min(workers, rows, -(-2 * workers * rows // together)))
+    return lambda rows: _evenly(rows, rows and min(workers, rows, -(-2 * workers * rows // together)))
 
 
 def _in_pieces(cut: Cut) -> Cut:
