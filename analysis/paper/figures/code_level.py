@@ -53,7 +53,7 @@ def make(frames: Frames) -> Made:
             axes.plot(PUBLISHED[task], heights[0], "|", ms=10, color=colour, label=f"{task}, published on v2")
         axes.axvline(0, color=GREY, lw=0.8, zorder=0)
         axes.set_yticks(range(len(found)), found)
-        axes.invert_yaxis()
+        axes.set_ylim(len(found) - 0.5, -0.5)
         axes.set_xlabel("difference of the mean return of the last tenth of 1 M steps")
         legend_above(figure, "mean over pairs of seeds, 95 % t interval", ncols=4)
     full, unclipped, _, layer = found
