@@ -72,6 +72,7 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "mujoco": (*MUJOCO, "experiment=ppo_continuous", "reuse.epochs=2", "reuse.minibatches=2"),
     "mujoco/engstrom": (*MUJOCO, "experiment=ppo_engstrom", "reuse.epochs=2", "reuse.minibatches=2"),
     "mujoco/engstrom_m": (*MUJOCO, "experiment=ppo_m_engstrom", "reuse.epochs=2", "reuse.minibatches=2"),
+    "mujoco/engstrom_noclip": (*MUJOCO, "experiment=ppo_noclip_engstrom", "reuse.epochs=2", "reuse.minibatches=2"),
     "mujoco/trust_region": (*MUJOCO, "experiment=trpo_engstrom,trpo_plus_engstrom"),
     "mujoco/reinforce": (*MUJOCO, "experiment=reinforce_mujoco"),
     # Pictures, and what goes with them.
