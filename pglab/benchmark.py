@@ -166,15 +166,12 @@ def _ways(updates: int) -> Ways:
 
 def _on_mujoco(updates: int) -> Ways:
     fused = ("experiment=ppo_continuous", f"seeds={SEEDS}")
-    steppers = {
-        "gymnasium": ["env.backend=gymnasium"],
-        "envpool": ["env.backend=envpool"],
-        "native_envpool": ["env.backend=envpool", "backend=native"],
+    return {
+        "sb3": lambda: stable_baselines_speed(updates),
+        "gymnasium": lambda: trained([*fused, "env.backend=gymnasium"], updates).speed,
+        "envpool": lambda: trained([*fused, "env.backend=envpool"], updates).speed,
+        "native_envpool": lambda: trained([*fused, "env.backend=envpool", "backend=native"], updates).speed,
     }
-    ways: Ways = {
-        name: lambda chosen=chosen: trained([*fused, *chosen], updates).speed for name, chosen in steppers.items()
-    }
-    return {"sb3": lambda: stable_baselines_speed(updates), **ways}
 
 
 def _on_pong(updates: int) -> Ways:

@@ -50,11 +50,11 @@ def prepare(world: World, policy: Policy, batch: Any) -> None:
     keys = Streams.of([0], "", CPU)
     if why_not(world, policy, CPU):
         policy.acting(parameters)(torch.zeros(1, 1, shown), torch.zeros(1, 1, *filter(None, [policy.draws])))
-    elif isinstance(batch, Segments):
-        lanes = native_lanes(replace(batch, steps=1), world, keys, policy)
-        lanes.play(policy, parameters, keys, one > 0)
-    else:
+    else:  # whole episodes, which an evaluation has in any case
         play_natively(world, policy, parameters, keys, Target(0 * one, one), np.full(1, np.nan))
+        if isinstance(batch, Segments):
+            lanes = native_lanes(replace(batch, steps=1), world, keys, policy)
+            lanes.play(policy, parameters, keys, one > 0)
     if not isinstance(batch, Segments) and _differentiates(policy):
         nothing = torch.zeros(2)
         episode = Episodes(
